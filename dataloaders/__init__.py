@@ -1,0 +1,1 @@
+"""Data sets, their preparation and checks, and the episodes drawn from them."""

@@ -1,0 +1,77 @@
+"""Where the files of a data set stand: the layout of the published OSHP data.
+
+- list/meta_{train,test}_id.txt
+- support/meta_{train,test}_<set>_supports.pkl
+- support/<set>_meta_test_list.txt
+- trainval_images/<id>.jpg
+- trainval_classes/<id>.png
+- Category_rev_ids/<id>.png (optional)
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from utils.errors import UserError
+
+from .spec import DatasetSpec
+
+IMAGE_FOLDER = "trainval_images"
+LABEL_FOLDER = "trainval_classes"
+MIRRORED_FOLDER = "Category_rev_ids"
+IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".JPG", ".JPEG", ".PNG")
+
+
+def list_path(root: Path, split: str) -> Path:
+    """The id list of a split, one id a line."""
+    return root / "list" / f"meta_{split}_id.txt"
+
+
+def supports_path(spec: DatasetSpec, root: Path, split: str) -> Path:
+    """The support pickle of a split."""
+    return root / "support" / f"meta_{split}_{spec.name}_supports.pkl"
+
+
+def pairs_path(spec: DatasetSpec, root: Path) -> Path:
+    """The optional fixed list of test episodes."""
+    return root / "support" / f"{spec.name}_meta_test_list.txt"
+
+
+def label_path(root: Path, image_id: str) -> Path:
+    """The label map of an image."""
+    return root / LABEL_FOLDER / f"{image_id}.png"
+
+
+def mirrored_label_path(root: Path, image_id: str) -> Path:
+    """The label map of the mirrored image, left and right parts swapped; need not exist."""
+    return root / MIRRORED_FOLDER / f"{image_id}.png"
+
+
+def image_path(root: Path, image_id: str) -> Path:
+    """The photo of `image_id`: a .jpg in the published sets, .jpeg or .png too in the user's own.
+
+    Where none exists it is the .jpg, which the reader then reports as missing.
+    """
+    first = root / IMAGE_FOLDER / f"{image_id}.jpg"
+    if first.exists():
+        return first
+    others = (root / IMAGE_FOLDER / f"{image_id}{suffix}" for suffix in IMAGE_SUFFIXES)
+    return next((path for path in others if path.exists()), first)
+
+
+def read_ids(root: Path, split: str) -> list[str]:
+    """Ids of a split, in list order. Raises `UserError` when the list is missing, empty or holds a path."""
+    path = list_path(root, split)
+    try:
+        lines = path.read_text(encoding="utf-8-sig").splitlines()
+    except FileNotFoundError as error:
+        raise UserError(f"{path}: no such file; python -m dataloaders.prepare makes it, see docs/data.md") from error
+    except (OSError, UnicodeDecodeError) as error:
+        raise UserError(f"{path}: cannot be read ({error}); it must be UTF-8 text, one id a line") from error
+    ids = [line.strip() for line in lines if line.strip()]
+    if not ids:
+        raise UserError(f"{path}: holds no ids; prepare the data set again")
+    for image_id in ids:
+        if "/" in image_id or "\\" in image_id or "\0" in image_id or image_id in (".", ".."):
+            raise UserError(f"{path}: {image_id!r} is not an id; an id is a file name without folder and suffix")
+    return ids

@@ -1,0 +1,240 @@
+"""Episodes of one-shot human parsing: a query and a support photo with their label maps, drawn from the split files.
+
+An episode is a dict of `query, query_label, query_foreground, support, support_label, support_foreground` (photos
+uint8 (3, H, W) RGB, maps uint8 (H, W) with 255 = ignore), `class_id` (0 in k-way), `query_id` and `support_id`. In
+1-way the label maps are binary. The scheme is the published one; `docs/data.md` tells it in words.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch.utils.data import Dataset, Sampler
+
+from utils.errors import UserError
+
+from .layout import pairs_path
+from .pairs import Pair, pairs_by_rule, pairs_from_list
+from .spec import IGNORE, DatasetSpec
+from .split import Split
+from .transforms import Sample, apply_table, random_crop, random_scale
+
+__all__ = ["Episode", "EpisodeBatches", "Pair", "Sample", "Split", "TestEpisodes", "TrainEpisodes"]
+
+Episode = dict[str, Any]
+WAYS = ("kway", "1way")
+QUERIES_PER_CLASS = 1500  # 1-way training takes at most so many queries of a class
+
+
+class TrainEpisodes(Dataset):
+    """Training episodes over the base classes of a fold; novel classes are hidden in the label maps.
+
+    k-way: every query image once, with a support drawn from all support images. 1-way: for each base class its first
+    1,500 query images, with a support drawn from the class's own. Supports are drawn once, or anew each epoch with
+    `resample_supports`. Both photos are mirrored with probability 1/2, resized by independent factors from `scale`
+    and cropped to `crop_size` (H, W).
+
+    Every draw follows from (seed, epoch, index) alone, so the episodes do not depend on the number of workers.
+    Raises `UserError` on an unknown fold or way and on data that cannot make episodes.
+    """
+
+    def __init__(
+        self,
+        spec: DatasetSpec,
+        root: str | Path,
+        *,
+        fold: int,
+        way: str,
+        crop_size: tuple[int, int],
+        scale: tuple[float, float] = (0.5, 2.0),
+        resample_supports: bool = False,
+        seed: int = 0,
+    ) -> None:
+        _check_way(way)
+        self.split = Split(spec, root, "train")
+        self.base = spec.base_classes(fold)
+        self.way, self.seed = way, seed
+        self.crop_size, self.scale = crop_size, scale
+        self.resample_supports = resample_supports
+        # shared memory: workers that live through several epochs see the new number
+        self._epoch = torch.zeros(1, dtype=torch.int64).share_memory_()
+        self._queries = self._query_lists()
+        self._drawn: tuple[int, list[Pair]] | None = None
+        self._hide_novel = _keep_table(self.base)
+        self.class_ids = np.concatenate([np.full(len(q), c, dtype=np.int64) for c, (q, _) in self._queries.items()])
+
+    def set_epoch(self, epoch: int) -> None:
+        """Choose the epoch whose random numbers are drawn, and its supports where they are resampled."""
+        self._epoch.fill_(epoch)
+
+    def __len__(self) -> int:
+        return len(self.class_ids)
+
+    @property
+    def pairs(self) -> list[Pair]:
+        """The (query, support, class) list of the current epoch; class 0 in k-way."""
+        drawn_in = int(self._epoch) if self.resample_supports else 0
+        if self._drawn is None or self._drawn[0] != drawn_in:
+            rng = np.random.default_rng([self.seed, drawn_in])
+            pairs = []
+            for class_id, (queries, supports) in self._queries.items():
+                drawn = _draw_supports(queries, supports, rng)
+                pairs += [Pair(int(q), int(s), class_id) for q, s in zip(queries, drawn, strict=True)]
+            self._drawn = (drawn_in, pairs)
+        return self._drawn[1]
+
+    def __getitem__(self, index: int) -> Episode:
+        pair = self.pairs[index]
+        rng = np.random.default_rng([self.seed, int(self._epoch), index])
+        query = self._augmented(pair.query, rng)
+        support = self._augmented(pair.support, rng)
+        table = _binary_table(pair.class_id) if self.way == "1way" else self._hide_novel
+        return _episode(query, support, pair.class_id, table)
+
+    def _augmented(self, image: int, rng: np.random.Generator) -> Sample:
+        sample = self.split.load(image, mirrored=rng.random() < 0.5)
+        return random_crop(random_scale(sample, self.scale, rng), self.crop_size, rng)
+
+    def _query_lists(self) -> dict[int, tuple[np.ndarray, np.ndarray]]:
+        """class -> (queries, support candidates); a single entry for class 0 in k-way."""
+        spec, images = self.split.spec, len(self.split)
+        if self.way == "1way":
+            index = self.split.supports
+            lists = {
+                c: (np.array(index.queries(c)[:QUERIES_PER_CLASS]), np.unique(index.supports(c))) for c in self.base[1:]
+            }
+        elif spec.both_roles("train"):
+            lists = {0: (np.arange(images), np.arange(images))}
+        else:
+            # the published scheme for k-way: the image at the boundary is a support here and a query in 1-way
+            boundary = spec.last_query("train", images)
+            lists = {0: (np.arange(boundary), np.arange(boundary, images))}
+        for class_id, (queries, supports) in lists.items():
+            if not len(queries) or len(np.union1d(queries, supports)) < 2:
+                of_class = f" of {spec.class_name(class_id)}" if class_id else ""
+                raise UserError(
+                    f"{self.split.root}: the train list has too few images{of_class} for a query and a support"
+                )
+        return lists
+
+
+class TestEpisodes(Dataset):
+    """The fixed test list at original size, with all classes in the label maps.
+
+    The list is `support/<set>_meta_test_list.txt` where that file stands, else it follows from the published rule.
+    `reused` counts the images that the rule had to take again. Raises `UserError` as `Split` does, and on a broken
+    list.
+    """
+
+    __test__ = False  # not a test case for pytest
+
+    def __init__(self, spec: DatasetSpec, root: str | Path, *, way: str) -> None:
+        _check_way(way)
+        self.way = way
+        self.split = Split(spec, root, "test")
+        fixed = pairs_path(spec, self.split.root)
+        self.pairs: list[Pair]
+        if fixed.exists():
+            self.pairs, self.reused = pairs_from_list(spec, fixed, len(self.split)), 0
+        else:
+            self.pairs, self.reused = pairs_by_rule(spec, self.split.supports)
+
+    def __len__(self) -> int:
+        return len(self.pairs)
+
+    def __getitem__(self, index: int) -> Episode:
+        query, support, class_id = self.pairs[index]
+        binary = self.way == "1way"
+        table = _binary_table(class_id) if binary else np.arange(256, dtype=np.uint8)
+        return _episode(self.split.load(query), self.split.load(support), class_id if binary else 0, table)
+
+
+class EpisodeBatches(Sampler[list[int]]):
+    """Shuffled batches of episode indices for one of `world` ranks.
+
+    The ranks' batches of one step make a joint batch; it holds one class only (in 1-way), and every rank gets the
+    same number of batches. With `drop_last` an incomplete joint batch is left out, unless it would be the only one of
+    its class; otherwise it is filled up from the start of the class's order. The order follows from (seed, epoch).
+    """
+
+    def __init__(
+        self,
+        episodes: TrainEpisodes,
+        batch_size: int,
+        *,
+        seed: int = 0,
+        rank: int = 0,
+        world: int = 1,
+        drop_last: bool = True,
+    ) -> None:
+        self.groups = [np.flatnonzero(episodes.class_ids == c) for c in np.unique(episodes.class_ids)]
+        self.batch_size, self.seed, self.rank, self.world, self.drop_last = batch_size, seed, rank, world, drop_last
+        self.epoch, self.start_batch = 0, 0
+
+    def set_epoch(self, epoch: int, start_batch: int = 0) -> None:
+        """Choose the epoch; the next pass leaves out its first `start_batch` batches, which an earlier run has done."""
+        self.epoch, self.start_batch = epoch, start_batch
+
+    def __len__(self) -> int:
+        """Batches per rank in a whole epoch, whatever `start_batch`."""
+        return sum(self._joint_batches(len(group)) for group in self.groups)
+
+    def __iter__(self) -> Iterator[list[int]]:
+        rng = np.random.default_rng([self.seed, self.epoch])
+        joint = self.batch_size * self.world
+        batches = []
+        for group in self.groups:
+            order = np.resize(rng.permutation(group), self._joint_batches(len(group)) * joint)  # repeats from the start
+            batches += list(order.reshape(-1, joint))
+        own = slice(self.rank * self.batch_size, (self.rank + 1) * self.batch_size)
+        for step in rng.permutation(len(batches))[self.start_batch :]:
+            yield batches[step][own].tolist()
+
+    def _joint_batches(self, episodes: int) -> int:
+        whole, rest = divmod(episodes, self.batch_size * self.world)
+        return whole + (1 if rest and (whole == 0 or not self.drop_last) else 0)
+
+
+def _check_way(way: str) -> None:
+    if way not in WAYS:
+        raise UserError(f"there is no way {way!r}; choose {' or '.join(WAYS)}")
+
+
+def _draw_supports(queries: np.ndarray, supports: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """One support for each query, uniform over the sorted `supports` other than the query itself."""
+    position = np.searchsorted(supports, queries)
+    holds_query = supports[np.minimum(position, len(supports) - 1)] == queries
+    drawn = rng.integers(0, len(supports) - holds_query)
+    return supports[drawn + (holds_query & (drawn >= position))]
+
+
+def _keep_table(classes: tuple[int, ...]) -> np.ndarray:
+    """Table that keeps `classes` and 255 and sends every other id to the background."""
+    table = np.zeros(256, dtype=np.uint8)
+    table[[*classes, IGNORE]] = [*classes, IGNORE]
+    return table
+
+
+def _binary_table(class_id: int) -> np.ndarray:
+    """Table to 1 for `class_id`, 255 for 255, 0 for the rest."""
+    table = np.zeros(256, dtype=np.uint8)
+    table[class_id], table[IGNORE] = 1, IGNORE
+    return table
+
+
+def _episode(query: Sample, support: Sample, class_id: int, table: np.ndarray) -> Episode:
+    return {
+        "query": query.image.contiguous(),
+        "query_label": apply_table(query.label, table),
+        "query_foreground": query.foreground,
+        "support": support.image.contiguous(),
+        "support_label": apply_table(support.label, table),
+        "support_foreground": support.foreground,
+        "class_id": class_id,
+        "query_id": query.id,
+        "support_id": support.id,
+    }

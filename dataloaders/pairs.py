@@ -1,0 +1,73 @@
+"""The fixed test list: which query meets which support, and for which class."""
+
+from __future__ import annotations
+
+from collections.abc import Container, Sequence
+from itertools import chain, cycle, islice
+from pathlib import Path
+from typing import NamedTuple
+
+from utils.errors import UserError
+
+from .spec import DatasetSpec
+from .supports import SupportIndex, read_plain_pickle
+
+
+class Pair(NamedTuple):
+    """One episode, as indices into the id list of its split."""
+
+    query: int
+    support: int
+    class_id: int
+
+
+def pairs_by_rule(spec: DatasetSpec, index: SupportIndex) -> tuple[list[Pair], int]:
+    """The published rule, and how many images it had to take a second time.
+
+    Class after class in `spec.evaluation_order`: the first `queries_per_class` query images that no earlier class has
+    taken, each beside the next `supports_per_query` support images not used before. A class with too few of them goes
+    on with its images from the start of its list. Raises `UserError` when a class has no image at all.
+    """
+    pairs: list[Pair] = []
+    queries_taken: set[int] = set()
+    supports_taken: set[int] = set()
+    reused = 0
+    for class_id in spec.evaluation_order:
+        queries, again = _next_unused(index.queries(class_id), queries_taken, spec.queries_per_class)
+        wanted = spec.queries_per_class * spec.supports_per_query
+        supports, again_supports = _next_unused(index.supports(class_id), supports_taken, wanted)
+        queries_taken.update(queries)
+        supports_taken.update(supports)
+        reused += again + again_supports
+        repeated = chain.from_iterable([query] * spec.supports_per_query for query in queries)
+        pairs += [Pair(query, support, class_id) for query, support in zip(repeated, supports, strict=True)]
+    return pairs, reused
+
+
+def pairs_from_list(spec: DatasetSpec, path: Path, images: int) -> list[Pair]:
+    """The episodes of a `<set>_meta_test_list.txt`: a pickle of three int lists, queries, supports and classes.
+
+    Raises `UserError` when the file is broken or does not fit a test list of `images` ids.
+    """
+    lists = read_plain_pickle(path)
+    if not isinstance(lists, list | tuple) or len(lists) != 3 or not all(isinstance(part, list) for part in lists):
+        raise UserError(f"{path}: must hold three int lists (queries, supports, classes); delete it to use the rule")
+    lengths = {len(part) for part in lists}
+    if len(lengths) != 1 or 0 in lengths or any(type(v) is not int for part in lists for v in part):
+        raise UserError(f"{path}: its three lists must be ints of one length; delete it to use the rule")
+    if min(lists[0] + lists[1]) < 0 or max(lists[0] + lists[1]) >= images:
+        raise UserError(f"{path}: points past the {images} ids of the test list; delete it to use the rule")
+    unknown = set(lists[2]) - set(spec.classes[1:])
+    if unknown:
+        raise UserError(f"{path}: class {min(unknown)} is none of {spec.title}'s classes; delete it to use the rule")
+    return [Pair(*episode) for episode in zip(*lists, strict=True)]
+
+
+def _next_unused(candidates: Sequence[int], taken: Container[int], wanted: int) -> tuple[list[int], int]:
+    """The first `wanted` candidates not in `taken`, and the number filled up with images that had been used before."""
+    chosen = list(islice((image for image in candidates if image not in taken), wanted))
+    missing = wanted - len(chosen)
+    if missing:
+        others = [image for image in candidates if image in taken]
+        chosen += islice(cycle([*others, *chosen]), missing)
+    return chosen, missing

@@ -1,0 +1,80 @@
+"""One split of a data set on disk: its ids, support index and samples."""
+
+from __future__ import annotations
+
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+import torch
+from torchvision.transforms.v2.functional import horizontal_flip
+
+from utils.errors import UserError
+
+from .layout import image_path, label_path, mirrored_label_path, read_ids
+from .reading import read_image, read_label
+from .spec import IGNORE, SPLITS, DatasetSpec
+from .supports import SupportIndex, read_supports
+from .transforms import Sample
+
+
+class Split:
+    """The "train" or "test" split of the data set that lies in `root`.
+
+    Raises `UserError` when `root` or the id list is missing or broken.
+    """
+
+    def __init__(self, spec: DatasetSpec, root: str | Path, split: str) -> None:
+        if split not in SPLITS:
+            raise UserError(f"{spec.name} has no split {split!r}; choose train or test")
+        self.spec = spec
+        self.root = Path(root)
+        self.split = split
+        if not self.root.is_dir():
+            raise UserError(
+                f"{self.root}: no such folder; prepare {spec.title} first (docs/data.md) or set --data-root"
+            )
+        self.ids = read_ids(self.root, split)
+        self._merge = spec.merge_table()
+        self._foreground = foreground_table(spec)
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+    @cached_property
+    def supports(self) -> SupportIndex:
+        """The support index, read at first use. Raises `UserError` when it is missing or does not fit the list."""
+        return read_supports(self.spec, self.root, self.split, len(self.ids))
+
+    def load(self, index: int, mirrored: bool = False) -> Sample:
+        """Read one photo and its label maps, all mirrored left to right where `mirrored`.
+
+        A label map of the mirrored photo (`Category_rev_ids/`) is used where it stands. Without it the label is
+        mirrored as it is: left and right parts share a class after the merge. Raises `UserError` naming the file at
+        fault.
+        """
+        image_id = self.ids[index]
+        photo_file, label_file = image_path(self.root, image_id), label_path(self.root, image_id)
+        ready = mirrored_label_path(self.root, image_id)
+        label_is_mirrored = mirrored and ready.exists()
+        if label_is_mirrored:
+            label_file = ready
+        image = read_image(photo_file)
+        raw = read_label(label_file, self.spec.num_slots)
+        if raw.shape != image.shape[:2]:
+            sizes = f"{raw.shape[1]}x{raw.shape[0]}, but {photo_file.name} is {image.shape[1]}x{image.shape[0]}"
+            raise UserError(f"{label_file}: is {sizes}; replace whichever is wrong")
+        pixels = torch.from_numpy(image).permute(2, 0, 1)
+        maps = torch.from_numpy(np.stack([self._merge[raw], self._foreground[raw]]))
+        if mirrored:
+            pixels = horizontal_flip(pixels)
+            maps = maps if label_is_mirrored else horizontal_flip(maps)
+        return Sample(pixels, maps[0], maps[1], image_id)
+
+
+def foreground_table(spec: DatasetSpec) -> np.ndarray:
+    """Lookup table raw id -> 1 for any part of a person, dropped ones too; uint8 (256,), 255 stays."""
+    table = np.zeros(256, dtype=np.uint8)
+    table[1 : spec.num_slots] = 1
+    table[IGNORE] = IGNORE
+    return table

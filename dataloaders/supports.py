@@ -1,0 +1,114 @@
+"""The support index: which images of a split hold a class, as queries and as supports.
+
+On disk it is the published pickle `support/meta_{train,test}_<set>_supports.pkl`: a dict of int lists. With `n`
+foreground slots, key `c` lists the images that hold merged class `c` and may be queries, key `c + n` those that may
+be supports.
+"""
+
+from __future__ import annotations
+
+import pickle
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from utils.errors import UserError
+
+from .inspection import merged_classes, parallel
+from .layout import label_path, supports_path
+from .reading import read_label
+from .spec import DatasetSpec
+
+
+class _PlainUnpickler(pickle.Unpickler):
+    """Admits no globals: ints, strings, lists and dicts are all that the published files hold."""
+
+    def find_class(self, module: str, name: str) -> Any:
+        raise pickle.UnpicklingError(f"it asks for {module}.{name}")
+
+
+def read_plain_pickle(path: Path) -> Any:
+    """Content of a pickle of plain values. Raises `UserError` when it is missing, broken or asks for any global."""
+    try:
+        with path.open("rb") as file:
+            return _PlainUnpickler(file).load()
+    except FileNotFoundError as error:
+        raise UserError(f"{path}: no such file; python -m dataloaders.prepare builds it") from error
+    except Exception as error:  # a broken pickle raises nearly anything
+        raise UserError(f"{path}: not a pickle of plain int lists ({error}); delete it and prepare again") from error
+
+
+@dataclass(frozen=True)
+class SupportIndex:
+    """Query and support candidates of every class, as indices into the id list of one split."""
+
+    spec: DatasetSpec
+    table: Mapping[int, Sequence[int]]
+    path: Path  # named in errors
+
+    def queries(self, class_id: int) -> Sequence[int]:
+        """Indices of the images that hold `class_id` and may be queries; `UserError` when there is none."""
+        return self._candidates(class_id, class_id, "query")
+
+    def supports(self, class_id: int) -> Sequence[int]:
+        """Indices of the images that hold `class_id` and may be supports; `UserError` when there is none."""
+        return self._candidates(class_id, class_id + self.spec.num_slots - 1, "support")
+
+    def _candidates(self, class_id: int, key: int, role: str) -> Sequence[int]:
+        found = self.table.get(key, ())
+        if not found:
+            name = self.spec.class_name(class_id)
+            raise UserError(
+                f"{self.path}: class {class_id} ({name}) has no {role} image; mend the list or prepare again"
+            )
+        return found
+
+
+def read_supports(spec: DatasetSpec, root: Path, split: str, images: int) -> SupportIndex:
+    """Read the support pickle of a split of `images` images.
+
+    Raises `UserError` on a missing or broken file, one with a global in it, and keys or indices that do not fit the
+    list. Keys of classes that the merge has dropped (the published ATR files hold 3, 8 and 17) are kept but never
+    asked for.
+    """
+    path = supports_path(spec, root, split)
+    table = read_plain_pickle(path)
+    if not isinstance(table, dict):
+        raise UserError(f"{path}: holds a {type(table).__name__}, not a dict of int lists; delete it and prepare again")
+    highest = 2 * (spec.num_slots - 1)
+    for key, indices in table.items():
+        if type(key) is not int or not 0 <= key <= highest:
+            raise UserError(f"{path}: key {key!r} is not one of 0..{highest}, as of another data set; prepare again")
+        if not isinstance(indices, list) or not all(type(index) is int for index in indices):
+            raise UserError(f"{path}: key {key} does not hold a list of ints; delete the file and prepare again")
+        if indices and not (min(indices) >= 0 and max(indices) < images):
+            raise UserError(f"{path}: key {key} points past the {images} ids of the {split} list; prepare again")
+    return SupportIndex(spec, table, path)
+
+
+def build_table(spec: DatasetSpec, root: Path, split: str, ids: Sequence[str]) -> dict[int, list[int]]:
+    """List the images of each class from the label maps of a split, on all cores, with a progress bar."""
+    task = partial(_classes_of, spec, root)
+    present = parallel(task, ids, f"{spec.title} {split}: classes of each label", "label")
+    slots = spec.num_slots - 1
+    table: dict[int, list[int]] = {key: [] for key in range(2 * slots + 1)}
+    last_query = spec.last_query(split, len(ids))
+    both = spec.both_roles(split)
+    for index, classes in enumerate(present):
+        for class_id in classes:
+            if both or index <= last_query:
+                table[class_id].append(index)
+            if both or index > last_query:
+                table[class_id + slots].append(index)
+    return table
+
+
+def dump_supports(table: Mapping[int, Sequence[int]]) -> bytes:
+    """The support pickle in the published form: a dict of int lists, nothing else."""
+    return pickle.dumps({key: list(indices) for key, indices in table.items()}, protocol=3)
+
+
+def _classes_of(spec: DatasetSpec, root: Path, image_id: str) -> tuple[int, ...]:
+    return merged_classes(spec, read_label(label_path(root, image_id), spec.num_slots))

@@ -1,0 +1,148 @@
+"""Evaluate a checkpoint by the protocol of its benchmark.
+
+    python evaluate.py --checkpoint runs/ccp_eop_kway_f1/last.pt
+    python evaluate.py --checkpoint data/pretrained_model/atr_kwf1.pth --dataset atr --fold 1 --way kway
+
+Prints the IoU of each class and the summary, and writes results.json (and pictures) beside the checkpoint or
+under --output.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from dataloaders import catalog
+from dataloaders.oshp_loader import TestEpisodes
+from dataloaders.spec import DatasetSpec
+from networks import loading
+from utils import checkpoint, distributed, report, visualize
+from utils.config import EvaluateSettings, parse
+from utils.device import choose_device, resolve_amp
+from utils.errors import UserError, run_cli
+from utils.evaluator import Evaluation, EvaluationPlan, evaluate
+from utils.files import write_json
+
+
+def main() -> None:
+    settings = parse(EvaluateSettings, description="Evaluate a checkpoint by the protocol of its benchmark.")
+    local_rank = distributed.start()
+    if not settings.checkpoint:
+        raise UserError("--checkpoint: name the checkpoint to evaluate")
+    loaded = load(settings)
+    spec = catalog.load(settings.dataset)
+    device = choose_device(settings.device, local_rank)
+    network = loaded.network.to(device)
+    episodes = TestEpisodes(spec, catalog.locate(spec, settings.data_root), way=network.way)
+    picked = spread(len(episodes.pairs), settings.save_pictures)
+    plan = EvaluationPlan(
+        loaded.epoch if settings.epoch < 0 else settings.epoch,
+        spec.classes,
+        spec.base_classes(settings.fold),
+        device,
+        test_size_of(settings, loaded),
+        settings.agm,
+        resolve_amp(settings.amp, device),
+        settings.workers,
+        picked,
+    )
+    distributed.say(
+        *loaded.notes,
+        f"{len(episodes.pairs)} pairs of {spec.title}, fold {settings.fold}, {network.way}, epoch {plan.epoch}",
+    )
+    if episodes.reused:
+        distributed.say(f"the test list had to use {episodes.reused} images more than once")
+    evaluation = evaluate(network, episodes, plan)
+    if distributed.rank() == 0:
+        tell(settings, spec, network.way, episodes, evaluation, plan)
+    save_pictures(Path(settings.output or Path(settings.checkpoint).parent) / "pictures", spec, episodes, evaluation)
+
+
+def load(settings: EvaluateSettings) -> loading.Loaded:
+    """The checkpoint's network. Fills in the settings that the checkpoint knows; a disagreement is a `UserError`."""
+    if not Path(settings.checkpoint).is_file():
+        raise UserError(
+            f"{settings.checkpoint}: no such checkpoint; train one and give its last.pt as CHECKPOINT=... or --checkpoint, "
+            f"or fetch the authors' from {loading.AUTHORS_MODELS}"
+        )
+    content = checkpoint.read(settings.checkpoint)
+    if checkpoint.is_ours(content):
+        loaded = loading.load_ours(settings.checkpoint, content)
+        for name in ("dataset", "fold", "way"):
+            trained, asked = getattr(loaded.settings, name), getattr(settings, name)
+            if asked and asked != trained:
+                raise UserError(
+                    f"{settings.checkpoint}: trained with --{name} {trained}, not {asked}; name its own, or none"
+                )
+            setattr(settings, name, trained)
+        return loaded
+    for name in ("dataset", "fold", "way"):
+        if not getattr(settings, name):
+            raise UserError(f"{settings.checkpoint}: not of this project, so --dataset, --fold and --way must be given")
+    return loading.load_authors(settings.checkpoint, content, catalog.load(settings.dataset).num_slots, settings.way)
+
+
+def test_size_of(settings: EvaluateSettings, loaded: loading.Loaded) -> int:
+    """The longest side at which to parse: as asked, else as trained, else as published (0, no resize)."""
+    if settings.test_size >= 0:
+        return settings.test_size
+    return loaded.settings.test_size if loaded.settings else 0
+
+
+def spread(total: int, count: int) -> list[int]:
+    """`count` indices evenly over `total`, so that they show many classes."""
+    return sorted({int(i) for i in np.linspace(0, total - 1, min(count, total))}) if count else []
+
+
+def tell(
+    settings: EvaluateSettings, spec: DatasetSpec, way: str, episodes: Any, evaluation: Evaluation, plan: EvaluationPlan
+) -> None:
+    """Print the tables and write results.json."""
+    names = {c: spec.class_name(c) for c in spec.classes}
+    novel, published = spec.novel(settings.fold), spec.published("eop", way, settings.fold)
+    print("\n" + report.text(evaluation, names, novel, published))
+    path = Path(settings.output or Path(settings.checkpoint).parent) / "results.json"
+    about = {
+        "checkpoint": settings.checkpoint,
+        "dataset": spec.name,
+        "fold": settings.fold,
+        "way": way,
+        "epoch": plan.epoch,
+        "test_size": plan.test_size,
+        "pairs": len(episodes.pairs),
+        "reused_images": episodes.reused,
+        "revision": checkpoint.revision(),
+    }
+    write_json(path, report.results(evaluation, names, novel, published, **about))
+    print(f"\nwritten: {path}")
+
+
+def save_pictures(folder: Path, spec: DatasetSpec, episodes: Any, evaluation: Evaluation) -> None:
+    """One picture for each kept prediction: support, its labels, query, prediction, truth, and a legend."""
+    for number in sorted(evaluation.predictions):
+        path = folder / f"pair_{number:05d}.png"
+        visualize.save_image(path, picture(spec, episodes, number, evaluation.predictions[number].numpy()))
+        print(f"written: {path}")
+
+
+def picture(spec: DatasetSpec, episodes: Any, number: int, prediction: np.ndarray) -> np.ndarray:
+    """The picture of one test pair, RGB uint8 (H, W, 3)."""
+    episode, pair = episodes[number], episodes.pairs[number]
+    binary = episodes.way == "1way"
+    palette = [spec.palette[0], spec.palette[pair.class_id]] if binary else spec.palette
+    names = {1: spec.class_name(pair.class_id)} if binary else {c: spec.class_name(c) for c in spec.classes}
+    both = {
+        who: (episode[who].permute(1, 2, 0).numpy(), episode[f"{who}_label"].numpy()) for who in ("support", "query")
+    }
+    row = visualize.titled(
+        visualize.episode_row(both["support"], both["query"], prediction, palette),
+        ("support", "its labels", "query", "prediction", "truth"),
+    )
+    strip = visualize.legend([c for c in names if c > 0], names, palette, row.shape[1])
+    return visualize.stack([row, strip])
+
+
+if __name__ == "__main__":
+    run_cli(main)

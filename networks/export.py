@@ -1,0 +1,55 @@
+"""The network as two graphs for other runtimes: one makes a reference, one parses photos under it."""
+
+from __future__ import annotations
+
+from torch import Tensor, nn
+
+from . import decoding
+from .eopnet import EOPNet
+from .layers import resize_labels
+from .prototypes import masked_average
+from .references import Prototypes
+
+IGNORE = 255
+
+
+class ReferenceGraph(nn.Module):
+    """A labelled photo -> prototypes."""
+
+    def __init__(self, network: EOPNet) -> None:
+        super().__init__()
+        self.network = network
+
+    def forward(self, image: Tensor, labels: Tensor, class_ids: Tensor) -> tuple[Tensor, Tensor]:
+        """RGB image (3, H, W) float 0..255, labels (H', W') int64, class ids (K,) int64 -> (K, D) and (D,).
+
+        The two are the prototypes of the classes, a row of zeros where a class has no pixel at feature size, and the
+        prototype of the human foreground: every labelled pixel. 0 is the background, 255 is ignored.
+        """
+        features = self.network.encode(self.network.encoder.normalize(image[None]))
+        labels = resize_labels(labels[None], features.fine.shape[-2:])
+        masks = (labels == class_ids[:, None, None]).float()
+        human = ((labels > 0) & (labels != IGNORE)).float()
+        return masked_average(features.fine, masks[None])[0], masked_average(features.coarse, human[None])[0, 0]
+
+
+class ParserGraph(nn.Module):
+    """A photo and prototypes -> label map."""
+
+    def __init__(self, network: EOPNet) -> None:
+        super().__init__()
+        self.network = network
+
+    def forward(
+        self, image: Tensor, prototypes: Tensor, foreground: Tensor, min_score: Tensor
+    ) -> tuple[Tensor, Tensor]:
+        """RGB image (3, H, W) float 0..255, prototypes (K, D) and (D,), score below which a class is absent, ().
+
+        Gives the label map (H, W) int64, 0 for the background and 1..K for the classes in the order of their
+        prototypes, and the score of each class (K,). A class with an empty prototype is absent.
+        """
+        features = self.network.encode(self.network.encoder.normalize(image[None]))
+        maps = decoding.class_maps(self.network, features, Prototypes(prototypes, foreground))[0]
+        scores = decoding.tally(maps).scores
+        kept = (scores >= min_score) & (prototypes != 0).any(dim=1)
+        return decoding.decode(maps, kept, image.shape[-2:])[0], scores

@@ -1,0 +1,74 @@
+"""Building blocks that every network here shares."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+
+class SeparableConv(nn.Module):
+    """Depthwise 3x3 -> BN -> pointwise 1x1 -> BN, optionally with a ReLU after each BN.
+
+    (B, C, H, W) -> (B, C', H', W'); the padding equals the dilation, so stride 1 keeps the size.
+    """
+
+    def __init__(
+        self, in_channels: int, out_channels: int, stride: int = 1, dilation: int = 1, activate: bool = False
+    ) -> None:
+        super().__init__()
+        self.depthwise = nn.Conv2d(
+            in_channels, in_channels, 3, stride, padding=dilation, dilation=dilation, groups=in_channels, bias=False
+        )
+        self.depthwise_bn = nn.BatchNorm2d(in_channels)
+        self.pointwise = nn.Conv2d(in_channels, out_channels, 1, bias=False)
+        self.pointwise_bn = nn.BatchNorm2d(out_channels)
+        self.activate = activate
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = self.depthwise_bn(self.depthwise(x))
+        if self.activate:
+            x = F.relu(x, inplace=True)
+        x = self.pointwise_bn(self.pointwise(x))
+        return F.relu(x, inplace=True) if self.activate else x
+
+
+class ConvBNReLU(nn.Module):
+    """1x1 convolution without bias -> BN -> ReLU: (B, C, H, W) -> (B, C', H, W)."""
+
+    def __init__(self, in_channels: int, out_channels: int) -> None:
+        super().__init__()
+        self.conv = nn.Conv2d(in_channels, out_channels, 1, bias=False)
+        self.bn = nn.BatchNorm2d(out_channels)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return F.relu(self.bn(self.conv(x)), inplace=True)
+
+
+class Affine(nn.Module):
+    """`weight * x + bias` with one scalar each; shaped like a 1x1 convolution from 1 to 1 channel."""
+
+    def __init__(self, weight: float = 1.0, bias: float = 0.0) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.full((1, 1, 1, 1), weight))
+        self.bias = nn.Parameter(torch.full((1,), bias))
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.weight.reshape(()) * x + self.bias.reshape(())
+
+
+def resize(x: Tensor, size: tuple[int, int] | torch.Size) -> Tensor:
+    """Resize (B, C, H, W) to (B, C, *size) bilinearly, corners aligned as the published networks do."""
+    if x.shape[-2:] == tuple(size):
+        return x
+    return F.interpolate(x, size=tuple(size), mode="bilinear", align_corners=True)
+
+
+def resize_labels(labels: Tensor, size: tuple[int, int] | torch.Size) -> Tensor:
+    """Resize integer label maps (B, H, W) to (B, *size) by the nearest pixel."""
+    return F.interpolate(labels[:, None].float(), size=tuple(size), mode="nearest")[:, 0].to(labels.dtype)
+
+
+def at_least_float32(x: Tensor) -> Tensor:
+    """Half precision becomes float32; float64 stays."""
+    return x.float() if x.dtype in (torch.bfloat16, torch.float16) else x

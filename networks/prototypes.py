@@ -1,0 +1,78 @@
+"""Prototypes: masked average pooling, cosine similarity, and the bank that remembers them over the training."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from utils.distributed import gather_batch
+
+from .layers import at_least_float32
+
+
+def class_masks(labels: Tensor, num_slots: int) -> Tensor:
+    """Integer label maps (B, h, w) -> one mask per class slot (B, N, h, w), float; ids >= N (255) are in none."""
+    return (labels[:, None] == torch.arange(num_slots, device=labels.device)[:, None, None]).float()
+
+
+def masked_average(feature: Tensor, masks: Tensor) -> Tensor:
+    """Average the feature (B, D, h, w) under each mask (B, K, h, w) -> (B, K, D); zeros where a mask is empty.
+
+    At least float32, also under autocast: the bank takes a thousandth of a prototype at a time, which half precision
+    would round away. Spec: EOPNet, step 2.
+    """
+    with torch.autocast(feature.device.type, enabled=False):
+        feature = at_least_float32(feature)
+        masks = masks.to(feature.dtype)
+        total = torch.einsum("bdhw,bkhw->bkd", feature, masks)
+        return total / masks.sum(dim=(2, 3)).clamp(min=1)[..., None]
+
+
+def cosine_similarity(feature: Tensor, prototypes: Tensor) -> Tensor:
+    """Similarity (B, K, h, w), in -1..1, of each pixel of (B, D, h, w) with (B, K, D); 0 for a zero prototype."""
+    feature, prototypes = F.normalize(feature, dim=1, eps=1e-8), F.normalize(prototypes, dim=2, eps=1e-8)
+    return torch.einsum("bdhw,bkd->bkhw", feature, prototypes.to(feature.dtype))
+
+
+class PrototypeBank(nn.Module):
+    """One remembered prototype per class id, (N, D); a zero row is empty (spec: EOPNet, step 4).
+
+    A buffer, so it travels with checkpoints and takes no gradient. Across ranks it goes on as if the joint
+    batch had passed through one process.
+    """
+
+    def __init__(self, num_slots: int, hidden: int, momentum: float = 0.001) -> None:
+        super().__init__()
+        self.momentum = momentum
+        self.register_buffer("rows", torch.zeros(num_slots, hidden))
+
+    def blend(self, static: Tensor, present: Tensor) -> Tensor:
+        """The prototypes to use, (B, K, D), for static ones (B, K, D) whose K slots are the bank's rows.
+
+        `(1 - a) * bank + a * static` where the bank holds the class, else the static one; absent classes are zero.
+        """
+        return self._mix(self.rows.to(static.dtype), static, present)
+
+    def remember(self, static: Tensor, present: Tensor, dynamic: bool) -> Tensor:
+        """As `blend`, sample by sample in the order of the joint batch, the bank taking each sample's prototypes.
+
+        With `dynamic=False` (warm-up) the static prototypes are used and remembered as they are.
+        """
+        everyone, shown, first = gather_batch(static.detach(), present)
+        bank = self.rows.to(static.dtype)
+        used = []
+        for i in range(len(everyone)):
+            mine = 0 <= i - first < len(static)
+            own = static[i - first] if mine else everyone[i]
+            mixed = self._mix(bank, own, shown[i]) if dynamic else own
+            bank = torch.where(shown[i][:, None], mixed.detach(), bank)
+            if mine:
+                used.append(mixed)
+        self.rows.copy_(bank)
+        return torch.stack(used)
+
+    def _mix(self, bank: Tensor, static: Tensor, present: Tensor) -> Tensor:
+        known = (bank != 0).any(dim=-1, keepdim=True)
+        mixed = torch.where(known, (1 - self.momentum) * bank + self.momentum * static, static)
+        return mixed * present[..., None]

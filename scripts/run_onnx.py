@@ -1,0 +1,60 @@
+"""Parse photos with the exported graphs: onnxruntime and numpy, with Pillow to read and write files. No PyTorch.
+
+    python scripts/export_onnx.py --checkpoint data/released/lite0_ccp_toy.safetensors --out exported
+    python scripts/run_onnx.py --graphs exported --reference ref.jpg --labels ref.png photo.jpg --out parsed
+
+Stands alone: copy this file and the exported folder to where they are needed.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+from pathlib import Path
+
+import numpy as np
+import onnxruntime
+from PIL import Image, ImageOps
+
+
+def read_photo(path: str, longest: int) -> tuple[np.ndarray, tuple[int, int]]:
+    """The photo as the graphs take it, float (3, H, W) with `longest` as its longest side, and its own (W, H)."""
+    picture = ImageOps.exif_transpose(Image.open(path)).convert("RGB")
+    factor = longest / max(picture.size)
+    size = tuple(max(16, round(side * factor)) for side in picture.size)
+    pixels = np.asarray(picture.resize(size, Image.Resampling.BILINEAR), dtype=np.float32)
+    return pixels.transpose(2, 0, 1), picture.size
+
+
+def main() -> None:
+    options = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    options.add_argument("photos", nargs="+")
+    options.add_argument("--graphs", required=True, help="the folder that export_onnx.py wrote")
+    options.add_argument("--reference", required=True, help="the labelled photo")
+    options.add_argument("--labels", required=True, help="its labels: an index PNG, 0 background, 255 ignored")
+    options.add_argument("--out", default="parsed", help="folder for the index PNGs (default: %(default)s)")
+    chosen = options.parse_args()
+    folder, out = Path(chosen.graphs), Path(chosen.out)
+    facts = json.loads((folder / "graphs.json").read_text())
+    reference, parser = (onnxruntime.InferenceSession(folder / f"{name}.onnx") for name in ("reference", "parser"))
+
+    # Once: prototypes of the reference's classes.
+    image, _ = read_photo(chosen.reference, facts["max_size"])
+    labels = np.asarray(Image.open(chosen.labels)).astype(np.int64)
+    ids = np.setdiff1d(np.unique(labels), (0, 255))
+    prototypes, foreground = reference.run(None, {"image": image, "labels": labels, "class_ids": ids})
+
+    # For each photo: slots 0..K, back to the user's ids and to the photo's own size.
+    out.mkdir(parents=True, exist_ok=True)
+    for path in chosen.photos:
+        image, size = read_photo(path, facts["max_size"])
+        min_score = np.array(facts["min_score"], dtype=np.float32)
+        inputs = {"image": image, "prototypes": prototypes, "foreground": foreground, "min_score": min_score}
+        slots, _ = parser.run(None, inputs)
+        found = np.array([0, *ids], dtype=np.uint8)[slots]
+        Image.fromarray(found).resize(size, Image.Resampling.NEAREST).save(out / f"{Path(path).stem}.png")
+        print(f"written: {out / Path(path).stem}.png")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,84 @@
+"""The catalogue holds together and says what the benchmark's description says."""
+
+import numpy as np
+import pytest
+
+from dataloaders import catalog
+from dataloaders.prepare_ccp import TAGS
+from utils.errors import UserError
+
+
+@pytest.mark.parametrize("name", catalog.names())
+def test_record_holds_together(name):
+    spec = catalog.load(name)
+    merged = set(spec.merge_table()[: spec.num_slots].tolist())
+    assert merged == set(spec.classes)
+    assert set(spec.evaluation_order) == set(spec.classes) - {0}
+    assert spec.folds == (1, 2)
+    for fold in spec.folds:
+        assert spec.base_classes(fold)[0] == 0
+        assert sorted(spec.base_classes(fold) + spec.novel(fold)) == sorted(spec.classes)
+    areas = [raw for ids in spec.body_areas.values() for raw in ids]
+    assert sorted(areas) == list(range(1, spec.num_slots))
+    assert len(set(spec.palette)) == len(spec.palette) == spec.num_slots
+    for left, right in spec.mirrored:
+        assert spec.merge_table()[left] == spec.merge_table()[right]  # a flip of merged labels is a plain mirror
+
+
+@pytest.mark.parametrize(
+    ("name", "novel1", "novel2"),
+    [
+        ("atr", (5, 6, 7), (1, 4, 16)),
+        ("lip", (6, 9, 12), (5, 7, 10)),
+        ("cihp", (6, 9, 12), (1, 5, 7)),
+        ("ccp", (5, 6, 7), (1, 4, 11)),
+        ("toy", (5, 6, 7), (1, 4, 16)),
+    ],
+)
+def test_novel_classes(name, novel1, novel2):
+    spec = catalog.load(name)
+    assert (spec.novel(1), spec.novel(2)) == (novel1, novel2)
+
+
+def test_slots():
+    assert [catalog.load(name).num_slots for name in catalog.names()] == [18, 20, 20, 13, 18]
+
+
+def test_merge_table_keeps_what_is_out_of_range():
+    table = catalog.load("atr").merge_table()
+    assert table.dtype == np.uint8 and table.shape == (256,)
+    assert [int(table[i]) for i in (0, 10, 13, 15, 3, 8, 17, 255, 18, 254)] == [0, 9, 12, 14, 0, 0, 0, 255, 18, 254]
+
+
+def test_merged_classes_have_plural_names():
+    atr, lip = catalog.load("atr"), catalog.load("LIP")
+    assert [atr.class_name(c) for c in (9, 12, 14, 4)] == ["shoes", "legs", "arms", "upper-clothes"]
+    assert lip.class_name(18) == "shoes"
+
+
+def test_published_results():
+    assert catalog.load("atr").published("eop", "1way", 1) == {"novel": 53.0, "human": 68.2}
+    assert catalog.load("ccp").published("eop", "kway", 1) is None
+
+
+def test_every_ccp_class_has_tags():
+    assert tuple(TAGS) == catalog.load("ccp").labels
+    tags = [tag for names in TAGS.values() for tag in names.split()]
+    assert len(tags) == len(set(tags)) == 59
+
+
+def test_boundary_of_a_part_of_the_data():
+    spec = catalog.load("atr")
+    assert spec.last_query("train", 15000) == 7500
+    assert spec.last_query("train", 12) == 5
+
+
+def test_unknown_names_and_folds_are_told():
+    with pytest.raises(UserError, match="atr, lip, cihp, ccp, toy"):
+        catalog.load("pascal")
+    with pytest.raises(UserError, match="no fold 3"):
+        catalog.load("atr").novel(3)
+
+
+def test_locate(tmp_path):
+    assert catalog.locate(catalog.load("ccp"), tmp_path) == tmp_path / "CCP_OS"

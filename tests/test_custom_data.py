@@ -1,0 +1,274 @@
+"""Data of the user's own, from index PNGs, labelme and COCO, through `prepare custom` to episodes."""
+
+import base64
+import json
+import shutil
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from dataloaders import catalog
+from dataloaders.oshp_loader import TestEpisodes, TrainEpisodes
+from dataloaders.prepare_custom import prepare_custom
+from utils.errors import UserError
+
+from .data_helpers import label_map, png_bytes, read, run_module, save_image, save_label
+from .test_prepare import tree
+
+LABELS = ["background", "hat", "left-arm", "right-arm", "shirt", "trousers"]
+NUMBER = 16
+
+
+def make_png(source, labels=LABELS, number=NUMBER):
+    for i in range(number):
+        save_image(source / "images" / f"photo {i}.jpg", i)
+        save_label(source / "labels" / f"photo {i}.png", label_map(len(labels), i))
+    (source / "labels.txt").write_text("\n".join(labels))
+    return source
+
+
+def shape(label, points, kind="polygon", **more):
+    return {"label": label, "points": points, "shape_type": kind, **more}
+
+
+def make_labelme(source, number=NUMBER):
+    source.mkdir()
+    corner = base64.b64encode(png_bytes(np.ones((4, 6), np.uint8) * 255)).decode()
+    shapes = [
+        shape("trousers", [[5, 10], [30, 10], [30, 40], [5, 40]]),
+        shape("shirt", [[10, 20], [20, 30]], "rectangle"),
+        shape("hat", [[35, 5], [35, 8]], "circle"),
+        shape("__ignore__", [[2, 3], [7, 6]], "mask", mask=corner),
+        shape("shirt", [[0, 0], [39, 47]], "line"),
+    ]
+    for i in range(number):
+        save_image(source / f"{i}.jpg", i)
+        content = {"version": "5.4.1", "shapes": shapes, "imagePath": f"..\\photos\\{i}.jpg", "imageData": None}
+        (source / f"{i}.json").write_text(json.dumps(content))
+    return source
+
+
+def make_coco(source, number=NUMBER):
+    rle = {"size": [48, 40], "counts": [0, 5, 48 * 40 - 5]}  # the first five pixels of the first column
+    regions = [
+        {"category_id": 7, "segmentation": [[5, 10, 30, 10, 30, 40, 5, 40]], "iscrowd": 0},
+        {
+            "category_id": 3,
+            "segmentation": [[10, 20, 20, 20, 20, 30, 10, 30], [32, 2, 38, 2, 38, 8, 32, 8]],
+            "iscrowd": 0,
+        },
+        {"category_id": 7, "segmentation": rle, "iscrowd": 1},
+        {"category_id": 3, "segmentation": [], "iscrowd": 0},
+    ]
+    content = {
+        "images": [{"id": i, "file_name": f"{i}.png", "height": 48, "width": 40} for i in range(number + 1)],
+        "categories": [{"id": 7, "name": "trousers"}, {"id": 3, "name": "shirt"}],
+        "annotations": [{"id": 9 * i, "image_id": i, **region} for i in range(number) for region in regions],
+    }
+    for i in range(number + 1):
+        save_image(source / "images" / f"{i}.png", i)
+    (source / "annotations.json").write_text(json.dumps(content))
+    return source
+
+
+def load(data_root, name="source"):
+    spec = catalog.load(data_root / name / "dataset.json")
+    return spec, catalog.locate(spec, "anywhere else")
+
+
+def test_index_pngs_become_a_data_set(tmp_path):
+    outcome = prepare_custom(make_png(tmp_path / "My Photos"), tmp_path / "data")
+    assert outcome.findings == []
+    spec, root = load(tmp_path / "data", "my-photos")
+    assert spec.labels == tuple(LABELS)
+    assert spec.merges == {3: 2} and spec.mirrored == ((2, 3),) and spec.class_name(2) == "arms"
+    assert spec.classes == (0, 1, 2, 4, 5) and set(spec.evaluation_order) == {1, 2, 4, 5}
+    assert all(spec.novel(fold) and len(spec.base_classes(fold)) > 1 for fold in (1, 2))
+    for way in ("kway", "1way"):
+        episode = TrainEpisodes(spec, root, fold=1, way=way, crop_size=(32, 32))[0]
+        assert set(episode["query_label"].unique().tolist()) <= {0, 255, *spec.base_classes(1), 1}
+        episodes = TestEpisodes(spec, root, way=way)
+        assert len(episodes) == 4 * spec.queries_per_class * spec.supports_per_query and episodes[0]
+
+
+def test_data_set_checks_and_trains_by_its_json(tmp_path):
+    place = ("--source", make_png(tmp_path / "source"), "--data-root", tmp_path / "data")
+    done = run_module("dataloaders.prepare", "custom", *place, "--name", "own")
+    assert done.returncode == 0, done.stderr
+    checked = run_module("dataloaders.check", tmp_path / "data" / "own" / "dataset.json")
+    assert checked.returncode == 0 and "all is well" in checked.stdout and "arms" in checked.stdout
+
+
+def test_dataset_json_of_the_user_is_kept(tmp_path):
+    source = make_png(tmp_path / "source")
+    prepare_custom(source, tmp_path / "data")
+    path = tmp_path / "data" / "source" / "dataset.json"
+    content = json.loads(path.read_text()) | {"folds": {"1": ["shirt"]}, "title": "Mine"}
+    path.write_text(json.dumps(content))
+    assert prepare_custom(source, tmp_path / "data").findings == []
+    assert json.loads(path.read_text()) == content
+    shutil.copy(path, source)
+    prepare_custom(source, tmp_path / "other")
+    spec, _ = load(tmp_path / "other")
+    assert spec.title == "Mine" and spec.novel(1) == (4,)
+
+
+def test_labelme_regions_are_drawn(tmp_path):
+    assert prepare_custom(make_labelme(tmp_path / "source"), tmp_path / "data").findings == []
+    spec, root = load(tmp_path / "data")
+    assert spec.labels == ("background", "hat", "shirt", "trousers")
+    label = read(root / "trainval_classes" / "0.png")
+    assert label.shape == (48, 40)
+    assert [int(label[y, x]) for y, x in ((35, 25), (25, 15), (5, 35), (5, 5), (0, 0))] == [3, 2, 1, 255, 0]
+    assert int(label[44, 38]) == 0, "a line has no area"
+
+
+def test_coco_regions_are_drawn(tmp_path):
+    pytest.importorskip("pycocotools")
+    source = make_coco(tmp_path / "source")
+    assert prepare_custom(source, tmp_path / "data", annotations=source / "annotations.json").findings == []
+    spec, root = load(tmp_path / "data")
+    assert spec.labels == ("background", "shirt", "trousers")
+    label = read(root / "trainval_classes" / "0.png")
+    assert [int(label[y, x]) for y, x in ((35, 25), (25, 15), (5, 35), (4, 0), (5, 0))] == [2, 1, 1, 255, 0]
+    assert len(list((root / "trainval_images").iterdir())) == NUMBER, "an image without annotations is left out"
+
+
+@pytest.mark.parametrize("make", [make_labelme, make_png])
+def test_photos_labelled_upright_are_stored_upright(tmp_path, make):
+    source = make(tmp_path / "source")
+    photo = next(path for path in sorted(source.rglob("*.jpg")))
+    picture = Image.open(photo).resize((48, 40))  # lies on its side; the tag says: turn by 90 degrees
+    exif = picture.getexif()
+    exif[0x0112] = 6
+    picture.save(photo, exif=exif)
+    prepare_custom(source, tmp_path / "data")
+    _, root = load(tmp_path / "data")
+    (stored,) = (root / "trainval_images").glob(f"{photo.stem}.*")
+    assert Image.open(stored).size == (40, 48) and 0x0112 not in Image.open(stored).getexif()
+
+
+def test_rare_classes_are_dropped_or_not_evaluated(tmp_path, capsys):
+    source = make_png(tmp_path / "source")
+    for i in range(1, NUMBER):
+        save_label(source / "labels" / f"photo {i}.png", label_map(6, i, without=(1,)))
+    prepare_custom(source, tmp_path / "data")
+    spec, _ = load(tmp_path / "data")
+    assert spec.dropped == (1,) and "class 'hat' goes to the background" in capsys.readouterr().out
+
+
+def colour_labels(source):
+    for path in (source / "labels").iterdir():
+        save_label(path, np.stack([read(path)] * 3, -1))
+
+
+SPOILERS = {
+    "sub-folder images": lambda s: shutil.rmtree(s / "images"),
+    "stand alone": lambda s: (s / "labels" / "photo 3.png").unlink(),
+    "16 of 16": colour_labels,
+    "1 of 16": lambda s: save_image(s / "images" / "photo 3.jpg", 0, (9, 9)),
+    "labels.txt": lambda s: (s / "labels.txt").write_text("hat\nhat"),
+    "two classes": lambda s: [save_label(p, np.eye(48, 40, dtype=np.uint8)) for p in (s / "labels").iterdir()],
+}
+
+
+@pytest.mark.parametrize("complaint", SPOILERS)
+def test_bad_source_is_told_and_leaves_nothing(tmp_path, complaint, capsys):
+    source = make_png(tmp_path / "source")
+    SPOILERS[complaint](source)
+    with pytest.raises(UserError, match=complaint) as caught:
+        prepare_custom(source, tmp_path / "data")
+    assert "\n" not in str(caught.value) and not (tmp_path / "data").exists()
+    if complaint == "16 of 16":
+        assert "save it as an 8-bit grey or palette PNG" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"shapes": [shape("cape", [[0, 0], [9, 0], [9, 9]])]},
+        {"shapes": [shape("hat", [[0]])]},
+        {"imagePath": "gone.jpg"},
+    ],
+)
+def test_bad_labelme_file_is_named(tmp_path, change, capsys):
+    source = make_labelme(tmp_path / "source")
+    (source / "labels.txt").write_text("hat\nshirt\ntrousers\n")
+    path = source / "3.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | change))
+    with pytest.raises(UserError, match="1 of 16"):
+        prepare_custom(source, tmp_path / "data")
+    assert str(path) in capsys.readouterr().out
+    assert not (tmp_path / "data").exists()
+
+
+@pytest.mark.parametrize("content", ["{", "{}", '{"images": [{"id": 1}], "annotations": [], "categories": [1]}'])
+def test_bad_coco_file_is_named(tmp_path, content):
+    source = make_coco(tmp_path / "source")
+    (source / "annotations.json").write_text(content)
+    with pytest.raises(UserError, match=r"annotations.json"):
+        prepare_custom(source, tmp_path / "data", annotations=source / "annotations.json")
+
+
+GOOD = {
+    "name": "own",
+    "labels": ["background", "hat", "left arm", "right arm", "shirt", "belt"],
+    "merges": {"right arm": "left arm"},
+    "dropped": ["belt"],
+    "folds": {"1": ["hat"], "2": [4]},
+    "boundary": {"train": 9, "test": 3},
+}
+
+
+def write_json(folder, content):
+    (folder / "dataset.json").write_text(json.dumps(content))
+    return folder / "dataset.json"
+
+
+def test_dataset_json_by_names_and_ids(tmp_path):
+    spec = catalog.load(write_json(tmp_path, GOOD))
+    assert spec.classes == (0, 1, 2, 4) and spec.merges == {3: 2} and spec.dropped == (5,)
+    assert spec.base == {1: (0, 2, 4), 2: (0, 1, 2)} and spec.evaluation_order == (1, 2, 4)
+    assert catalog.load(tmp_path) == spec, "the folder will do"
+    by_id = catalog.load(write_json(tmp_path, GOOD | {"merges": {"3": 2}, "dropped": [5]}))
+    assert by_id == spec
+
+
+@pytest.mark.parametrize(
+    ("change", "complaint"),
+    [
+        ({"name": "../up"}, "name"),
+        ({"name": None}, "name"),
+        ({"label": []}, "unknown entry 'label'"),
+        ({"labels": ["background"]}, "labels"),
+        ({"labels": ["background", "hat", "hat"]}, "twice"),
+        ({"merges": {"right arm": "glove"}}, "'glove'"),
+        ({"merges": {"right arm": "belt"}}, "merges"),
+        ({"dropped": ["background"]}, "dropped"),
+        ({"dropped": "belt"}, "dropped"),
+        ({"folds": {}}, "folds"),
+        ({"folds": {"one": ["hat"]}}, "folds"),
+        ({"folds": {"1": ["belt"]}}, "dropped"),
+        ({"folds": {"1": ["hat", "left arm", "shirt"]}}, "not all"),
+        ({"evaluation_order": ["hat", "hat"]}, "twice"),
+        ({"boundary": {"train": 9}}, "boundary"),
+        ({"queries_per_class": 0}, "queries_per_class"),
+        ({"all_images_both": 1}, "all_images_both"),
+        ({"mirrored": [["left arm"]]}, "pairs"),
+        ({"palette": [[0, 0, 0]]}, "palette"),
+        ({"palette": [[0, 0, 300]] * 6}, "palette"),
+    ],
+)
+def test_bad_dataset_json_is_told(tmp_path, change, complaint):
+    with pytest.raises(UserError, match=complaint) as caught:
+        catalog.load(write_json(tmp_path, GOOD | change))
+    assert "dataset.json" in str(caught.value) and "\n" not in str(caught.value)
+
+
+def test_second_run_changes_nothing(tmp_path):
+    source = make_png(tmp_path / "source")
+    prepare_custom(source, tmp_path / "data", copy=True)
+    before = tree(tmp_path / "data")
+    prepare_custom(source, tmp_path / "data", copy=True)
+    assert tree(tmp_path / "data") == before

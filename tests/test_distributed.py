@@ -1,0 +1,104 @@
+"""Two processes on the CPU give the losses, weights, bank, statistics and metrics of one with the joint batch."""
+
+import math
+import os
+from functools import partial
+from pathlib import Path
+
+import pytest
+import torch
+import torch.distributed as dist
+import torch.multiprocessing as mp
+from torch.nn.parallel import DistributedDataParallel
+
+from dataloaders import catalog
+from dataloaders.oshp_loader import TestEpisodes
+from networks.losses import eopnet_losses
+from networks.passes import synchronize
+from utils.engine import TrainPlan, train_epoch
+from utils.evaluator import EvaluationPlan, evaluate
+
+from .samples import random_episode, tiny_network
+
+WORLD, STEPS = 2, 2
+
+
+def joint_batches() -> list[dict]:
+    batches = [random_episode(batch=4, seed=seed) for seed in range(2 * STEPS)]
+    for batch in batches:
+        batch["query_label"][0, :30] = 255  # so that the ranks count different numbers of pixels
+        batch["support_label"][2:][batch["support_label"][2:] == 3] = 0  # and show different classes
+    return [{k: v.double() if v.is_floating_point() else v for k, v in batch.items()} for batch in batches]
+
+
+def trained(rank: int, world: int, accumulate: int) -> dict:
+    """Losses and state after some steps on this rank's share of the joint batches."""
+    network = tiny_network().double()
+    network.encoder.normalize = lambda images: images
+    parallel = network
+    if world > 1:
+        synchronize(network)
+        parallel = DistributedDataParallel(network, broadcast_buffers=False)
+    share = 4 // world
+    batches = [{k: v[rank * share : (rank + 1) * share] for k, v in batch.items()} for batch in joint_batches()]
+    optimizer = torch.optim.SGD([{"params": network.parameters(), "scale": 1.0}], lr=0.05, momentum=0.9)
+    plan = TrainPlan(4, len(batches), 0.05, 0.9, torch.device("cpu"), accumulate, progress=False)
+    losses = []
+    train_epoch(
+        parallel,
+        partial(eopnet_losses, progress=0.4),
+        batches,
+        optimizer,
+        torch.amp.GradScaler("cpu", enabled=False),
+        plan,
+        2,
+        0,
+        lambda step: losses.append(step.losses) is None,
+    )
+    return {"losses": losses, "state": network.state_dict()}
+
+
+def evaluated(data_root: str) -> dict:
+    spec = catalog.load("toy")
+    episodes = TestEpisodes(spec, catalog.locate(spec, data_root), way="kway")
+    episodes.pairs = episodes.pairs[::13]
+    plan = EvaluationPlan(1, spec.classes, spec.base_classes(1), torch.device("cpu"), test_size=64, progress=False)
+    return evaluate(tiny_network(num_slots=spec.num_slots), episodes, plan).figures
+
+
+def work(rank: int, folder: str, data_root: str) -> None:
+    torch.set_num_threads(1)
+    dist.init_process_group("gloo", init_method=f"file://{folder}/meeting", rank=rank, world_size=WORLD)
+    result = {accumulate: trained(rank, WORLD, accumulate) for accumulate in (1, 2)}
+    torch.save({"trained": result, "figures": evaluated(data_root)}, os.path.join(folder, f"rank{rank}.pt"))
+    dist.destroy_process_group()
+
+
+@pytest.fixture(scope="module")
+def ranks(tmp_path_factory, toy_root) -> list[dict]:
+    folder = tmp_path_factory.mktemp("ranks")
+    mp.spawn(work, args=(str(folder), str(toy_root)), nprocs=WORLD)
+    return [torch.load(Path(folder) / f"rank{rank}.pt", weights_only=True) for rank in range(WORLD)]
+
+
+@pytest.mark.parametrize("accumulate", [1, 2])
+def test_training_equals_one_process_with_the_joint_batch(ranks, accumulate):
+    alone = trained(0, 1, accumulate)
+    assert len(alone["losses"]) == math.ceil(2 * STEPS / accumulate)
+    for rank in ranks:
+        joint = rank["trained"][accumulate]
+        for ours, theirs in zip(joint["losses"], alone["losses"], strict=True):
+            assert ours == pytest.approx(theirs, rel=1e-9)
+        for name, value in alone["state"].items():
+            torch.testing.assert_close(joint["state"][name], value, rtol=1e-7, atol=1e-9, msg=name)
+
+
+def test_metrics_equal_one_process(ranks, toy_root):
+    alone = evaluated(str(toy_root))
+    for rank in ranks:
+        assert rank["figures"]["npm"]["iou"] == pytest.approx(alone["npm"]["iou"], nan_ok=True)
+        assert rank["figures"]["npm"]["accuracy"] == alone["npm"]["accuracy"]
+
+
+def test_accumulating_is_not_the_same_as_a_step_each():
+    assert trained(0, 1, 1)["losses"][-1]["total"] != trained(0, 1, 2)["losses"][-1]["total"]

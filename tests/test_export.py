@@ -1,0 +1,48 @@
+"""The exported graphs agree with PyTorch at any size and number of classes, and run without it."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+pytest.importorskip("onnxruntime")
+pytest.importorskip("onnx")
+
+from predict import OneShotParser
+from scripts import export_onnx
+
+from .own_photos import network, picture, write_checkpoint
+
+ROOT = Path(__file__).resolve().parents[1]
+
+
+@pytest.mark.parametrize("way", ["kway", "1way"])
+def test_the_graphs_agree_with_pytorch(way, tmp_path):
+    net = network(way)
+    export_onnx.export(net, tmp_path)
+    for size, classes in (((64, 48), 2), ((33, 90), 1), ((130, 71), 300)):
+        assert export_onnx.check(net, tmp_path, size, classes) > 0.999
+
+
+def test_the_example_runs_without_pytorch(tmp_path):
+    """End to end: the example's label map is that of predict.py, but for the resampling."""
+    image, label = picture()
+    ids = np.array([0, 3, 200, 7], dtype=np.uint8)[label]
+    Image.fromarray(image).save(tmp_path / "ref.png")
+    Image.fromarray(ids).save(tmp_path / "labels.png")
+    checkpoint = write_checkpoint(tmp_path / "tiny.pt")
+    export_onnx.main(["--checkpoint", str(checkpoint), "--out", str(tmp_path / "graphs")])
+    program = (
+        "import runpy, sys; sys.argv = sys.argv[1:]; sys.modules['torch'] = None; "
+        "runpy.run_path(sys.argv[0], run_name='__main__')"
+    )
+    arguments = ["--graphs", "graphs", "--reference", "ref.png", "--labels", "labels.png", "ref.png", "--out", "out"]
+    command = [sys.executable, "-c", program, str(ROOT / "scripts" / "run_onnx.py"), *arguments]
+    subprocess.run(command, check=True, cwd=tmp_path)
+    parser = OneShotParser(checkpoint, "cpu")
+    parser.set_reference(image, ids)
+    found = np.asarray(Image.open(tmp_path / "out" / "ref.png"))
+    assert (found == parser.parse(image).labels).mean() > 0.98

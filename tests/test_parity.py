@@ -1,0 +1,73 @@
+"""The networks against goldens of the authors' networks under stand-in weights."""
+
+import json
+
+import pytest
+import torch
+
+from networks import official
+from networks.eopnet import EOPNet
+from networks.losses import eopnet_losses
+
+from .shared import PARITY, golden, needs_parity, standin_weights
+
+pytestmark = needs_parity
+EPOCHS = {"static": 10, "dynamic": 39}
+
+
+def load_official(way: str) -> EOPNet:
+    network = EOPNet(num_slots=18, way=way)
+    weights = standin_weights(f"official_eop_{way}_atr_shapes.json")
+    network.load_state_dict(official.convert(weights, network).state)
+    return network
+
+
+def episode_of(arrays: dict[str, torch.Tensor], dtype: torch.dtype = torch.float32) -> dict[str, torch.Tensor]:
+    label = {"label": "mask", "foreground": "fg"}
+    episode = {
+        f"{who}_{ours}": arrays[f"{who}_{theirs}"][:, 0].long()
+        for who in ("query", "support")
+        for ours, theirs in label.items()
+    }
+    episode |= {who: arrays[who].to(dtype) for who in ("query", "support")}
+    episode["class_id"] = arrays.get("cate", torch.zeros(len(episode["query"]), dtype=torch.long))
+    return episode
+
+
+@pytest.mark.parametrize("mode", ["static", "dynamic"])
+@pytest.mark.parametrize("way", ["kway", "1way"])
+def test_evaluation_logits_equal_the_authors(way, mode):
+    network = load_official(way).eval()
+    arrays = golden(f"eop_{way}_eval_{mode}_0.npz")
+    with torch.no_grad():
+        outputs = network(episode_of(arrays), epoch=EPOCHS[mode])
+    for ours, theirs in (("npm", "npm_out"), ("agm", "agm_out"), ("coarse", "s1_qry_out")):
+        difference = (getattr(outputs.logits, ours) - arrays[theirs]).abs().max().item()
+        assert difference < 1e-4, f"{ours} logits differ by {difference:.2g}"
+    assert torch.equal(outputs.label, arrays["s2_qry_gt"][:, 0].long())
+
+
+@pytest.mark.parametrize("way, name", [("kway", "eop_kway_train_dynamic"), ("1way", "eop_1way_train_warmup")])
+def test_training_step_equals_the_authors(way, name):
+    expected = json.loads((PARITY / f"{name}.json").read_text())
+    network = load_official(way).double().train()
+    episode = episode_of(golden(f"{name}_in.npz"), torch.float64)
+    outputs = network(episode, epoch=expected["epoch"])
+    losses = eopnet_losses(
+        outputs, episode["query_foreground"], progress=expected["beta"][1], temperature=0.1 if way == "kway" else None
+    )
+    for ours, theirs in (("agm", "agm"), ("npm", "npm"), ("coarse", "s1"), ("contrast", "contrast")):
+        assert getattr(losses, ours).item() == pytest.approx(expected["losses"][theirs], rel=1e-4), ours
+    losses.total.backward()
+    check_gradients(network, expected)
+    assert network.bank.rows.norm(dim=1).tolist() == pytest.approx(expected["prototype_norms"], rel=1e-4)
+    assert network.bank.rows.sum().item() == pytest.approx(expected["prototype_sum"], rel=1e-4)
+
+
+def check_gradients(network: EOPNet, expected: dict) -> None:
+    rules = official._COMMON + official._LEVEL["mid"] + official._EOP
+    parameters = dict(network.named_parameters())
+    for theirs, norm in expected["grad_norm"].items():
+        gradient = parameters[official._rename(theirs, rules)].grad
+        assert gradient.norm().item() == pytest.approx(norm, rel=1e-3, abs=1e-9), theirs
+    assert len(expected["grad_norm"]) == len(parameters)

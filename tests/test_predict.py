@@ -1,0 +1,305 @@
+"""OneShotParser: any classes, several references, 1-way, bank, sizes, kinds of images, and bad input."""
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+import predict
+from networks import references
+from predict import OneShotParser
+from utils.errors import UserError
+from utils.imaging import to_rgb
+from utils.tiles import tiles
+
+from .own_photos import SIZE, network, picture, write_checkpoint
+
+
+@pytest.fixture(scope="module")
+def checkpoints(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("checkpoints")
+    return {way: write_checkpoint(folder / f"{way}.pt", way) for way in ("kway", "1way")}
+
+
+@pytest.fixture(scope="module")
+def kway(checkpoints):
+    return OneShotParser(checkpoints["kway"], "cpu")
+
+
+@pytest.fixture(scope="module")
+def binary(checkpoints):
+    return OneShotParser(checkpoints["1way"], "cpu")
+
+
+def test_the_result_is_what_the_network_says(kway):
+    """With the data set's own ids, and photos at the network's size, the parse is that of the evaluation."""
+    image, label = picture()
+    query, _ = picture(seed=1)
+    net = network()
+    with torch.inference_mode():
+        photos = torch.stack([torch.from_numpy(p).permute(2, 0, 1) for p in (image, query)])
+        support, query_features = (net.encode(net.encoder.normalize(photo[None])) for photo in photos)
+        labels = torch.from_numpy(label)[None].long()
+        logits = net.parse(query_features, net.refer(support, labels, (labels > 0).long()), SIZE)
+    # The network has a slot for a class 4 that the reference lacks; the parser has none, at the same background.
+    expected = logits.npm[:, :4].argmax(dim=1)[0].numpy()
+    kway.set_reference(image, label)
+    assert (kway.parse(query).labels == expected).mean() > 0.999
+    assert len(np.unique(expected)) > 2
+
+
+@pytest.mark.parametrize("parser", ["kway", "binary"])
+def test_the_reference_finds_itself_whatever_the_ids(parser, request):
+    parser = request.getfixturevalue(parser)
+    image, label = picture()
+    parser.set_reference(image, label)
+    plain = parser.parse(image)
+    table = np.array([0, 3, 200, 4464])
+    parser.set_reference(image, table[label], {200: "coat"})
+    sparse = parser.parse(image)
+    assert (sparse.labels == table[plain.labels]).all() and sparse.labels.dtype == np.uint16
+    assert [c.name for c in sparse.classes] == ["class 3", "coat", "class 4464"]
+    # A 1-way network with random weights may call all pixels background; a k-way one tells the bands apart.
+    if parser.network.way == "kway":
+        assert (plain.labels == label)[label > 0].mean() > 0.7
+
+
+def test_any_number_of_classes(kway):
+    image, _ = picture()
+    label = np.arange(SIZE[0] * SIZE[1]).reshape(SIZE) // 16
+    parser_support = kway.make_support(image, np.where(label == 255, 0, label))
+    assert len(parser_support.classes) == SIZE[0] * SIZE[1] // 16 - 2
+    assert kway.parse(image, parser_support).labels.shape == SIZE
+
+
+def test_masks_by_name_are_the_same_as_an_index_map(kway):
+    image, label = picture()
+    masks = {"shoes": label == 3, "hat": label == 1, "coat": label == 2}
+    by_map = kway.make_support(image, label)
+    by_mask = kway.make_support(image, masks, {1: "hat", 2: "coat", 3: "shoes"})
+    assert [c.id for c in by_mask.classes] == [1, 2, 3] and by_mask.classes[2].name == "shoes"
+    torch.testing.assert_close(by_map.prototypes.classes, by_mask.prototypes.classes)
+    unnamed = kway.make_support(image, masks)
+    assert [(c.id, c.name) for c in unnamed.classes] == [(1, "shoes"), (2, "hat"), (3, "coat")]
+
+
+def test_several_references_average_each_class_over_those_that_hold_it(kway):
+    (a, label), (b, _) = picture(), picture(seed=1)
+    only_first = np.where(label == 3, 0, label)
+    one, two = kway.make_support(a, label), kway.make_support(b, only_first)
+    both = kway.make_support([a, b], [label, only_first])
+    mean = (one.prototypes.classes[:2] + two.prototypes.classes) / 2
+    torch.testing.assert_close(both.prototypes.classes[:2], mean)
+    torch.testing.assert_close(both.prototypes.classes[2], one.prototypes.classes[2])
+    torch.testing.assert_close(both.prototypes.foreground, (one.prototypes.foreground + two.prototypes.foreground) / 2)
+
+
+def test_ignored_pixels_do_not_count(kway):
+    image, label = picture()
+    ignored = label.copy()
+    ignored[40:50, 20:40] = 255
+    whole, without = kway.make_support(image, label), kway.make_support(image, ignored)
+    assert [c.id for c in without.classes] == [1, 2, 3]
+    assert not torch.allclose(whole.prototypes.classes[1], without.prototypes.classes[1])
+
+
+@pytest.mark.parametrize("parser", ["kway", "binary"])
+def test_photos_together_and_alone(parser, request):
+    parser = request.getfixturevalue(parser)
+    parser.set_reference(*picture())
+    photos = [picture(seed=i)[0] for i in range(5)] + [picture((50, 90), seed=9)[0]]
+    together = parser.parse(photos)
+    for photo, parsing in zip(photos, together, strict=True):
+        alone = parser.parse(photo)
+        assert parsing.labels.shape == photo.shape[:2] and (alone.labels == parsing.labels).mean() > 0.999
+        assert alone.scores == pytest.approx(parsing.scores, abs=1e-4)
+
+
+def test_a_1way_class_is_judged_as_the_network_judges_it(binary):
+    image, label = picture()
+    support = binary.make_support(image, (label == 2))
+    net = network("1way")
+    with torch.inference_mode():
+        features = net.encode(net.encoder.normalize(torch.from_numpy(image).permute(2, 0, 1)[None]))
+        one = torch.from_numpy(label == 2)[None].long()
+        logits = net.parse(features, net.refer(features, one, one), SIZE)
+    assert (binary.parse(image, support).labels == logits.npm.argmax(dim=1)[0].numpy()).mean() > 0.999
+
+
+def test_the_bank_blends_the_classes_that_are_mapped(checkpoints):
+    image, label = picture()
+    parser = OneShotParser(checkpoints["kway"], "cpu", "bank")
+    names = {1: "my hat", 2: "coat", 3: "shoes"}
+    static = OneShotParser(checkpoints["kway"], "cpu").make_support(image, label, names).prototypes.classes
+    rows = parser.network.bank.rows
+    by_name = parser.make_support(image, label, names).prototypes.classes
+    torch.testing.assert_close(by_name[1], 0.999 * rows[2] + 0.001 * static[1])
+    torch.testing.assert_close(by_name[[0, 2]], static[[0, 2]])
+    mapped = parser.make_support(image, label, names, {"my hat": "hat", "shoes": 2}).prototypes.classes
+    torch.testing.assert_close(mapped[0], 0.999 * rows[1] + 0.001 * static[0])
+    torch.testing.assert_close(mapped[2], 0.999 * rows[2] + 0.001 * static[2])
+    for wrong in ({"my hat": "bag"}, {"nothing": "hat"}, {"my hat": 0}, {"my hat": 77}, {}):
+        with pytest.raises(UserError, match=r"bank: .*hat, coat"):
+            parser.make_support(image, label, names, wrong)
+
+
+def test_the_bank_of_a_warm_up_is_not_used(tmp_path):
+    with pytest.raises(UserError, match="warm-up"):
+        OneShotParser(write_checkpoint(tmp_path / "early.pt", trained_epoch=1), "cpu", "bank")
+
+
+def test_a_class_below_the_score_is_absent(checkpoints):
+    image, label = picture()
+    parser = OneShotParser(checkpoints["kway"], "cpu")
+    parser.set_reference(image, label)
+    full = parser.parse(image)
+    weakest = min(full.scores, key=full.scores.get)
+    parser.min_score = full.scores[weakest] + 1e-4
+    less = parser.parse(image)
+    assert (full.labels == weakest).any() and not (less.labels == weakest).any()
+    assert (less.labels == full.labels)[full.labels != weakest].all() and less.scores == full.scores
+    parser.min_score = 1.1
+    assert not parser.parse(image).labels.any()
+
+
+def test_a_class_too_small_for_the_feature_is_kept():
+    label = torch.zeros(40, 40, dtype=torch.long)
+    label[7, 9], label[20:30, 20:30] = 2, 1
+    small = references.shrink_labels(label, (10, 10))
+    assert small[1, 2] == 2 and small[6, 6] == 1 and (small == 2).sum() == 1
+
+
+def test_tiles_cover_every_pixel_once():
+    for size in ((100, 100), (101, 333), (40, 700), (64, 65)):
+        seen = np.zeros(size, dtype=int)
+        for tile in tiles(size, 64):
+            seen[tile.core] += 1
+            for window, core in zip(tile.window, tile.core, strict=True):
+                assert window.start <= core.start < core.stop <= window.stop and window.stop - window.start <= 64
+        assert (seen == 1).all()
+
+
+def test_tiled_photos(checkpoints):
+    image, label = picture()
+    parser = OneShotParser(checkpoints["kway"], "cpu", tile=True)
+    parser.set_reference(image, label)
+    assert (parser.parse(image).labels == label)[label > 0].mean() > 0.7
+    wide = np.concatenate([image] * 4, axis=1)
+    found = parser.parse(wide)
+    truth = np.concatenate([label] * 4, axis=1)
+    assert found.labels.shape == truth.shape and (found.labels == truth)[truth > 0].mean() > 0.6
+    parser.min_score = 1.1
+    assert not parser.parse(wide).labels.any()
+
+
+def test_large_results_are_upsampled_less(kway, monkeypatch):
+    image, label = picture((480, 320))
+    kway.set_reference(image, label)
+    exact = kway.parse(image).labels
+    monkeypatch.setattr(predict, "LOGITS_AT_ONCE", 4 * 120 * 80)
+    rough = kway.parse(image).labels
+    assert rough.shape == exact.shape and (rough == exact).mean() > 0.9
+
+
+@pytest.mark.parametrize("size", [(1, 1), (3, 200), (200, 1), (37, 41)])
+def test_odd_sizes(kway, size):
+    kway.set_reference(*picture())
+    assert kway.parse(picture(size)[0]).labels.shape == size
+
+
+def saved(tmp_path, pixels, name="photo.png", **options):
+    Image.fromarray(pixels).save(tmp_path / name, **options)
+    return tmp_path / name
+
+
+def test_kinds_of_images(tmp_path):
+    image, _ = picture()
+    grey = image[..., 0]
+    for photo in (saved(tmp_path, grey), saved(tmp_path, grey.astype(np.uint16) * 257), grey, grey.astype(float) / 255):
+        assert (to_rgb(photo) == grey[..., None]).all()
+    clear = np.dstack([image, np.where(grey > 110, 255, 0).astype(np.uint8)])
+    for photo in (saved(tmp_path, clear), clear):
+        rgb = to_rgb(photo)
+        assert (rgb[grey > 110] == image[grey > 110]).all() and (rgb[grey <= 110] == 255).all()
+    flat = Image.fromarray(image).quantize(8)
+    flat.save(tmp_path / "flat.png", transparency=0)
+    assert (to_rgb(tmp_path / "flat.png")[np.asarray(flat) == 0] == 255).all()
+    Image.fromarray(image).convert("CMYK").save(tmp_path / "print.jpg")
+    assert to_rgb(tmp_path / "print.jpg").shape == image.shape
+    Image.fromarray(image).save(tmp_path / "moving.gif", save_all=True, append_images=[Image.fromarray(255 - image)])
+    assert to_rgb(tmp_path / "moving.gif").shape == image.shape
+
+
+@pytest.mark.parametrize("turn, shape", [(3, (96, 64, 3)), (6, (64, 96, 3)), (8, (64, 96, 3))])
+def test_exif_orientation(tmp_path, turn, shape):
+    image, _ = picture()
+    exif = Image.Exif()
+    exif[0x0112] = turn
+    path = saved(tmp_path, image, exif=exif)
+    turned = np.rot90(image, {3: 2, 6: 3, 8: 1}[turn])
+    assert to_rgb(path).shape == shape and (to_rgb(path) == turned).all()
+
+
+def test_results_on_disk(kway, tmp_path):
+    image, label = picture()
+    kway.set_reference(image, label, {1: "hat", 2: "coat", 3: "shoes"})
+    parsing = kway.parse(image)
+    index, overlay, areas = parsing.save(tmp_path / "new" / "folder", "photo")
+    with Image.open(index) as back:
+        assert back.mode == "P" and (np.array(back) == parsing.labels).all()
+    assert Image.open(overlay).size[0] == SIZE[1] and '"hat"' in areas.read_text()
+    assert sum(a["pixels"] for a in parsing.areas().values()) == (parsing.labels > 0).sum()
+    assert (parsing.overlay(0.0, legend=False) == image).all()
+    one = parsing.overlay({"hat": 1.0}, legend=False)
+    assert (one != image).any(axis=2)[parsing.labels == 1].all() and (one == image)[parsing.labels != 1].all()
+    assert not list((tmp_path / "new" / "folder").glob(".*"))
+
+
+@pytest.mark.parametrize(
+    "labels, told",
+    [
+        (np.zeros(SIZE, np.uint8), "no class"),
+        (np.full(SIZE, 255, np.uint8), "no class"),
+        (np.ones((30, 20), np.uint8), "20x30"),
+        (np.ones(SIZE, np.float32), "integer"),
+        (np.full(SIZE, -1), "-1"),
+        (np.ones((*SIZE, 3), np.uint8), "integer"),
+        ({}, "no masks"),
+        ({"hat": np.zeros(SIZE, bool)}, "no class"),
+        ({"hat": np.ones(SIZE, bool), "coat": np.ones((3, 3), bool)}, "differ"),
+    ],
+)
+def test_bad_references(kway, labels, told):
+    with pytest.raises(UserError, match=told):
+        kway.set_reference(picture()[0], labels)
+
+
+def test_other_bad_calls(kway, checkpoints, tmp_path):
+    image, label = picture()
+    with pytest.raises(UserError, match="one for each photo"):
+        kway.set_reference([image], [label, label])
+    with pytest.raises(UserError, match="two classes are named 'hat'"):
+        kway.set_reference(image, label, {1: "hat", 2: "hat"})
+    with pytest.raises(UserError, match="set_reference first"):
+        OneShotParser(checkpoints["kway"], "cpu").parse(image)
+    with pytest.raises(UserError, match="shape"):
+        to_rgb(np.zeros((4, 4, 7)))
+    for wrong in ({"prototypes": "other"}, {"max_size": 3}, {"device": "cuda:99"}, {"dataset": "nowhere"}):
+        with pytest.raises(UserError):
+            OneShotParser(checkpoints["kway"], **{"device": "cpu", **wrong})
+
+
+def test_bad_image_files(tmp_path):
+    good = saved(tmp_path, picture((300, 300))[0])
+    half, text, huge, bomb = (tmp_path / name for name in ("half.png", "text.jpg", "huge.png", "bomb.png"))
+    half.write_bytes(good.read_bytes()[:20000])
+    text.write_text("no picture")
+    Image.new("1", (12000, 9000)).save(huge)
+    Image.new("1", (20000, 20000)).save(bomb)
+    bad = ((half, "damaged"), (text, "not an image"), (huge, "million"), (bomb, "million"), (tmp_path, "folder"))
+    for path, told in bad:
+        with pytest.raises(UserError, match=told) as raised:
+            to_rgb(path)
+        assert str(path) in str(raised.value) and "\n" not in str(raised.value)
+    with pytest.raises(UserError, match="no such file"):
+        to_rgb(tmp_path / "missing.jpg")

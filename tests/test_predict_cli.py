@@ -1,0 +1,161 @@
+"""predict.py on the command line: photos, folders, videos, the three forms of labels, and bad input."""
+
+import json
+
+import cv2
+import numpy as np
+import pytest
+from PIL import Image
+
+import predict
+from utils.errors import run_cli
+
+from .own_photos import COLORS, SIZE, picture, write_checkpoint
+
+
+@pytest.fixture
+def place(tmp_path):
+    """A folder with a checkpoint, a labelled reference, names, two photos and a video."""
+    image, label = picture()
+    write_checkpoint(tmp_path / "tiny.pt")
+    Image.fromarray(image).save(tmp_path / "ref.png")
+    Image.fromarray(label).save(tmp_path / "labels.png")
+    (tmp_path / "names.json").write_text('{"1": "hat", "2": "coat", "3": "shoes"}')
+    (tmp_path / "photos").mkdir()
+    for seed in (1, 2):
+        Image.fromarray(picture((70, 50), seed)[0]).save(tmp_path / "photos" / f"{seed}.jpg")
+    clip = cv2.VideoWriter(str(tmp_path / "clip.mp4"), cv2.VideoWriter.fourcc(*"mp4v"), 5, SIZE[::-1])
+    for seed in range(5):
+        clip.write(picture(seed=seed)[0][..., ::-1].copy())
+    clip.release()
+    return tmp_path
+
+
+def run(place, *inputs, labels="labels.png", reference="ref.png", checkpoint="tiny.pt", more=()):
+    """Run the command; returns its exit status."""
+    arguments = ["--checkpoint", place / checkpoint, "--reference", place / reference, "--labels", place / labels]
+    arguments += ["--names", place / "names.json", "--out", place / "out", "--device", "cpu", *more]
+    with pytest.raises(SystemExit) as stopped:
+        run_cli(lambda: predict.main([str(a) for a in (*arguments, *(place / i for i in inputs))]))
+    return stopped.value.code
+
+
+def complaint(capsys) -> str:
+    lines = [line for line in capsys.readouterr().err.replace("\r", "\n").splitlines() if line.startswith("error: ")]
+    assert len(lines) == 1
+    return lines[0]
+
+
+def test_photos_folders_and_videos(place, capsys):
+    assert run(place, "photos", "clip.mp4", "ref.png") == 0
+    assert sorted(p.name for p in (place / "out").iterdir()) == [
+        "1.json", "1.png", "1_overlay.jpg", "2.json", "2.png", "2_overlay.jpg", "clip.json", "clip_overlay.mp4",
+        "ref.json", "ref.png", "ref_overlay.jpg",
+    ]  # fmt: skip
+    assert Image.open(place / "out" / "1.png").size == (50, 70)
+    classes = json.loads((place / "out" / "1.json").read_text())["classes"]
+    assert list(classes) == ["hat", "coat", "shoes"] and set(classes["hat"]) == {"id", "pixels", "share", "score"}
+    video = json.loads((place / "out" / "clip.json").read_text())
+    assert video["frames"] == 5 and set(video["mean_share"]) == {"hat", "coat", "shoes"}
+    back = cv2.VideoCapture(str(place / "out" / "clip_overlay.mp4"))
+    assert back.get(cv2.CAP_PROP_FRAME_COUNT) == 5 and back.get(cv2.CAP_PROP_FRAME_WIDTH) == SIZE[1]
+    assert "4 of 4 files" in capsys.readouterr().out
+
+
+def test_the_three_forms_of_labels_agree(place):
+    _, label = picture()
+    table = np.array([(0, 0, 0), *COLORS], dtype=np.uint8)
+    Image.fromarray(table[label]).save(place / "colored.png")
+    (place / "colors.json").write_text(json.dumps(dict(zip(("hat", "coat", "shoes"), COLORS, strict=True))))
+    (place / "masks").mkdir()
+    for slot, name in enumerate(("hat", "coat", "shoes"), 1):
+        mask = (label == slot).astype(np.uint8) * (255 if slot > 1 else 1)
+        Image.fromarray(mask).save(place / "masks" / f"{name}.png")
+    results = []
+    for labels, more in (("labels.png", ()), ("colored.png", ("--colors", place / "colors.json")), ("masks", ())):
+        assert run(place, "photos", labels=labels, more=more) == 0
+        results.append((place / "out" / "1.png").read_bytes())
+    assert results[0] == results[1] == results[2]
+
+
+def test_several_references(place):
+    pair = ("--reference", place / "ref.png", "--labels", place / "labels.png")
+    assert run(place, "photos") == 0
+    once = (place / "out" / "1.png").read_bytes()
+    assert run(place, "photos", more=pair) == 0
+    assert (place / "out" / "1.png").read_bytes() == once
+
+
+def test_files_of_one_name_do_not_overwrite_each_other(place):
+    (place / "more").mkdir()
+    for name in ("1.jpg", "1.png"):
+        Image.fromarray(picture()[0]).save(place / "more" / name)
+    assert run(place, "photos", "more") == 0
+    assert sorted(p.name for p in (place / "out").glob("1*.json")) == ["1_jpg.json", "1_jpg_2.json", "1_png.json"]
+
+
+def test_bad_files_are_named_and_skipped(place, capsys):
+    (place / "photos" / "text.jpg").write_text("no picture")
+    (place / "photos" / "empty.mp4").write_bytes(b"")
+    cv2.VideoWriter(str(place / "photos" / "none.mp4"), cv2.VideoWriter.fourcc(*"mp4v"), 5, SIZE).release()
+    Image.new("1", (20000, 20000)).save(place / "photos" / "bomb.png")
+    assert run(place, "photos") == 1
+    told = capsys.readouterr().err
+    for name in ("text.jpg", "empty.mp4", "none.mp4", "bomb.png"):
+        assert f"photos/{name}: " in told
+    assert (place / "out" / "1.png").exists() and (place / "out" / "2.png").exists()
+
+
+def save_labels(place, label):
+    Image.fromarray(label).save(place / "labels.png")
+
+
+BAD = {
+    "another size": (lambda p: save_labels(p, np.ones((9, 8), np.uint8)), "8x9"),
+    "no class": (lambda p: save_labels(p, np.zeros(SIZE, np.uint8)), "no class"),
+    "colours without names": (lambda p: save_labels(p, picture()[0]), "--colors"),
+    "no image": (lambda p: (p / "labels.png").write_text("x"), "labels.png"),
+    "no labels": (lambda p: (p / "labels.png").unlink(), "labels.png"),
+    "no reference": (lambda p: (p / "ref.png").unlink(), "ref.png"),
+    "no checkpoint": (lambda p: (p / "tiny.pt").unlink(), "tiny.pt"),
+    "broken checkpoint": (lambda p: (p / "tiny.pt").write_text("x"), "tiny.pt"),
+    "no photos": (lambda p: [f.unlink() for f in (p / "photos").iterdir()], "photos"),
+    "no folder": (lambda p: (p / "photos").rename(p / "elsewhere"), "photos"),
+    "names": (lambda p: (p / "names.json").write_text('{"hat": 1}'), "names.json"),
+    "no JSON": (lambda p: (p / "names.json").write_text("hat"), "names.json"),
+}
+
+
+@pytest.mark.parametrize("damage, told", BAD.values(), ids=BAD)
+def test_bad_input(damage, told, place, capsys):
+    damage(place)
+    assert run(place, "photos") == 2
+    assert told in complaint(capsys) and not (place / "out").exists()
+
+
+@pytest.mark.parametrize(
+    "content, told",
+    [({"hat": [1, 2]}, "colors.json"), ([1], "colors.json"), ({"hat": list(COLORS[0])}, "does not name")],
+)
+def test_bad_colors(content, told, place, capsys):
+    _, label = picture()
+    save_labels(place, np.array([(0, 0, 0), *COLORS], dtype=np.uint8)[label])
+    (place / "colors.json").write_text(json.dumps(content))
+    assert run(place, "photos", more=("--colors", place / "colors.json")) == 2
+    assert told in complaint(capsys)
+
+
+def test_bad_mask_folders(place, capsys):
+    (place / "masks").mkdir()
+    assert run(place, "photos", labels="masks") == 2
+    assert "holds no masks" in complaint(capsys)
+    for name, size in (("a", 5), ("b", 6)):
+        Image.new("L", (size, size), 255).save(place / "masks" / f"{name}.png")
+    assert run(place, "photos", labels="masks") == 2
+    assert "differ in size" in complaint(capsys)
+
+
+def test_a_folder_that_cannot_be_written(place, capsys):
+    (place / "out").write_text("in the way")
+    assert run(place, "photos") == 2
+    assert "cannot be written" in complaint(capsys)

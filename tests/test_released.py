@@ -1,0 +1,65 @@
+"""Released files: small, the same network, and faults told in one line."""
+
+import pytest
+import torch
+from safetensors.torch import save_file
+
+from networks import released
+from predict import OneShotParser
+from scripts import release
+from utils.errors import UserError
+
+from .own_photos import network, picture, write_checkpoint
+
+
+@pytest.fixture
+def files(tmp_path):
+    source = write_checkpoint(tmp_path / "tiny.pt")
+    out = tmp_path / "new" / "tiny.safetensors"
+    release.main(["--checkpoint", str(source), "--out", str(out), "--min-score", "0.25"])
+    return source, out
+
+
+def test_a_released_network_is_the_same_at_half_the_size(files):
+    source, out = files
+    assert out.stat().st_size < 0.6 * source.stat().st_size
+    opened = released.open_checkpoint(out)
+    assert (opened.epoch, opened.test_size, opened.min_score) == (3, 96, 0.25)
+    assert opened.class_names[2] == "coat" and not opened.network.training
+    for name, tensor in network().state_dict().items():
+        found = opened.network.state_dict()[name]
+        assert found.dtype == tensor.dtype
+        exact = tensor.numel() == max(tensor.shape, default=1)
+        torch.testing.assert_close(found, tensor, **({"rtol": 0, "atol": 0} if exact else {"rtol": 1e-3, "atol": 1e-6}))
+
+
+def test_both_files_parse_alike(files):
+    image, label = picture()
+    parsers = [OneShotParser(path, "cpu", min_score=score) for path, score in zip(files, (0.25, None), strict=True)]
+    for parser in parsers:
+        parser.set_reference(image, label)
+    assert parsers[1].min_score == 0.25 and parsers[1].max_size == 96
+    one, two = (parser.parse(image).labels for parser in parsers)
+    assert (one == two).mean() > 0.98
+
+
+def test_bad_files(files, tmp_path):
+    source, out = files
+    half, bare, strange = (tmp_path / f"{name}.safetensors" for name in ("half", "bare", "strange"))
+    half.write_bytes(out.read_bytes()[:1000])
+    save_file({"a": torch.zeros(2)}, bare)
+    save_file({"a": torch.zeros(2)}, strange, {"content": '{"settings": {}}', "format": "one-shot-human-parsing"})
+    for path in (half, bare, strange, tmp_path / "missing.safetensors", tmp_path / "missing.pt"):
+        with pytest.raises(UserError) as raised:
+            released.open_checkpoint(path)
+        assert path.name in str(raised.value) and "\n" not in str(raised.value)
+    torch.save({"fc.weight": torch.zeros(3, 3)}, tmp_path / "theirs.pth")
+    with pytest.raises(UserError, match="--dataset and --way"):
+        released.open_checkpoint(tmp_path / "theirs.pth")
+    with pytest.raises(UserError, match="neither an EOPNet"):
+        released.open_checkpoint(tmp_path / "theirs.pth", 5, "kway")
+    with pytest.raises(UserError, match="not a checkpoint of this project"):
+        released.export_released(tmp_path / "theirs.pth", tmp_path / "x.safetensors")
+    with pytest.raises(UserError, match="must end in"):
+        release.main(["--checkpoint", str(source), "--out", str(tmp_path / "x.pt")])
+    assert not list(tmp_path.rglob("x.*"))

@@ -1,0 +1,173 @@
+"""Training, resuming and evaluating on the toy data set, as the command line does it."""
+
+import dataclasses
+import json
+import math
+
+import pytest
+import torch
+
+import evaluate as evaluate_cli
+import train as train_cli
+from dataloaders import catalog
+from dataloaders.oshp_loader import TestEpisodes
+from networks import losses
+from utils import checkpoint, engine
+from utils.config import EvaluateSettings, TrainSettings
+from utils.device import choose_device
+from utils.errors import UserError
+from utils.evaluator import EvaluationPlan, evaluate
+from utils.metrics import ConfusionMatrix, kway_figures
+
+
+def settings(toy_root, run_dir, **changes) -> TrainSettings:
+    small = TrainSettings(
+        dataset="toy",
+        data_root=str(toy_root),
+        encoder="tf_efficientnet_lite0",
+        hidden=8,
+        pretrained="none",
+        epochs=2,
+        warmup_epochs=0,
+        batch_size=5,
+        lr=0.01,
+        crop_size=(64, 48),
+        scale=(0.3, 0.5),
+        test_size=64,
+        eval_every=0,
+        workers=0,
+        device="cpu",
+        run_dir=str(run_dir),
+        resume="auto",
+        resample_supports=True,
+    )
+    return dataclasses.replace(small, **changes)
+
+
+def last(run_dir) -> dict:
+    return checkpoint.read(run_dir / "last.pt")
+
+
+def assert_same(one, other, where="checkpoint") -> None:
+    assert type(one) is type(other), where
+    if isinstance(one, dict):
+        assert one.keys() == other.keys(), where
+        for key in one:
+            assert_same(one[key], other[key], f"{where}.{key}")
+    elif isinstance(one, list):
+        assert len(one) == len(other), where
+        for i, (a, b) in enumerate(zip(one, other, strict=True)):
+            assert_same(a, b, f"{where}[{i}]")
+    elif isinstance(one, torch.Tensor):
+        assert torch.equal(one, other), where
+    else:
+        assert one == other or (one != one and other != other), where
+
+
+@pytest.fixture(scope="module")
+def undisturbed(toy_root, tmp_path_factory):
+    """A k-way run from start to end."""
+    folder = tmp_path_factory.mktemp("undisturbed")
+    assert train_cli.train(settings(toy_root, folder)) is None
+    return folder
+
+
+def test_a_run_writes_checkpoints_settings_results_and_logs(undisturbed):
+    content = last(undisturbed)
+    assert content["position"] == {"epoch": 2, "batch": 0} and content["trained_epoch"] == 1
+    assert (undisturbed / "best.pt").exists() and list((undisturbed / "tensorboard").iterdir())
+    assert json.loads((undisturbed / "settings.json").read_text())["hidden"] == 8
+    results = json.loads((undisturbed / "results.json").read_text())
+    assert 0 <= results["figures"]["npm"]["human"] <= 100
+    assert content["history"][0]["epoch"] == 1
+
+
+@pytest.mark.parametrize("stop_after", [2, 4, 5])
+def test_a_stopped_run_ends_bit_for_bit_like_one_that_never_stopped(
+    undisturbed, toy_root, tmp_path, monkeypatch, stop_after
+):
+    """Four batches an epoch: within the first epoch, at its end, within the second."""
+    steps = []
+
+    class StopsItself(engine.StopSignal):
+        @property
+        def asked(self):
+            return len(steps) == stop_after
+
+        @asked.setter
+        def asked(self, value):
+            pass
+
+    original = train_cli.Run._after_step
+    monkeypatch.setattr(train_cli, "StopSignal", StopsItself)
+    monkeypatch.setattr(
+        train_cli.Run, "_after_step", lambda run, stop, step: (steps.append(step), original(run, stop, step))[1]
+    )
+    first = train_cli.train(settings(toy_root, tmp_path))
+    if stop_after % 4:
+        assert first == 143
+        assert last(tmp_path)["position"] == {"epoch": stop_after // 4, "batch": stop_after % 4}
+        torch.manual_seed(1234)
+        assert train_cli.train(settings(toy_root, tmp_path)) is None
+    assert [step.number for step in steps] == list(range(8))
+    apart = ("settings", "revision")  # the run folder, and the code's own state
+    assert_same(*({k: v for k, v in last(folder).items() if k not in apart} for folder in (undisturbed, tmp_path)))
+
+
+def test_loader_processes_do_not_change_the_result(undisturbed, toy_root, tmp_path):
+    train_cli.train(settings(toy_root, tmp_path, workers=2))
+    assert_same(last(undisturbed)["network"], last(tmp_path)["network"])
+
+
+def test_resuming_with_other_settings_is_refused(undisturbed, toy_root):
+    with pytest.raises(UserError, match=r"--lr 0\.01"):
+        train_cli.train(settings(toy_root, undisturbed, lr=0.02))
+    train_cli.train(settings(toy_root, undisturbed, workers=1))
+
+
+def test_a_loss_that_is_not_finite_stops_the_run_with_its_terms(toy_root, tmp_path, monkeypatch):
+    original = losses.eopnet_losses
+
+    def broken(*arguments, **named):
+        found = original(*arguments, **named)
+        return found._replace(total=found.total * math.nan)
+
+    monkeypatch.setattr(train_cli, "eopnet_losses", broken)
+    with pytest.raises(UserError, match=r"not finite in epoch 0, step 0 \(total nan, agm \d.*contrast"):
+        train_cli.train(settings(toy_root, tmp_path))
+    assert not (tmp_path / "last.pt").exists()
+
+
+def test_one_way_trains_and_evaluates(toy_root, tmp_path):
+    train_cli.train(settings(toy_root, tmp_path, way="1way", epochs=1, batch_size=4))
+    results = json.loads((tmp_path / "results.json").read_text())
+    assert results["figures"]["npm"]["binary"] > 0
+    assert set(results["novel_classes"]) == {"skirt", "pants", "dress"}
+
+
+def test_evaluation_equals_scoring_episode_by_episode(undisturbed, toy_root):
+    """The evaluator encodes each photo once; here every pair is run by itself through `forward`."""
+    loaded = evaluate_cli.load(EvaluateSettings(checkpoint=str(undisturbed / "last.pt")))
+    spec = catalog.load("toy")
+    episodes = TestEpisodes(spec, catalog.locate(spec, toy_root), way="kway")
+    episodes.pairs = episodes.pairs[::20]
+    plan = EvaluationPlan(
+        1, spec.classes, spec.base_classes(1), choose_device("cpu"), with_agm=True, keep=[0], progress=False
+    )
+    scored = evaluate(loaded.network, episodes, plan)
+    matrices = {"npm": ConfusionMatrix(18), "agm": ConfusionMatrix(18)}
+    for i in range(len(episodes.pairs)):
+        batch = {k: torch.as_tensor(v)[None] for k, v in episodes[i].items() if not k.endswith("_id")}
+        batch = engine.to_device({**batch, "class_id": torch.zeros(1)}, plan.device, loaded.network.encoder.normalize)
+        with torch.no_grad():
+            outputs = loaded.network(batch, epoch=1)
+        human = outputs.logits.coarse.argmax(1)
+        for name, matrix in matrices.items():
+            prediction = getattr(outputs.logits, name).argmax(1) * human
+            matrix.update(prediction, outputs.label)
+            if name == "npm" and i == 0:
+                assert torch.equal(scored.predictions[0], prediction[0].to(torch.uint8))
+    for name, matrix in matrices.items():
+        expected = kway_figures(matrix, spec.classes, spec.base_classes(1))
+        assert scored.figures[name]["human"] == pytest.approx(expected["human"], abs=0.05)
+        assert scored.figures[name]["accuracy"] == pytest.approx(expected["accuracy"], abs=0.05)

@@ -1,0 +1,288 @@
+"""Train EOPNet on the episodes of one data set and fold.
+
+    python train.py --dataset ccp --fold 1 --way kway
+    torchrun --nproc_per_node 4 train.py --dataset atr --fold 1 --way kway
+
+The defaults are the published settings. The run folder takes `last.pt`, `best.pt` (highest Human mIoU),
+`settings.json`, `results.json` and TensorBoard logs; `--resume auto` goes on from `last.pt`.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import signal
+import time
+from functools import partial
+from typing import Any
+
+import timm.layers
+import torch
+from torch.nn.parallel import DistributedDataParallel
+from torch.utils.data import DataLoader
+
+import evaluate as evaluation
+from dataloaders import catalog
+from dataloaders.oshp_loader import EpisodeBatches, TestEpisodes, TrainEpisodes
+from networks import loading
+from networks.losses import eopnet_losses
+from networks.passes import synchronize
+from utils import checkpoint, distributed, report, visualize
+from utils.config import TrainSettings, parse
+from utils.device import choose_device, resolve_amp, seed_everything
+from utils.engine import Clock, Step, StopSignal, TrainPlan, leave_signals_to_parent, train_epoch
+from utils.errors import UserError, run_cli
+from utils.evaluator import EvaluationPlan, evaluate
+from utils.files import write_json
+from utils.log import Board, percent
+from utils.optim import make_optimizer
+
+# A run that is resumed may differ in these; everything else decides what the numbers become.
+FREE_TO_CHANGE = {"data_root", "workers", "device", "run_dir", "resume", "eval_every", "save_minutes", "pretrained"}
+PICTURES = 4
+
+
+def main() -> int | None:
+    return train(parse(TrainSettings, description="Train EOPNet on one data set and fold."))
+
+
+def train(settings: TrainSettings) -> int | None:
+    """Train to the end; returns an exit status when a signal stopped the run after its checkpoint was written."""
+    local_rank = distributed.start()
+    run = Run(settings, choose_device(settings.device, local_rank))
+    with StopSignal() as stop:
+        while run.epoch < settings.epochs:
+            if not run.train_epoch(stop):
+                distributed.say(f"stopped; go on with --resume auto (checkpoint: {run.folder / 'last.pt'})")
+                return 128 + signal.SIGTERM
+            run.finish_epoch()
+    run.board.close()
+    return None
+
+
+class Run:
+    """One training run: what it is made of, and where it stands (`epoch` and `batch` are the next to do)."""
+
+    def __init__(self, settings: TrainSettings, device: torch.device) -> None:
+        self.settings, self.device, self.folder = settings, device, settings.folder()
+        self.amp = resolve_amp(settings.amp, device)
+        self.spec = catalog.load(settings.dataset)
+        root = catalog.locate(self.spec, settings.data_root)
+        self.base = self.spec.base_classes(settings.fold)
+        seed_everything(settings.seed)
+        self.episodes = TrainEpisodes(
+            self.spec,
+            root,
+            fold=settings.fold,
+            way=settings.way,
+            crop_size=settings.crop_size,
+            scale=settings.scale,
+            resample_supports=settings.resample_supports,
+            seed=settings.seed,
+        )
+        self.tests = TestEpisodes(self.spec, root, way=settings.way)
+        world = distributed.world_size()
+        self.batches = EpisodeBatches(
+            self.episodes, settings.batch_size, seed=settings.seed, rank=distributed.rank(), world=world
+        )
+        if len(self.episodes) < settings.batch_size * world:
+            raise UserError(
+                f"{root}: {len(self.episodes)} training episodes do not fill a batch of {settings.batch_size} x {world}; lower --batch-size"
+            )
+        self.network = loading.build(self.spec.num_slots, settings.way, settings)
+        self.epoch = self.batch = self.seen = 0
+        self.best, self.history = -1.0, []
+        saved = self._saved()
+        notes = (
+            [f"going on from {self.folder / 'last.pt'}"]
+            if saved
+            else loading.initialise(self.network, settings.pretrained)
+        )
+        self.network.to(device)
+        self.optimizer = make_optimizer(
+            self.network, settings.lr, settings.head_lr_scale, settings.momentum, settings.weight_decay
+        )
+        self.scaler = torch.amp.GradScaler(device.type, enabled=self.amp == "fp16")
+        if saved:
+            self._restore(saved)
+        self.parallel = self._parallel()
+        self.plan = TrainPlan(
+            settings.epochs, len(self.batches), settings.lr, settings.power, device, settings.accumulate, self.amp
+        )
+        self._introduce(notes)
+        self.board = Board(self.folder, self._step(), enabled=distributed.rank() == 0)
+        self.clock = Clock(self._step(), settings.epochs * self.plan.epoch_steps)
+        self.saved_at = time.monotonic()
+
+    def train_epoch(self, stop: StopSignal) -> bool:
+        """Train the rest of the epoch. Returns False when `stop` was asked; the checkpoint is then written."""
+        self.episodes.set_epoch(self.epoch)
+        self.batches.set_epoch(self.epoch, start_batch=self.batch)
+        loader = DataLoader(
+            self.episodes,
+            batch_sampler=self.batches,
+            num_workers=self.settings.workers,
+            pin_memory=self.device.type == "cuda",
+            worker_init_fn=leave_signals_to_parent,
+            generator=torch.Generator(),  # leaves the global one alone
+        )
+        temperature = self.settings.temperature if self.settings.way == "kway" else None
+        objective = partial(eopnet_losses, progress=self.epoch / self.settings.epochs, temperature=temperature)
+        self.sums: dict[str, float] = {}
+        return train_epoch(
+            self.parallel,
+            objective,
+            loader,
+            self.optimizer,
+            self.scaler,
+            self.plan,
+            self.epoch,
+            self.batch,
+            partial(self._after_step, stop),
+        )
+
+    def finish_epoch(self) -> None:
+        """Move to the next epoch; evaluate when it is time, and write the checkpoints."""
+        done = self.epoch
+        means = {name: value / max(self.seen, 1) for name, value in self.sums.items()}
+        self.epoch, self.batch, self.seen = done + 1, 0, 0
+        told = ", ".join(f"{name} {value:.3f}" for name, value in means.items())
+        distributed.say(f"epoch {done} of {self.settings.epochs}: {told}; time left {self.clock.left(self._step())}")
+        every = self.settings.eval_every
+        if self.epoch == self.settings.epochs or (every and self.epoch % every == 0):
+            self._evaluate(done)
+        self._save("last.pt", done)
+
+    def _after_step(self, stop: StopSignal, step: Step) -> bool:
+        self.batch += step.batches
+        self.seen += 1
+        for name, value in step.losses.items():
+            self.sums[name] = self.sums.get(name, 0.0) + value
+        self.board.scalars("loss", step.losses, step.number)
+        self.board.scalars("optimiser", {"lr": step.lr}, step.number)
+        stopping = distributed.any_rank(stop.asked, self.device)
+        # The end of an epoch saves anyway, and decides whether there is an evaluation to do before.
+        if self.batch < len(self.batches) and (stopping or self._save_due()):
+            self._save("last.pt", self.epoch)
+        return not stopping or self.batch == len(self.batches)
+
+    def _save_due(self) -> bool:
+        due = time.monotonic() - self.saved_at > 60 * self.settings.save_minutes
+        return distributed.any_rank(due, self.device) if distributed.is_distributed() else due
+
+    def _evaluate(self, epoch: int) -> None:
+        picked = evaluation.spread(len(self.tests.pairs), PICTURES)
+        plan = EvaluationPlan(
+            epoch,
+            self.spec.classes,
+            self.base,
+            self.device,
+            self.settings.test_size,
+            amp=self.amp,
+            workers=self.settings.workers,
+            keep=picked,
+        )
+        scored = evaluate(self.network, self.tests, plan)
+        figures = scored.figures["npm"]
+        scores = {name: figures[name] for name in ("human", "base", "novel")} | {
+            "foreground": scored.foreground["mean"]
+        }
+        self.history.append({"epoch": epoch, **scores})
+        distributed.say(
+            f"epoch {epoch}: " + ", ".join(f"{name} {percent(value)}" for name, value in scores.items()) + " mIoU %"
+        )
+        self.board.scalars("mIoU", scores, self._step())
+        if distributed.rank() == 0:
+            pictures = [evaluation.picture(self.spec, self.tests, n, p.numpy()) for n, p in scored.predictions.items()]
+            self.board.picture("support, labels, query, prediction, truth", visualize.stack(pictures), self._step())
+            names = {c: self.spec.class_name(c) for c in self.spec.classes}
+            about = report.results(
+                scored, names, self.spec.novel(self.settings.fold), None, epoch=epoch, history=self.history
+            )
+            write_json(self.folder / "results.json", about)
+        if figures["human"] > self.best:
+            self.best = figures["human"]
+            self._save("best.pt", epoch)
+
+    def _save(self, name: str, trained_epoch: int) -> None:
+        self.saved_at = time.monotonic()
+        if distributed.rank() > 0:
+            return
+        checkpoint.save(
+            self.folder / name,
+            {
+                "settings": dataclasses.asdict(self.settings),
+                "num_slots": self.spec.num_slots,
+                "class_names": {c: self.spec.class_name(c) for c in self.spec.classes},
+                "trained_epoch": trained_epoch,
+                "position": {"epoch": self.epoch, "batch": self.batch},
+                "network": self.network.state_dict(),
+                "optimizer": self.optimizer.state_dict(),
+                "scaler": self.scaler.state_dict(),
+                "rng": checkpoint.rng_state(),
+                "best": self.best,
+                "history": self.history,
+                "revision": checkpoint.revision(),
+            },
+        )
+
+    def _saved(self) -> dict[str, Any] | None:
+        path = self.folder / "last.pt"
+        if self.settings.resume == "none" or not path.exists():
+            return None
+        content = checkpoint.read(path)
+        if not checkpoint.is_ours(content) or "position" not in content:
+            raise UserError(f"{path}: not a checkpoint to resume from; move it away, or use --resume none")
+        now, then = dataclasses.asdict(self.settings), content["settings"]
+        changed = [n for n in now if n not in FREE_TO_CHANGE and n in then and _plain(now[n]) != _plain(then[n])]
+        if changed:
+            told = ", ".join(f"--{n.replace('_', '-')} {_plain(then[n])}" for n in changed)
+            raise UserError(f"{path}: was trained with {told}; resume with the same, or choose another --run-dir")
+        return content
+
+    def _restore(self, saved: dict[str, Any]) -> None:
+        try:
+            self.network.load_state_dict(saved["network"])
+            self.optimizer.load_state_dict(saved["optimizer"])
+            self.scaler.load_state_dict(saved["scaler"])
+            checkpoint.set_rng_state(saved["rng"])
+            self.epoch, self.batch = saved["position"]["epoch"], saved["position"]["batch"]
+            self.best, self.history = saved["best"], saved["history"]
+        except (KeyError, RuntimeError, ValueError) as error:
+            raise UserError(
+                f"{self.folder / 'last.pt'}: does not fit this run ({str(error).splitlines()[0]}); move it away"
+            ) from error
+
+    def _parallel(self) -> torch.nn.Module:
+        if not distributed.is_distributed():
+            return self.network
+        ids = None
+        if self.device.type == "cuda":
+            ids = [self.device.index]
+            self.network = timm.layers.convert_sync_batchnorm(self.network)
+        else:
+            synchronize(self.network)
+        return DistributedDataParallel(self.network, device_ids=ids, broadcast_buffers=False)
+
+    def _step(self) -> int:
+        return self.plan.step(self.epoch, self.batch)
+
+    def _introduce(self, notes: list[str]) -> None:
+        settings, world = self.settings, distributed.world_size()
+        parameters = sum(p.numel() for p in self.network.parameters())
+        if distributed.rank() == 0:
+            write_json(self.folder / "settings.json", dataclasses.asdict(settings))
+        distributed.say(
+            *notes,
+            f"{self.spec.title} fold {settings.fold}, {settings.way}: {len(self.episodes)} episodes, {len(self.tests.pairs)} test pairs",
+            f"{settings.encoder}, {parameters / 1e6:.1f} M parameters, on {self.device}, mixed precision {self.amp}; revision {checkpoint.revision() or 'unknown'}",
+            f"batch {settings.batch_size} x {world} x {settings.accumulate}, lr {settings.lr:g}, "
+            f"{settings.epochs * self.plan.epoch_steps} steps in {settings.epochs} epochs; run folder {self.folder}",
+        )
+
+
+def _plain(value: Any) -> Any:
+    return list(value) if isinstance(value, tuple) else value
+
+
+if __name__ == "__main__":
+    run_cli(main)

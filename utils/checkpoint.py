@@ -1,0 +1,78 @@
+"""Checkpoints: everything a run needs to go on, written whole or not at all, read without running code."""
+
+from __future__ import annotations
+
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from .errors import UserError
+from .files import replacing
+
+FORMAT = "one-shot-human-parsing"
+VERSION = 1
+
+
+def save(path: str | Path, content: dict[str, Any]) -> None:
+    """Write a checkpoint of this project: `content` plus a format mark."""
+    with replacing(path) as temporary:
+        try:
+            torch.save({"format": FORMAT, "version": VERSION, **content}, temporary)
+        except RuntimeError as error:  # torch reports a full disk so
+            raise OSError(str(error).splitlines()[0]) from error
+
+
+def read(path: str | Path) -> Any:
+    """Read any file of tensors and plain values. Raises `UserError` where that is not what it is."""
+    path = Path(path)
+    if not path.is_file():
+        raise UserError(f"{path}: no such checkpoint")
+    try:
+        return torch.load(path, map_location="cpu", weights_only=True)
+    except Exception as error:  # torch raises many kinds for files it cannot read
+        raise UserError(
+            f"{path}: not a readable checkpoint ({_first_line(error)}); it may be truncated: fetch or write it anew"
+        ) from error
+
+
+def is_ours(content: Any) -> bool:
+    """Whether what `read` gave is a checkpoint of this project."""
+    return isinstance(content, dict) and content.get("format") == FORMAT
+
+
+def rng_state() -> dict[str, Any]:
+    """The state of torch's generators."""
+    state = {"cpu": torch.get_rng_state()}
+    if torch.cuda.is_available():
+        state["cuda"] = torch.cuda.get_rng_state()
+    return state
+
+
+def set_rng_state(state: dict[str, Any]) -> None:
+    """Take `rng_state` back."""
+    torch.set_rng_state(state["cpu"])
+    if "cuda" in state and torch.cuda.is_available():
+        torch.cuda.set_rng_state(state["cuda"])
+
+
+def revision() -> str:
+    """The git revision of the code, with `+` for uncommitted changes; empty outside a git checkout."""
+    try:
+        found = subprocess.run(
+            ["git", "describe", "--always", "--dirty=+"],
+            capture_output=True,
+            text=True,
+            timeout=10,
+            cwd=Path(__file__).parent,
+            check=True,
+        )
+    except (OSError, subprocess.SubprocessError):
+        return ""
+    return found.stdout.strip()
+
+
+def _first_line(error: Exception) -> str:
+    lines = str(error).strip().splitlines()
+    return (lines[0] if lines else type(error).__name__)[:160]

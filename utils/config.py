@@ -1,0 +1,173 @@
+"""Typed settings with the published values as defaults; the command line is made from them.
+
+Every field with a help text is an option `--name`. Settings are saved beside the weights as a plain dict.
+"""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import json
+import types
+import typing
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, NoReturn, TypeVar
+
+from .errors import UserError
+
+T = TypeVar("T")
+COCO_WEIGHTS = "data/pretrained_model/deeplab_v3plus_v3.pth"
+
+
+def option(default: Any, help: str, choices: Sequence[Any] | None = None) -> Any:
+    """A settings field that is also a command-line option."""
+    return field(default=default, metadata={"help": help, "choices": choices})
+
+
+@dataclass
+class DataSettings:
+    """Which data, seen how."""
+
+    dataset: str = option("atr", "data set: atr, lip, cihp, ccp, toy, or the path of a dataset.json")
+    data_root: str = option("data/datasets", "folder that holds the data sets' folders")
+    fold: int = option(1, "which classes are novel: fold 1 or 2")
+    way: str = option("kway", "all classes of the support at once, or one class an episode", ("kway", "1way"))
+
+
+@dataclass
+class NetworkSettings:
+    """The network's shape."""
+
+    method: str = option("eop", "published network", ("eop",))
+    encoder: str = option("xception65", "xception65 or a timm model with features at strides 4 and 16")
+    hidden: int = option(256, "channels of the feature and of the prototypes")
+    level: str = option("mid", "feature level of DeepLabV3+", ("mid", "high"))
+    warmup_epochs: int = option(25, "last epoch (from 0) that uses static prototypes alone")
+    bank_momentum: float = option(0.001, "share of the episode's prototype in the blend with the bank")
+
+
+@dataclass
+class TrainSettings(DataSettings, NetworkSettings):
+    """Everything a training run depends on; the defaults are the published settings."""
+
+    pretrained: str = option(COCO_WEIGHTS, "weights to start from: a file, 'imagenet' or 'none'")
+    epochs: int = option(50, "passes over the training episodes")
+    batch_size: int = option(2, "episodes a step on each process")
+    accumulate: int = option(1, "batches whose gradients add up to one step")
+    lr: float = option(0.001, "learning rate at the start")
+    head_lr_scale: float = option(1.0, "factor on the learning rate of everything but the encoder")
+    momentum: float = option(0.9, "SGD momentum")
+    weight_decay: float = option(5e-4, "SGD weight decay")
+    power: float = option(0.9, "power of the poly schedule, stepped every iteration")
+    temperature: float = option(0.1, "temperature of the contrastive loss (k-way)")
+    crop_size: tuple[int, int] = option((512, 512), "height and width of the training crops")
+    scale: tuple[float, float] = option((0.5, 2.0), "range of the random resize factors")
+    test_size: int = option(0, "longest side at which photos are parsed in evaluation; 0: as they are")
+    resample_supports: bool = option(False, "draw a new support for each query every epoch")
+    seed: int = option(0, "seed of everything that is random")
+    eval_every: int = option(5, "epochs between evaluations; 0: only after the last one")
+    save_minutes: float = option(10.0, "minutes between checkpoints within an epoch")
+    workers: int = option(4, "processes that load data; 0: none beside this one")
+    device: str = option("auto", "cuda, mps, cpu, or auto for the best there is")
+    amp: str = option(
+        "off", "automatic mixed precision; auto: bf16 where the device is fast at it", ("off", "auto", "bf16", "fp16")
+    )
+    run_dir: str = option("", "folder of checkpoints and logs; by default runs/<set>_<method>_<way>_f<fold>")
+    resume: str = option(
+        "none", "'auto' goes on from the run folder's last checkpoint if there is one", ("none", "auto")
+    )
+
+    def check(self) -> None:
+        """Raise `UserError` for a value that cannot work."""
+        for name in ("epochs", "batch_size", "accumulate", "hidden"):
+            _require(getattr(self, name) >= 1, name, "must be at least 1")
+        for name in ("lr", "head_lr_scale", "temperature", "power", "save_minutes"):
+            _require(getattr(self, name) > 0, name, "must be greater than 0")
+        for name in ("workers", "eval_every", "test_size", "momentum", "weight_decay"):
+            _require(getattr(self, name) >= 0, name, "must not be negative")
+        _require(min(self.crop_size) >= 32, "crop_size", "must be at least 32 pixels each way")
+        _require(0 < self.scale[0] <= self.scale[1], "scale", "needs two factors, the smaller first")
+
+    def folder(self) -> Path:
+        """The run folder."""
+        name = Path(self.dataset).resolve().parent.name if self.dataset.endswith(".json") else self.dataset
+        return Path(self.run_dir or f"runs/{name}_{self.method}_{self.way}_f{self.fold}")
+
+
+@dataclass
+class EvaluateSettings:
+    """What evaluate.py is asked to do. Data and network settings come from our checkpoints."""
+
+    checkpoint: str = option("", "a checkpoint of this project, or one of the authors'")
+    dataset: str = option("", "data set; needed for the authors' checkpoints")
+    data_root: str = option("data/datasets", "folder that holds the data sets' folders")
+    fold: int = option(0, "fold; needed for the authors' checkpoints")
+    way: str = option("", "kway or 1way; needed for the authors' checkpoints", ("", "kway", "1way"))
+    epoch: int = option(-1, "epoch the network believes in; by default the checkpoint's, 39 for the authors'")
+    test_size: int = option(-1, "longest side at which photos are parsed; by default as in training; 0: as they are")
+    agm: bool = option(False, "score the attention guidance module too")
+    save_pictures: int = option(0, "save this many pictures of support, labels, query, prediction and truth")
+    output: str = option("", "folder for results.json and pictures; by default the checkpoint's folder")
+    workers: int = option(2, "processes that load data; 0: none beside this one")
+    device: str = option("auto", "cuda, mps, cpu, or auto for the best there is")
+    amp: str = option(
+        "off", "automatic mixed precision; auto: bf16 where the device is fast at it", ("off", "auto", "bf16", "fp16")
+    )
+
+
+def parse(kind: type[T], arguments: Sequence[str] | None = None, description: str = "") -> T:
+    """Fill the settings class `kind` from command-line arguments; `--dry-run` prints them as JSON and exits.
+
+    Raises `UserError` for values that cannot work.
+    """
+    parser = _Parser(
+        description=description,
+        epilog="@FILE reads further options from a file, one a line.",
+        fromfile_prefix_chars="@",
+        formatter_class=argparse.ArgumentDefaultsHelpFormatter,
+    )
+    hints = typing.get_type_hints(kind)
+    for entry in dataclasses.fields(kind):
+        _add(parser, entry, hints[entry.name])
+    parser.add_argument("--dry-run", action="store_true", help="print the settings as JSON and exit")
+    values = vars(parser.parse_args(arguments))
+    dry_run = values.pop("dry_run")
+    settings = kind(**{k: tuple(v) if isinstance(v, list) else v for k, v in values.items()})
+    if hasattr(settings, "check"):
+        settings.check()
+    if dry_run:
+        print(json.dumps(dataclasses.asdict(settings), indent=2))
+        raise SystemExit(0)
+    return settings
+
+
+def restore(kind: type[T], values: dict[str, Any]) -> T:
+    """Settings from the dict in a checkpoint. Fields it lacks take their defaults; fields unknown today are left out."""
+    known = {entry.name for entry in dataclasses.fields(kind)}
+    return kind(**{k: tuple(v) if isinstance(v, list) else v for k, v in values.items() if k in known})
+
+
+class _Parser(argparse.ArgumentParser):
+    """Tells a mistake in one line, as all of this project's commands do."""
+
+    def error(self, message: str) -> NoReturn:
+        raise UserError(f"{message}; --help lists the options")
+
+
+def _add(parser: argparse.ArgumentParser, entry: dataclasses.Field, hint: Any) -> None:
+    flag = "--" + entry.name.replace("_", "-")
+    help, choices = entry.metadata["help"], entry.metadata["choices"]
+    if hint is bool:
+        parser.add_argument(flag, action=argparse.BooleanOptionalAction, default=entry.default, help=help)
+    elif isinstance(hint, types.GenericAlias):
+        first, *others = typing.get_args(hint)
+        parser.add_argument(flag, type=first, nargs=1 + len(others), default=entry.default, help=help)
+    else:
+        parser.add_argument(flag, type=hint, choices=choices, default=entry.default, help=help)
+
+
+def _require(holds: bool, name: str, what: str) -> None:
+    if not holds:
+        raise UserError(f"--{name.replace('_', '-')} {what}")

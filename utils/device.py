@@ -1,0 +1,57 @@
+"""Which device to run on, and mixed precision on it."""
+
+from __future__ import annotations
+
+import contextlib
+import random
+from pathlib import Path
+
+import torch
+
+from .errors import UserError
+
+AMP_TYPES = {"bf16": torch.bfloat16, "fp16": torch.float16}
+
+
+def choose_device(name: str, local_rank: int = 0) -> torch.device:
+    """The named device, or with `auto` CUDA, MPS or the CPU, whichever is there first; of several GPUs, this rank's.
+
+    Raises `UserError` for a device that is not there.
+    """
+    if name == "auto":
+        name = "cuda" if torch.cuda.is_available() else "mps" if torch.backends.mps.is_available() else "cpu"
+    try:
+        device = torch.device("cuda", local_rank) if name == "cuda" else torch.device(name)
+        torch.zeros(1, device=device)
+    except (RuntimeError, AssertionError) as error:
+        raise UserError(f"--device {name}: not available here; use --device auto or cpu") from error
+    return device
+
+
+def resolve_amp(amp: str, device: torch.device) -> str:
+    """The precision to use: `auto` becomes bf16 where the device computes in it natively, else off."""
+    if amp != "auto":
+        return amp
+    if device.type == "cuda":
+        native = torch.cuda.is_bf16_supported(including_emulation=False)
+    else:
+        native = device.type == "cpu" and _cpu_has_bf16()
+    return "bf16" if native else "off"
+
+
+def _cpu_has_bf16() -> bool:
+    flags = Path("/proc/cpuinfo")
+    return flags.exists() and "avx512_bf16" in flags.read_text(encoding="utf-8", errors="replace")
+
+
+def autocast(device: torch.device, amp: str) -> contextlib.AbstractContextManager:
+    """Mixed precision of kind `amp` (off, bf16, fp16) on the device."""
+    if amp == "off":
+        return contextlib.nullcontext()
+    return torch.autocast(device.type, dtype=AMP_TYPES[amp])
+
+
+def seed_everything(seed: int) -> None:
+    """Seed Python's and torch's generators (of all devices)."""
+    random.seed(seed)
+    torch.manual_seed(seed)

@@ -1,0 +1,88 @@
+"""Photos of any kind, from a file or from memory, as RGB pixels, with every fault told in one line."""
+
+from __future__ import annotations
+
+import warnings
+from pathlib import Path
+from typing import BinaryIO
+
+import numpy as np
+from PIL import Image, ImageOps, UnidentifiedImageError
+
+from .errors import UserError
+
+MAX_PIXELS = 100_000_000
+Photo = str | Path | np.ndarray | Image.Image
+
+
+def to_rgb(photo: Photo, max_pixels: int = MAX_PIXELS) -> np.ndarray:
+    """RGB uint8 (H, W, 3) of a photo: a path, a PIL image, or an array (H, W), (H, W, 1), (H, W, 3) or (H, W, 4).
+
+    EXIF orientation is applied, transparent pixels become white, 16-bit values (and floats 0..1) are scaled down.
+    Raises `UserError` for what is missing, damaged, no image, or larger than `max_pixels`.
+    """
+    if isinstance(photo, np.ndarray):
+        return _array_to_rgb(photo)
+    if isinstance(photo, Image.Image):
+        return _picture_to_rgb(photo)
+    return _picture_to_rgb(open_picture(photo, max_pixels))
+
+
+def open_picture(path: str | Path | BinaryIO, max_pixels: int = MAX_PIXELS) -> Image.Image:
+    """The decoded picture in `path`, in the mode it is stored in. Raises `UserError` as `to_rgb` does."""
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", Image.DecompressionBombWarning)  # `max_pixels` is the limit here
+            with Image.open(path) as picture:
+                width, height = picture.size
+                if width * height > max_pixels:
+                    raise UserError(_too_large(path, f"{width}x{height} pixels", max_pixels))
+                picture.load()
+                return picture.copy() if getattr(picture, "is_animated", False) else picture
+    except FileNotFoundError as error:
+        raise UserError(f"{path}: no such file; check the path") from error
+    except IsADirectoryError as error:
+        raise UserError(f"{path}: a folder where an image is expected; name a file in it") from error
+    except Image.DecompressionBombError as error:
+        raise UserError(_too_large(path, "far more pixels than its size in bytes suggests", max_pixels)) from error
+    except UnidentifiedImageError as error:
+        raise UserError(f"{path}: not an image that can be read; give a JPEG, PNG, WebP or TIFF file") from error
+    except (OSError, SyntaxError, ValueError, MemoryError) as error:
+        raise UserError(f"{path}: the image is damaged ({str(error)[:100]}); replace the file") from error
+
+
+def _too_large(path: object, what: str, max_pixels: int) -> str:
+    return f"{path}: {what}, more than the {max_pixels / 1e6:g} million that are allowed; make the image smaller"
+
+
+def _picture_to_rgb(picture: Image.Image) -> np.ndarray:
+    picture = ImageOps.exif_transpose(picture)
+    if picture.mode.startswith("I") or picture.mode == "F":
+        return _array_to_rgb(np.asarray(picture))
+    if picture.has_transparency_data:
+        rgba = picture.convert("RGBA")
+        picture = Image.alpha_composite(Image.new("RGBA", rgba.size, "white"), rgba)
+    return np.array(picture.convert("RGB"))
+
+
+def _array_to_rgb(pixels: np.ndarray) -> np.ndarray:
+    if pixels.ndim == 2:
+        pixels = pixels[..., None]
+    if pixels.ndim != 3 or pixels.shape[2] not in (1, 3, 4) or 0 in pixels.shape:
+        raise UserError(f"an image array of shape {pixels.shape}; it must be (H, W), (H, W, 3) or (H, W, 4)")
+    pixels = _to_bytes(pixels)
+    if pixels.shape[2] == 4:
+        return _picture_to_rgb(Image.fromarray(pixels))
+    return np.array(np.broadcast_to(pixels, (*pixels.shape[:2], 3)))
+
+
+def _to_bytes(pixels: np.ndarray) -> np.ndarray:
+    """Values as uint8: 16-bit ones keep their high byte, floats are taken as 0..1 when none is above 1."""
+    if pixels.dtype == np.uint8:
+        return pixels
+    if pixels.dtype == bool:
+        return pixels.astype(np.uint8) * 255
+    pixels = np.nan_to_num(pixels.astype(np.float32))
+    top = pixels.max()
+    scale = 255.0 if top <= 1 else 1.0 if top <= 255 else 1 / 257
+    return np.clip(np.rint(pixels * scale), 0, 255).astype(np.uint8)
