@@ -55,7 +55,7 @@ CSS = """
 """ + "".join(
     f".brush{i} {{border-left: 10px solid {color} !important}}\n" for i, color in enumerate(demo_view.BRUSHES)
 )
-SUGGESTED = ("hair", "skin", "upper clothes", "trousers or skirt", "shoes", "bag", "", "")
+SUGGESTED = ("hair", "skin", "upper clothes", "trousers", "shoes", "bag", "", "")
 
 
 class LocalOnly:
@@ -74,10 +74,13 @@ class LocalOnly:
 
 
 class Page:
-    """The page's actions over one parser that all sessions share; what a session owns travels in and out."""
+    """The page's actions over one parser that all sessions share; what a session owns travels in and out.
+
+    `folder` takes the drawn photos, and in `cache`, which Gradio empties of what is old, the downloads.
+    """
 
     def __init__(self, parser: OneShotParser, folder: Path) -> None:
-        self.parser = parser
+        self.parser, self.cache = parser, folder / "cache"
         self.toys = [toy.draw(7, index, TOY_SIZE) for index in range(TOY_PHOTOS + 1)]
         self.toy_files = []
         for number, (image, _) in enumerate(self.toys[1:], 1):
@@ -118,14 +121,15 @@ class Page:
                 raise UserError(f"{len(files)} photos at once; choose at most {MAX_PHOTOS}")
             names = [Path(file).name for file in files]
             parsings = [self.parser.parse(to_rgb(file, MAX_PIXELS), support) for file in files]
-        archive = demo_view.packed(parsings, names)
+        archive = demo_view.packed(parsings, names, self.cache)
         shown = [demo_view.reduced(parsing) for parsing in parsings]
         classes = [c.name for c in support.classes]
         opacities = dict.fromkeys(classes, opacity)
         kept = (shown, opacities)
         choices = gr.update(choices=classes, value=classes)
         which = gr.update(choices=["all classes", *classes], value="all classes")
-        return kept, self.overlays(kept, classes), demo_view.table(shown, names), archive, choices, which
+        download = gr.update(value=archive, interactive=True)
+        return kept, self.overlays(kept, classes), demo_view.table(shown, names), download, choices, which
 
     def overlays(self, kept: tuple[list[Parsing], dict[str, float]] | None, visible: Sequence[str]) -> list[np.ndarray]:
         """The photos under the classes that are visible."""
@@ -173,7 +177,8 @@ def build(page: Page, checkpoint: str) -> gr.Blocks:
         support, kept = (gr.State(None, time_to_live=STATE_SECONDS) for _ in range(2))
         gr.Markdown(
             "# One-shot human parsing\nMark the parts that you care about in one photo, and find them in others.\n\n"
-            f"Checkpoint: `{checkpoint}` · photos seen at {page.parser.max_size} pixels · on {page.parser.device}"
+            f"Checkpoint: `{Path(checkpoint).name}` · photos seen at {page.parser.max_size} pixels · "
+            f"on {page.parser.device}"
         )
         with gr.Row():
             with gr.Column(min_width=300):
@@ -193,30 +198,37 @@ def _reference(page: Page, support: gr.State) -> None:
     gr.Markdown("## 1 Reference")
     with gr.Tabs():
         with gr.Tab("Paint"):
-            gr.Markdown("Drop a photo, choose the brush and a colour, and paint over each part. Strokes are enough.")
-            colors = list(demo_view.BRUSHES)
-            editor = gr.ImageEditor(
-                label="Canvas", type="numpy", format="png", transforms=(), layers=False, sources=("upload", "clipboard"),
-                brush=gr.Brush(default_size=14, colors=colors, default_color=colors[0], color_mode="fixed"), height=480,
-                elem_id="canvas",
-            )  # fmt: skip
-            gr.Markdown("What each colour stands for:")
-            with gr.Row(elem_id="names"):
-                names = [_brush_name(i, name) for i, name in enumerate(SUGGESTED)]
-            paint = gr.Button("Use this painting", elem_id="use-painting")
+            editor, names = _canvas(page)
+            paint = gr.Button("Use this painting", variant="primary", elem_id="use-painting")
         with gr.Tab("Upload a label map"):
             photo = gr.File(label="Photo", file_types=["image"], elem_id="reference-photo")
             told = "Label map: PNG of class ids, 0 = background, 255 = ignore"
             labels = gr.File(label=told, file_types=[".png"], elem_id="label-map")
             ids = gr.Textbox(label="Names by id", placeholder="1 hat, 2 coat", max_length=2000)
-            upload = gr.Button("Use these files")
+            upload = gr.Button("Use these files", variant="primary")
         with gr.Tab("Drawn example"):
-            gr.Image(page.toys[0][0], label="A drawn person; its labels are known", interactive=False, height=300, buttons=[])
-            example = gr.Button("Use the drawn example", elem_id="use-toy")
+            known = "A drawn person; its labels are known"
+            gr.Image(page.toys[0][0], label=known, interactive=False, height=300, buttons=[])
+            example = gr.Button("Use the drawn example", variant="primary", elem_id="use-toy")
     told = gr.Markdown("No reference yet.", elem_id="reference-told")
     paint.click(page.take_painted, [editor, *names], [support, told], api_name="paint")
     upload.click(page.take_files, [photo, labels, ids], [support, told], api_name="reference")
     example.click(page.take_toy, None, [support, told], api_name="toy_reference")
+
+
+def _canvas(page: Page) -> tuple[gr.ImageEditor, list[gr.Textbox]]:
+    gr.Markdown("Drop a photo, choose the brush and a colour, and paint over each part. What each colour stands for:")
+    with gr.Row(elem_id="names"):
+        names = [_brush_name(i, name) for i, name in enumerate(SUGGESTED)]
+    colors = list(demo_view.BRUSHES)
+    brush = gr.Brush(default_size=14, colors=colors, default_color=colors[0], color_mode="fixed")
+    editor = gr.ImageEditor(
+        label="Canvas", type="numpy", format="png", transforms=(), layers=False, sources=("upload", "clipboard"),
+        brush=brush, height=480, elem_id="canvas",
+    )  # fmt: skip
+    toy_canvas = gr.Button("Put the drawn person on the canvas", size="sm", elem_id="toy-canvas")
+    toy_canvas.click(lambda: page.toys[0][0], None, editor, api_name="toy_canvas")
+    return editor, names
 
 
 def _brush_name(number: int, name: str) -> gr.Textbox:
@@ -232,9 +244,9 @@ def _results(page: Page, support: gr.State, kept: gr.State, files: gr.File, go: 
     with gr.Row():
         visible = gr.CheckboxGroup(label="Visible classes", choices=[], elem_id="visible")
         which = gr.Dropdown(["all classes"], value="all classes", label="Opacity of")
-        opacity = gr.Slider(0, 1, 0.6, step=0.05, label="Opacity")
+        opacity = gr.Slider(0, 1, 0.6, step=0.05, label="Opacity", elem_id="opacity")
     areas = gr.HTML(elem_id="areas")
-    archive = gr.DownloadButton("Download masks (zip)", elem_id="download")
+    archive = gr.DownloadButton("Download masks (zip)", interactive=False, elem_id="download")
     shown = [kept, gallery, areas, archive, visible, which]
     go.click(page.parse, [support, files, opacity], shown, api_name="parse")
     visible.input(page.overlays, [kept, visible], gallery, api_name="show")
@@ -259,19 +271,23 @@ def main(arguments: Sequence[str] | None = None) -> None:
     options.add_argument("--host", default="127.0.0.1", help="address; 0.0.0.0 lets others in (default: %(default)s)")
     options.add_argument("--port", type=int, default=7860, help="port (default: %(default)s)")
     chosen = options.parse_args(arguments)
+    parser = OneShotParser(chosen.checkpoint, chosen.device)
     # Gradio reads the canvas's photo by itself: Pillow refuses at twice this number.
     Image.MAX_IMAGE_PIXELS = MAX_PIXELS // 2
     folder = Path(tempfile.mkdtemp(prefix="demo_"))
-    os.environ["GRADIO_TEMP_DIR"] = str(folder / "cache")
-    tempfile.tempdir = str(folder)
+    page = Page(parser, folder)
+    os.environ["GRADIO_TEMP_DIR"] = str(page.cache)
     try:
-        page = Page(OneShotParser(chosen.checkpoint, chosen.device), folder)
         blocks = build(page, chosen.checkpoint).queue(max_size=WAITING, default_concurrency_limit=1)
         blocks.launch(
             server_name=chosen.host, server_port=chosen.port, max_file_size=MAX_FILE_SIZE,
-            state_session_capacity=SESSIONS, share=False, footer_links=[], theme=gr.themes.Soft(font=FONTS, font_mono=("monospace",)), css=CSS,
-            app_kwargs={"middleware": [Middleware(LocalOnly)]}, allowed_paths=[str(folder)], ssr_mode=False,
+            state_session_capacity=SESSIONS, share=False, footer_links=[], css=CSS,
+            theme=gr.themes.Soft(font=FONTS, font_mono=("monospace",)),
+            app_kwargs={"middleware": [Middleware(LocalOnly)]}, allowed_paths=page.toy_files, ssr_mode=False,
         )  # fmt: skip
+    except OSError as error:
+        taken = f"--host {chosen.host} --port {chosen.port}: no page can be served there"
+        raise UserError(f"{taken} ({str(error).splitlines()[0]}); choose others") from error
     finally:
         shutil.rmtree(folder, ignore_errors=True)
 

@@ -84,9 +84,10 @@ def table(parsings: Sequence[Parsing], names: Sequence[str]) -> str:
     return "".join(parts)
 
 
-def packed(parsings: Sequence[Parsing], names: Sequence[str]) -> str:
-    """Write index masks, overlays and areas of all photos into one zip file in a new folder; returns its path."""
-    folder = Path(tempfile.mkdtemp(prefix="parsed_"))
+def packed(parsings: Sequence[Parsing], names: Sequence[str], cache: Path) -> str:
+    """Write index masks, overlays and areas of all photos into one zip file in a new folder of `cache`; returns it."""
+    cache.mkdir(exist_ok=True)
+    folder = Path(tempfile.mkdtemp(dir=cache))
     target = folder / "parsed.zip"
     with zipfile.ZipFile(target, "w", zipfile.ZIP_DEFLATED) as archive:
         for number, (parsing, name) in enumerate(zip(parsings, names, strict=True), 1):
