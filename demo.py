@@ -13,6 +13,7 @@ import os
 import shutil
 import tempfile
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -48,9 +49,11 @@ POLICY = "default-src 'self' 'unsafe-inline' 'unsafe-eval' data: blob:; frame-an
 CSS = """
 .chip {display: inline-block; width: .9em; height: .9em; border-radius: 3px; margin-right: .5em; vertical-align: -.1em}
 .areas {display: inline-block; vertical-align: top; margin: 0 1.5em 1em 0; min-width: 14em}
-.areas table {border-collapse: collapse} .areas td, .areas th {padding: .15em 1em .15em 0; text-align: left}
+.areas table {border-collapse: collapse}
+#areas .areas td, #areas .areas th {padding: .15em 1em .15em 0; text-align: left; border: 0}
 #overlays .grid-wrap {min-height: 0; max-height: none; height: auto}
-#overlays .grid-container {grid-template-columns: repeat(auto-fill, minmax(9.5em, 1fr)) !important; padding-top: 2.2em}
+#overlays .grid-container {padding-top: 2.2em}
+#overlays .grid-container {grid-template-columns: repeat(auto-fill, minmax(min(18em, 45%), 1fr)) !important}
 @media (max-width: 640px) {.gradio-container {padding: .5em !important} h1 {font-size: 1.4em !important}}
 """ + "".join(
     f".brush{i} {{border-left: 10px solid {color} !important}}\n" for i, color in enumerate(demo_view.BRUSHES)
@@ -88,10 +91,12 @@ class Page:
             Image.fromarray(image).save(self.toy_files[-1])
 
     def take_painted(self, editor: dict[str, Any] | None, *names: str) -> tuple[Support, str]:
-        """Reference from the canvas."""
+        """Reference from the canvas; its classes keep the brushes' colours."""
         with Told():
-            photo, masks = demo_view.painted(editor, names)
-            return self._taken(self.parser.make_support(photo, masks))
+            painting = demo_view.painted(editor, names)
+            support = self.parser.make_support(painting.photo, painting.masks)
+            classes = tuple(c._replace(color=painting.colors[c.name]) for c in support.classes)
+            return self._taken(replace(support, classes=classes))
 
     def take_files(self, photo: str | None, labels: str | None, names: str) -> tuple[Support, str]:
         """Reference from a photo and an index PNG, with class names by id: "1 hat, 2 coat"."""
@@ -128,8 +133,7 @@ class Page:
         kept = (shown, opacities)
         choices = gr.update(choices=classes, value=classes)
         which = gr.update(choices=["all classes", *classes], value="all classes")
-        download = gr.update(value=archive, interactive=True)
-        return kept, self.overlays(kept, classes), demo_view.table(shown, names), download, choices, which
+        return kept, self.overlays(kept, classes), demo_view.table(shown, names), archive, choices, which
 
     def overlays(self, kept: tuple[list[Parsing], dict[str, float]] | None, visible: Sequence[str]) -> list[np.ndarray]:
         """The photos under the classes that are visible."""
@@ -200,13 +204,13 @@ def _reference(page: Page, support: gr.State) -> None:
         with gr.Tab("Paint"):
             editor, names = _canvas(page)
             paint = gr.Button("Use this painting", variant="primary", elem_id="use-painting")
-        with gr.Tab("Upload a label map"):
+        with gr.Tab("Upload"):
             photo = gr.File(label="Photo", file_types=["image"], elem_id="reference-photo")
             told = "Label map: PNG of class ids, 0 = background, 255 = ignore"
             labels = gr.File(label=told, file_types=[".png"], elem_id="label-map")
             ids = gr.Textbox(label="Names by id", placeholder="1 hat, 2 coat", max_length=2000)
             upload = gr.Button("Use these files", variant="primary")
-        with gr.Tab("Drawn example"):
+        with gr.Tab("Example"):
             known = "A drawn person; its labels are known"
             gr.Image(page.toys[0][0], label=known, interactive=False, height=300, buttons=[])
             example = gr.Button("Use the drawn example", variant="primary", elem_id="use-toy")
@@ -248,7 +252,8 @@ def _results(page: Page, support: gr.State, kept: gr.State, files: gr.File, go: 
     areas = gr.HTML(elem_id="areas")
     archive = gr.DownloadButton("Download masks (zip)", interactive=False, elem_id="download")
     shown = [kept, gallery, areas, archive, visible, which]
-    go.click(page.parse, [support, files, opacity], shown, api_name="parse")
+    parsed = go.click(page.parse, [support, files, opacity], shown, api_name="parse")
+    parsed.success(lambda: gr.update(interactive=True), None, archive, show_progress="hidden", api_visibility="private")
     visible.input(page.overlays, [kept, visible], gallery, api_name="show")
     opacity.release(page.fade, [kept, visible, which, opacity], [kept, gallery], api_name="fade")
 
