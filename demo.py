@@ -50,7 +50,7 @@ CSS = """
 .chip {display: inline-block; width: .9em; height: .9em; border-radius: 3px; margin-right: .5em; vertical-align: -.1em}
 .areas {display: inline-block; vertical-align: top; margin: 0 1.5em 1em 0; min-width: 14em}
 .areas table {border-collapse: collapse}
-#areas .areas td, #areas .areas th {padding: .15em 1em .15em 0; text-align: left; border: 0}
+#areas .areas td, #areas .areas th {padding: .15em 1em .15em 0; text-align: left; border: 0 !important}
 #overlays .grid-wrap {min-height: 0; max-height: none; height: auto}
 #overlays .grid-container {padding-top: 2.2em}
 #overlays .grid-container {grid-template-columns: repeat(auto-fill, minmax(min(18em, 45%), 1fr)) !important}
@@ -211,8 +211,8 @@ def _reference(page: Page, support: gr.State) -> None:
             ids = gr.Textbox(label="Names by id", placeholder="1 hat, 2 coat", max_length=2000)
             upload = gr.Button("Use these files", variant="primary")
         with gr.Tab("Example"):
-            known = "A drawn person; its labels are known"
-            gr.Image(page.toys[0][0], label=known, interactive=False, height=300, buttons=[])
+            gr.Markdown("A drawn person whose labels are known:")
+            gr.Image(page.toys[0][0], show_label=False, interactive=False, height=300, buttons=[])
             example = gr.Button("Use the drawn example", variant="primary", elem_id="use-toy")
     told = gr.Markdown("No reference yet.", elem_id="reference-told")
     paint.click(page.take_painted, [editor, *names], [support, told], api_name="paint")
@@ -246,7 +246,7 @@ def _results(page: Page, support: gr.State, kept: gr.State, files: gr.File, go: 
     gr.Markdown("## 3 Result")
     gallery = gr.Gallery(label="Overlays", height="auto", object_fit="contain", format="jpeg", elem_id="overlays")
     with gr.Row():
-        visible = gr.CheckboxGroup(label="Visible classes", choices=[], elem_id="visible")
+        visible = gr.CheckboxGroup(label="Visible classes", choices=[], min_width=320, elem_id="visible")
         which = gr.Dropdown(["all classes"], value="all classes", label="Opacity of")
         opacity = gr.Slider(0, 1, 0.6, step=0.05, label="Opacity", elem_id="opacity")
     areas = gr.HTML(elem_id="areas")
