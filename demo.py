@@ -255,7 +255,9 @@ def _results(page: Page, support: gr.State, kept: gr.State, files: gr.File, go: 
     parsed = go.click(page.parse, [support, files, opacity], shown, api_name="parse")
     parsed.success(lambda: gr.update(interactive=True), None, archive, show_progress="hidden", api_visibility="private")
     visible.input(page.overlays, [kept, visible], gallery, api_name="show")
-    opacity.release(page.fade, [kept, visible, which, opacity], [kept, gallery], api_name="fade")
+    # Not `release`, which the keyboard does not trigger; of many steps of a drag the last one counts.
+    dragged = {"trigger_mode": "always_last", "show_progress": "hidden", "api_name": "fade"}
+    opacity.input(page.fade, [kept, visible, which, opacity], [kept, gallery], **dragged)
 
 
 def _names(text: str) -> dict[int, str]:
