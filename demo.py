@@ -50,7 +50,8 @@ CSS = """
 .chip {display: inline-block; width: .9em; height: .9em; border-radius: 3px; margin-right: .5em; vertical-align: -.1em}
 .areas {display: inline-block; vertical-align: top; margin: 0 1.5em 1em 0; min-width: 14em}
 .areas table {border-collapse: collapse}
-#areas .areas td, #areas .areas th {padding: .15em 1em .15em 0; text-align: left; border: 0 !important}
+#areas table, #areas tr, #areas td, #areas th {border: 0 !important}
+#areas td, #areas th {padding: .15em 1em .15em 0; text-align: left}
 #overlays .grid-wrap {min-height: 0; max-height: none; height: auto}
 #overlays .grid-container {padding-top: 2.2em}
 #overlays .grid-container {grid-template-columns: repeat(auto-fill, minmax(min(18em, 45%), 1fr)) !important}
