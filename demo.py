@@ -13,6 +13,7 @@ import os
 import shutil
 import tempfile
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -48,14 +49,17 @@ POLICY = "default-src 'self' 'unsafe-inline' 'unsafe-eval' data: blob:; frame-an
 CSS = """
 .chip {display: inline-block; width: .9em; height: .9em; border-radius: 3px; margin-right: .5em; vertical-align: -.1em}
 .areas {display: inline-block; vertical-align: top; margin: 0 1.5em 1em 0; min-width: 14em}
-.areas table {border-collapse: collapse} .areas td, .areas th {padding: .15em 1em .15em 0; text-align: left}
+.areas table {border-collapse: collapse}
+#areas table, #areas tr, #areas td, #areas th {border: 0 !important}
+#areas td, #areas th {padding: .15em 1em .15em 0; text-align: left}
 #overlays .grid-wrap {min-height: 0; max-height: none; height: auto}
-#overlays .grid-container {grid-template-columns: repeat(auto-fill, minmax(9.5em, 1fr)) !important; padding-top: 2.2em}
+#overlays .grid-container {padding-top: 2.2em}
+#overlays .grid-container {grid-template-columns: repeat(auto-fill, minmax(min(18em, 45%), 1fr)) !important}
 @media (max-width: 640px) {.gradio-container {padding: .5em !important} h1 {font-size: 1.4em !important}}
 """ + "".join(
     f".brush{i} {{border-left: 10px solid {color} !important}}\n" for i, color in enumerate(demo_view.BRUSHES)
 )
-SUGGESTED = ("hair", "skin", "upper clothes", "trousers or skirt", "shoes", "bag", "", "")
+SUGGESTED = ("hair", "skin", "upper clothes", "trousers", "shoes", "bag", "", "")
 
 
 class LocalOnly:
@@ -74,10 +78,13 @@ class LocalOnly:
 
 
 class Page:
-    """The page's actions over one parser that all sessions share; what a session owns travels in and out."""
+    """The page's actions over one parser that all sessions share; what a session owns travels in and out.
+
+    `folder` takes the drawn photos, and in `cache`, which Gradio empties of what is old, the downloads.
+    """
 
     def __init__(self, parser: OneShotParser, folder: Path) -> None:
-        self.parser = parser
+        self.parser, self.cache = parser, folder / "cache"
         self.toys = [toy.draw(7, index, TOY_SIZE) for index in range(TOY_PHOTOS + 1)]
         self.toy_files = []
         for number, (image, _) in enumerate(self.toys[1:], 1):
@@ -85,10 +92,12 @@ class Page:
             Image.fromarray(image).save(self.toy_files[-1])
 
     def take_painted(self, editor: dict[str, Any] | None, *names: str) -> tuple[Support, str]:
-        """Reference from the canvas."""
+        """Reference from the canvas; its classes keep the brushes' colours."""
         with Told():
-            photo, masks = demo_view.painted(editor, names)
-            return self._taken(self.parser.make_support(photo, masks))
+            painting = demo_view.painted(editor, names)
+            support = self.parser.make_support(painting.photo, painting.masks)
+            classes = tuple(c._replace(color=painting.colors[c.name]) for c in support.classes)
+            return self._taken(replace(support, classes=classes))
 
     def take_files(self, photo: str | None, labels: str | None, names: str) -> tuple[Support, str]:
         """Reference from a photo and an index PNG, with class names by id: "1 hat, 2 coat"."""
@@ -118,7 +127,7 @@ class Page:
                 raise UserError(f"{len(files)} photos at once; choose at most {MAX_PHOTOS}")
             names = [Path(file).name for file in files]
             parsings = [self.parser.parse(to_rgb(file, MAX_PIXELS), support) for file in files]
-        archive = demo_view.packed(parsings, names)
+        archive = demo_view.packed(parsings, names, self.cache)
         shown = [demo_view.reduced(parsing) for parsing in parsings]
         classes = [c.name for c in support.classes]
         opacities = dict.fromkeys(classes, opacity)
@@ -173,7 +182,8 @@ def build(page: Page, checkpoint: str) -> gr.Blocks:
         support, kept = (gr.State(None, time_to_live=STATE_SECONDS) for _ in range(2))
         gr.Markdown(
             "# One-shot human parsing\nMark the parts that you care about in one photo, and find them in others.\n\n"
-            f"Checkpoint: `{checkpoint}` · photos seen at {page.parser.max_size} pixels · on {page.parser.device}"
+            f"Checkpoint: `{Path(checkpoint).name}` · photos seen at {page.parser.max_size} pixels · "
+            f"on {page.parser.device}"
         )
         with gr.Row():
             with gr.Column(min_width=300):
@@ -193,30 +203,37 @@ def _reference(page: Page, support: gr.State) -> None:
     gr.Markdown("## 1 Reference")
     with gr.Tabs():
         with gr.Tab("Paint"):
-            gr.Markdown("Drop a photo, choose the brush and a colour, and paint over each part. Strokes are enough.")
-            colors = list(demo_view.BRUSHES)
-            editor = gr.ImageEditor(
-                label="Canvas", type="numpy", format="png", transforms=(), layers=False, sources=("upload", "clipboard"),
-                brush=gr.Brush(default_size=14, colors=colors, default_color=colors[0], color_mode="fixed"), height=480,
-                elem_id="canvas",
-            )  # fmt: skip
-            gr.Markdown("What each colour stands for:")
-            with gr.Row(elem_id="names"):
-                names = [_brush_name(i, name) for i, name in enumerate(SUGGESTED)]
-            paint = gr.Button("Use this painting", elem_id="use-painting")
-        with gr.Tab("Upload a label map"):
+            editor, names = _canvas(page)
+            paint = gr.Button("Use this painting", variant="primary", elem_id="use-painting")
+        with gr.Tab("Upload"):
             photo = gr.File(label="Photo", file_types=["image"], elem_id="reference-photo")
             told = "Label map: PNG of class ids, 0 = background, 255 = ignore"
             labels = gr.File(label=told, file_types=[".png"], elem_id="label-map")
             ids = gr.Textbox(label="Names by id", placeholder="1 hat, 2 coat", max_length=2000)
-            upload = gr.Button("Use these files")
-        with gr.Tab("Drawn example"):
-            gr.Image(page.toys[0][0], label="A drawn person; its labels are known", interactive=False, height=300, buttons=[])
-            example = gr.Button("Use the drawn example", elem_id="use-toy")
+            upload = gr.Button("Use these files", variant="primary")
+        with gr.Tab("Example"):
+            gr.Markdown("A drawn person whose labels are known:")
+            gr.Image(page.toys[0][0], show_label=False, interactive=False, height=300, buttons=[])
+            example = gr.Button("Use the drawn example", variant="primary", elem_id="use-toy")
     told = gr.Markdown("No reference yet.", elem_id="reference-told")
     paint.click(page.take_painted, [editor, *names], [support, told], api_name="paint")
     upload.click(page.take_files, [photo, labels, ids], [support, told], api_name="reference")
     example.click(page.take_toy, None, [support, told], api_name="toy_reference")
+
+
+def _canvas(page: Page) -> tuple[gr.ImageEditor, list[gr.Textbox]]:
+    gr.Markdown("Drop a photo, choose the brush and a colour, and paint over each part. What each colour stands for:")
+    with gr.Row(elem_id="names"):
+        names = [_brush_name(i, name) for i, name in enumerate(SUGGESTED)]
+    colors = list(demo_view.BRUSHES)
+    brush = gr.Brush(default_size=14, colors=colors, default_color=colors[0], color_mode="fixed")
+    editor = gr.ImageEditor(
+        label="Canvas", type="numpy", format="png", transforms=(), layers=False, sources=("upload", "clipboard"),
+        brush=brush, height=480, elem_id="canvas",
+    )  # fmt: skip
+    toy_canvas = gr.Button("Put the drawn person on the canvas", size="sm", elem_id="toy-canvas")
+    toy_canvas.click(lambda: page.toys[0][0], None, editor, api_name="toy_canvas")
+    return editor, names
 
 
 def _brush_name(number: int, name: str) -> gr.Textbox:
@@ -230,15 +247,18 @@ def _results(page: Page, support: gr.State, kept: gr.State, files: gr.File, go: 
     gr.Markdown("## 3 Result")
     gallery = gr.Gallery(label="Overlays", height="auto", object_fit="contain", format="jpeg", elem_id="overlays")
     with gr.Row():
-        visible = gr.CheckboxGroup(label="Visible classes", choices=[], elem_id="visible")
+        visible = gr.CheckboxGroup(label="Visible classes", choices=[], min_width=320, elem_id="visible")
         which = gr.Dropdown(["all classes"], value="all classes", label="Opacity of")
-        opacity = gr.Slider(0, 1, 0.6, step=0.05, label="Opacity")
+        opacity = gr.Slider(0, 1, 0.6, step=0.05, label="Opacity", elem_id="opacity")
     areas = gr.HTML(elem_id="areas")
-    archive = gr.DownloadButton("Download masks (zip)", elem_id="download")
+    archive = gr.DownloadButton("Download masks (zip)", interactive=False, elem_id="download")
     shown = [kept, gallery, areas, archive, visible, which]
-    go.click(page.parse, [support, files, opacity], shown, api_name="parse")
+    parsed = go.click(page.parse, [support, files, opacity], shown, api_name="parse")
+    parsed.success(lambda: gr.update(interactive=True), None, archive, show_progress="hidden", api_visibility="private")
     visible.input(page.overlays, [kept, visible], gallery, api_name="show")
-    opacity.release(page.fade, [kept, visible, which, opacity], [kept, gallery], api_name="fade")
+    # Not `release`, which the keyboard does not trigger; of many steps of a drag the last one counts.
+    dragged = {"trigger_mode": "always_last", "show_progress": "hidden", "api_name": "fade"}
+    opacity.input(page.fade, [kept, visible, which, opacity], [kept, gallery], **dragged)
 
 
 def _names(text: str) -> dict[int, str]:
@@ -259,19 +279,23 @@ def main(arguments: Sequence[str] | None = None) -> None:
     options.add_argument("--host", default="127.0.0.1", help="address; 0.0.0.0 lets others in (default: %(default)s)")
     options.add_argument("--port", type=int, default=7860, help="port (default: %(default)s)")
     chosen = options.parse_args(arguments)
+    parser = OneShotParser(chosen.checkpoint, chosen.device)
     # Gradio reads the canvas's photo by itself: Pillow refuses at twice this number.
     Image.MAX_IMAGE_PIXELS = MAX_PIXELS // 2
     folder = Path(tempfile.mkdtemp(prefix="demo_"))
-    os.environ["GRADIO_TEMP_DIR"] = str(folder / "cache")
-    tempfile.tempdir = str(folder)
+    page = Page(parser, folder)
+    os.environ["GRADIO_TEMP_DIR"] = str(page.cache)
     try:
-        page = Page(OneShotParser(chosen.checkpoint, chosen.device), folder)
         blocks = build(page, chosen.checkpoint).queue(max_size=WAITING, default_concurrency_limit=1)
         blocks.launch(
             server_name=chosen.host, server_port=chosen.port, max_file_size=MAX_FILE_SIZE,
-            state_session_capacity=SESSIONS, share=False, footer_links=[], theme=gr.themes.Soft(font=FONTS, font_mono=("monospace",)), css=CSS,
-            app_kwargs={"middleware": [Middleware(LocalOnly)]}, allowed_paths=[str(folder)], ssr_mode=False,
+            state_session_capacity=SESSIONS, share=False, footer_links=[], css=CSS,
+            theme=gr.themes.Soft(font=FONTS, font_mono=("monospace",)),
+            app_kwargs={"middleware": [Middleware(LocalOnly)]}, allowed_paths=page.toy_files, ssr_mode=False,
         )  # fmt: skip
+    except OSError as error:
+        taken = f"--host {chosen.host} --port {chosen.port}: no page can be served there"
+        raise UserError(f"{taken} ({str(error).splitlines()[0]}); choose others") from error
     finally:
         shutil.rmtree(folder, ignore_errors=True)
 

@@ -60,8 +60,9 @@ class OneShotParser:
 
     `checkpoint` is a released file, a checkpoint of this project, or one of the authors' (then `dataset` and `way`
     say which). With `prototypes="bank"` classes that the checkpoint was trained on blend with its memory of them.
-    Every photo is resized so that its longest side is `max_size`, by default as in the checkpoint's evaluation; with
-    `tile=True` larger photos are parsed in overlapping windows of that size instead, at their own scale.
+    Every photo is resized so that its longest side is `max_size`, by default as in the checkpoint's evaluation; where
+    that took photos as they are, only those above 512 pixels are resized. With `tile=True` larger photos are parsed in
+    overlapping windows of that size instead, at their own scale.
     A class whose mean probability stays below `min_score` is taken to be absent from a photo; the default is what was
     measured for the checkpoint.
     """
@@ -89,6 +90,7 @@ class OneShotParser:
         if dataset and not self.class_names:
             self.class_names = dict(enumerate(catalog.load(dataset).labels))
         self.max_size = max_size or opened.test_size or DEFAULT_SIZE
+        self.enlarge = bool(max_size or opened.test_size)
         self.prototypes, self.tile = prototypes, tile
         self.min_score = next(s for s in (min_score, opened.min_score, MIN_SCORE) if s is not None)
         if prototypes == "bank" and opened.epoch <= self.network.warmup_epochs:
@@ -176,6 +178,7 @@ class OneShotParser:
 
     def _network_size(self, size: Sequence[int]) -> list[int]:
         factor = self.max_size / max(size)
+        factor = factor if self.enlarge else min(1.0, factor)
         return [max(16, round(length * factor)) for length in size]
 
     @torch.inference_mode()

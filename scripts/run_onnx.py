@@ -39,9 +39,13 @@ def main() -> None:
     reference, parser = (onnxruntime.InferenceSession(folder / f"{name}.onnx") for name in ("reference", "parser"))
 
     # Once: prototypes of the reference's classes.
-    image, _ = read_photo(chosen.reference, facts["max_size"])
+    image, reference_size = read_photo(chosen.reference, facts["max_size"])
     labels = np.asarray(Image.open(chosen.labels)).astype(np.int64)
     ids = np.setdiff1d(np.unique(labels), (0, 255))
+    if labels.ndim != 2 or not len(ids):
+        raise SystemExit(f"error: {chosen.labels}: not an index PNG with at least one class")
+    if labels.shape != (reference_size[1], reference_size[0]):
+        raise SystemExit(f"error: {chosen.labels}: has another size than {chosen.reference}; save both at one size")
     prototypes, foreground = reference.run(None, {"image": image, "labels": labels, "class_ids": ids})
 
     # For each photo: slots 0..K, back to the user's ids and to the photo's own size.
@@ -51,7 +55,7 @@ def main() -> None:
         min_score = np.array(facts["min_score"], dtype=np.float32)
         inputs = {"image": image, "prototypes": prototypes, "foreground": foreground, "min_score": min_score}
         slots, _ = parser.run(None, inputs)
-        found = np.array([0, *ids], dtype=np.uint8)[slots]
+        found = np.array([0, *ids], dtype=np.uint8 if ids.max() < 256 else np.uint16)[slots]
         Image.fromarray(found).resize(size, Image.Resampling.NEAREST).save(out / f"{Path(path).stem}.png")
         print(f"written: {out / Path(path).stem}.png")
 

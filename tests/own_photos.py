@@ -39,9 +39,10 @@ def network(way: str = "kway") -> EOPNet:
     return made
 
 
-def write_checkpoint(path: Path, way: str = "kway", trained_epoch: int = 3) -> Path:
-    """Write a checkpoint of this project with the tiny network, evaluated at 96 pixels."""
-    settings = {"dataset": "toy", "encoder": LITE0, "hidden": 16, "way": way, "warmup_epochs": 1, "test_size": 96}
+def write_checkpoint(path: Path, way: str = "kway", trained_epoch: int = 3, test_size: int = SIZE[0]) -> Path:
+    """Write a checkpoint of this project with the tiny network, evaluated at `test_size` pixels."""
+    settings = {"dataset": "toy", "encoder": LITE0, "hidden": 16, "way": way, "warmup_epochs": 1}
+    settings["test_size"] = test_size
     content = {"settings": settings, "num_slots": 5, "class_names": NAMES, "trained_epoch": trained_epoch}
     checkpoint.save(path, {**content, "network": network(way).state_dict()})
     return path

@@ -233,6 +233,7 @@ def test_dataset_json_by_names_and_ids(tmp_path):
     assert catalog.load(tmp_path) == spec, "the folder will do"
     by_id = catalog.load(write_json(tmp_path, GOOD | {"merges": {"3": 2}, "dropped": [5]}))
     assert by_id == spec
+    assert catalog.load(write_json(tmp_path, GOOD | {"folds": {"1": []}})).novel(1) == ()
 
 
 @pytest.mark.parametrize(

@@ -27,22 +27,33 @@ def test_the_graphs_agree_with_pytorch(way, tmp_path):
         assert export_onnx.check(net, tmp_path, size, classes) > 0.999
 
 
-def test_the_example_runs_without_pytorch(tmp_path):
-    """End to end: the example's label map is that of predict.py, but for the resampling."""
-    image, label = picture()
-    ids = np.array([0, 3, 200, 7], dtype=np.uint8)[label]
-    Image.fromarray(image).save(tmp_path / "ref.png")
-    Image.fromarray(ids).save(tmp_path / "labels.png")
-    checkpoint = write_checkpoint(tmp_path / "tiny.pt")
-    export_onnx.main(["--checkpoint", str(checkpoint), "--out", str(tmp_path / "graphs")])
+def run_example(folder: Path) -> subprocess.CompletedProcess:
+    """Run the example on ref.png and labels.png in `folder`, in a Python that has no torch."""
     program = (
         "import runpy, sys; sys.argv = sys.argv[1:]; sys.modules['torch'] = None; "
         "runpy.run_path(sys.argv[0], run_name='__main__')"
     )
     arguments = ["--graphs", "graphs", "--reference", "ref.png", "--labels", "labels.png", "ref.png", "--out", "out"]
     command = [sys.executable, "-c", program, str(ROOT / "scripts" / "run_onnx.py"), *arguments]
-    subprocess.run(command, check=True, cwd=tmp_path)
+    return subprocess.run(command, cwd=folder, capture_output=True, text=True)
+
+
+@pytest.mark.parametrize("way, ids", [("kway", (0, 3, 200, 7)), ("1way", (0, 300, 2, 1000))])
+def test_the_example_runs_without_pytorch(way, ids, tmp_path):
+    """End to end: the example's label map is that of predict.py, but for the resampling."""
+    image, label = picture()
+    labels = np.array(ids, dtype=np.uint8 if max(ids) < 256 else np.uint16)[label]
+    Image.fromarray(image).save(tmp_path / "ref.png")
+    Image.fromarray(labels).save(tmp_path / "labels.png")
+    checkpoint = write_checkpoint(tmp_path / "tiny.pt", way)
+    export_onnx.main(["--checkpoint", str(checkpoint), "--out", str(tmp_path / "graphs")])
+    done = run_example(tmp_path)
+    assert done.returncode == 0, done.stderr
     parser = OneShotParser(checkpoint, "cpu")
-    parser.set_reference(image, ids)
+    parser.set_reference(image, labels)
     found = np.asarray(Image.open(tmp_path / "out" / "ref.png"))
     assert (found == parser.parse(image).labels).mean() > 0.98
+    for wrong, told in ((np.zeros_like(labels), "at least one class"), (labels[1:], "another size")):
+        Image.fromarray(wrong).save(tmp_path / "labels.png")
+        done = run_example(tmp_path)
+        assert done.returncode == 1 and told in done.stderr and done.stderr.count("\n") == 1

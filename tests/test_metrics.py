@@ -5,6 +5,8 @@ import math
 import pytest
 import torch
 
+from utils import report
+from utils.evaluator import Evaluation
 from utils.metrics import ConfusionMatrix, binary_figures, kway_figures
 
 from .shared import golden, needs_parity
@@ -53,3 +55,11 @@ def test_binary_background_is_the_mean_over_classes_and_bi_miou_pools_all_pairs(
     assert figures["base"] == pytest.approx(((100 + third) / 2 + 100) / 2)
     assert figures["novel"] == pytest.approx(third)
     assert figures["binary"] == pytest.approx(60.0)
+
+
+def test_a_figure_that_does_not_exist_is_null_in_results_and_history():
+    figures = {"npm": {"iou": {0: 50.0}, "human": 50.0, "novel": math.nan}}
+    told = report.results(
+        Evaluation(figures, {"mean": 1.0}), {0: "background"}, [], None, history=[{"novel": math.nan}]
+    )
+    assert told["figures"]["npm"]["novel"] is None and told["history"] == [{"novel": None}]

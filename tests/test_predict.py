@@ -207,6 +207,15 @@ def test_odd_sizes(kway, size):
     assert kway.parse(picture(size)[0]).labels.shape == size
 
 
+def test_small_photos_are_enlarged_as_in_the_evaluation(tmp_path):
+    for test_size, expected in ((96, [96, 48]), (0, [40, 20])):
+        checkpoint = write_checkpoint(tmp_path / f"{test_size}.pt", test_size=test_size)
+        parser = OneShotParser(checkpoint, "cpu")
+        assert parser._network_size((40, 20)) == expected
+    assert parser._network_size((2048, 1024)) == [512, 256]
+    assert OneShotParser(checkpoint, "cpu", max_size=80)._network_size((40, 20)) == [80, 40]
+
+
 def saved(tmp_path, pixels, name="photo.png", **options):
     Image.fromarray(pixels).save(tmp_path / name, **options)
     return tmp_path / name

@@ -8,10 +8,10 @@ import zipfile
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
-from PIL import Image
+from PIL import Image, ImageColor
 
 from .errors import UserError
 from .imaging import to_rgb
@@ -21,8 +21,16 @@ BRUSHES = ("#e6194b", "#0082c8", "#3cb44b", "#ffe119", "#911eb4", "#f58230", "#4
 SHOWN_SIDE = 1280  # longest side of the photos kept for the page; bounds the memory of a session
 
 
-def painted(editor: Mapping[str, Any] | None, names: Sequence[str]) -> tuple[np.ndarray, dict[str, np.ndarray]]:
-    """The photo, RGB (H, W, 3), and a mask for each name, from the value of a Gradio image editor.
+class Painting(NamedTuple):
+    """A painted photo, RGB (H, W, 3), and for each class name its mask (H, W) and the brush's colour (RGB)."""
+
+    photo: np.ndarray
+    masks: dict[str, np.ndarray]
+    colors: dict[str, tuple[int, int, int]]
+
+
+def painted(editor: Mapping[str, Any] | None, names: Sequence[str]) -> Painting:
+    """What is painted on a Gradio image editor, from its value and the names of the brushes.
 
     A painted pixel belongs to the brush colour nearest to it; brushes of one name make one class. Raises `UserError`
     when there is no photo, or nothing is painted.
@@ -30,8 +38,9 @@ def painted(editor: Mapping[str, Any] | None, names: Sequence[str]) -> tuple[np.
     if not editor or editor.get("background") is None:
         raise UserError("there is no reference photo yet; drop one on the canvas")
     photo = to_rgb(editor["background"])
-    brushes = np.array([[int(color[i : i + 2], 16) for i in (1, 3, 5)] for color in BRUSHES])
+    brushes = np.array([ImageColor.getrgb(color) for color in BRUSHES])
     masks: dict[str, np.ndarray] = {}
+    colors: dict[str, tuple[int, int, int]] = {}
     for layer in editor.get("layers") or ():
         if layer.shape[:2] != photo.shape[:2]:
             raise UserError("the painting has another size than the photo; clear the canvas and paint again")
@@ -44,9 +53,10 @@ def painted(editor: Mapping[str, Any] | None, names: Sequence[str]) -> tuple[np.
         for brush in np.unique(nearest[solid]):
             name = names[brush].strip() or f"class {brush + 1}"
             masks[name] = masks.get(name, np.zeros(solid.shape, bool)) | (nearest == brush)
+            colors.setdefault(name, ImageColor.getrgb(BRUSHES[brush]))
     if not masks:
         raise UserError("nothing is painted yet; choose a brush colour for each class and paint over it")
-    return photo, masks
+    return Painting(photo, masks, colors)
 
 
 def reduced(parsing: Parsing) -> Parsing:
@@ -84,9 +94,10 @@ def table(parsings: Sequence[Parsing], names: Sequence[str]) -> str:
     return "".join(parts)
 
 
-def packed(parsings: Sequence[Parsing], names: Sequence[str]) -> str:
-    """Write index masks, overlays and areas of all photos into one zip file in a new folder; returns its path."""
-    folder = Path(tempfile.mkdtemp(prefix="parsed_"))
+def packed(parsings: Sequence[Parsing], names: Sequence[str], cache: Path) -> str:
+    """Write index masks, overlays and areas of all photos into one zip file in a new folder of `cache`; returns it."""
+    cache.mkdir(exist_ok=True)
+    folder = Path(tempfile.mkdtemp(dir=cache))
     target = folder / "parsed.zip"
     with zipfile.ZipFile(target, "w", zipfile.ZIP_DEFLATED) as archive:
         for number, (parsing, name) in enumerate(zip(parsings, names, strict=True), 1):

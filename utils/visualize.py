@@ -62,7 +62,7 @@ def episode_row(
         overlay(query_image, prediction, palette),
         overlay(query_image, query_label, palette),
     ]
-    return beside([_to_height(panel, height) for panel in panels])
+    return beside([to_height(panel, height) for panel in panels])
 
 
 def beside(panels: Sequence[np.ndarray]) -> np.ndarray:
@@ -94,6 +94,7 @@ def save_image(path: str | Path, image: np.ndarray) -> None:
         Image.fromarray(image).save(temporary)
 
 
-def _to_height(image: np.ndarray, height: int) -> np.ndarray:
+def to_height(image: np.ndarray, height: int) -> np.ndarray:
+    """An RGB image (H, W, 3) resized to `height`."""
     width = max(1, round(image.shape[1] * height / image.shape[0]))
     return np.asarray(Image.fromarray(image).resize((width, height), Image.Resampling.LANCZOS))

@@ -1,0 +1,40 @@
+"""The measure of how well absent classes stay absent, on maps made by hand and on the toy set."""
+
+import pytest
+import torch
+
+from dataloaders import catalog
+from dataloaders.split import Split
+from networks.decoding import Maps
+from predict import OneShotParser
+from scripts import measure_absent
+
+from .own_photos import write_checkpoint
+
+
+def maps(rows: list[list[float]]) -> Maps:
+    """Maps (1 + K, 1, w) from the probabilities of background and classes, pixel by pixel; all is foreground."""
+    classes = torch.tensor(rows).T[:, None].log()
+    return Maps(classes, torch.tensor([-1.0, 1.0])[:, None, None].expand(2, 1, len(rows)))
+
+
+def test_counts_on_maps_made_by_hand():
+    """Class 5 is there with probability 0.8; class 7, which is not, wins one pixel with 0.5."""
+    tables = measure_absent.Tables(8)
+    tables.add(maps([[0.1, 0.8, 0.1], [0.1, 0.8, 0.1], [0.3, 0.2, 0.5]]), torch.tensor([[5, 5, 0]]), [5, 7])
+    rows = {step: figures for step, *figures in tables.rows([0, 5])}
+    assert rows[0.0] == pytest.approx([50.0, 100.0, 0.0]), "the background is lost to class 7"
+    assert rows[0.55] == pytest.approx([100.0, 0.0, 0.0])
+    assert max(rows) == 0.75, "the highest value that is tried"
+    tables.add(maps([[0.4, 0.6, 0.0]]), torch.tensor([[5]]), [5, 7])
+    assert dict((r[0], r[3]) for r in tables.rows([0, 5]))[0.65] == pytest.approx(50.0), "one of two is missed"
+
+
+def test_on_a_split(toy_root, tmp_path):
+    spec = catalog.load("toy")
+    split = Split(spec, catalog.locate(spec, toy_root), "test")
+    parser = OneShotParser(write_checkpoint(tmp_path / "tiny.pt"), "cpu")
+    rows = measure_absent.measure(parser, split, spec.num_slots, pairs=3, seed=0).rows(spec.classes)
+    absent_found, present_missed = ([row[column] for row in rows] for column in (2, 3))
+    assert absent_found == sorted(absent_found, reverse=True) and present_missed == sorted(present_missed)
+    assert absent_found[0] > absent_found[-1], "a random network sees classes that are not there"
