@@ -18,7 +18,6 @@ from typing import Any
 import timm.layers
 import torch
 from torch.nn.parallel import DistributedDataParallel
-from torch.utils.data import DataLoader
 
 import evaluate as evaluation
 from dataloaders import catalog
@@ -29,12 +28,13 @@ from networks.passes import synchronize
 from utils import checkpoint, distributed, report, visualize
 from utils.config import TrainSettings, parse
 from utils.device import choose_device, resolve_amp, seed_everything
-from utils.engine import Clock, Step, StopSignal, TrainPlan, leave_signals_to_parent, train_epoch
+from utils.engine import Clock, Step, StopSignal, TrainPlan, train_epoch
 from utils.errors import UserError, run_cli
 from utils.evaluator import EvaluationPlan, evaluate
 from utils.files import write_json
 from utils.log import Board, percent
 from utils.optim import make_optimizer
+from utils.workers import make_loader, stops_held
 
 # A run that is resumed may differ in these; everything else decides what the numbers become.
 FREE_TO_CHANGE = {"data_root", "workers", "device", "run_dir", "resume", "eval_every", "save_minutes", "pretrained"}
@@ -88,6 +88,10 @@ class Run:
             raise UserError(
                 f"{root}: {len(self.episodes)} training episodes do not fill a batch of {settings.batch_size} x {world}; lower --batch-size"
             )
+        # The workers live through the epochs; every draw follows from (seed, epoch, index), so none is stale.
+        self.loader = make_loader(
+            self.episodes, settings.workers, device, batch_sampler=self.batches, persistent_workers=settings.workers > 0
+        )
         self.network = loading.build(self.spec.num_slots, settings.way, settings)
         self.epoch = self.batch = self.seen = 0
         self.best, self.history = -1.0, []
@@ -117,21 +121,15 @@ class Run:
         """Train the rest of the epoch. Returns False when `stop` was asked; the checkpoint is then written."""
         self.episodes.set_epoch(self.epoch)
         self.batches.set_epoch(self.epoch, start_batch=self.batch)
-        loader = DataLoader(
-            self.episodes,
-            batch_sampler=self.batches,
-            num_workers=self.settings.workers,
-            pin_memory=self.device.type == "cuda",
-            worker_init_fn=leave_signals_to_parent,
-            generator=torch.Generator(),  # leaves the global one alone
-        )
+        with stops_held():
+            batches = iter(self.loader)
         temperature = self.settings.temperature if self.settings.way == "kway" else None
         objective = partial(eopnet_losses, progress=self.epoch / self.settings.epochs, temperature=temperature)
         self.sums: dict[str, float] = {}
         return train_epoch(
             self.parallel,
             objective,
-            loader,
+            batches,
             self.optimizer,
             self.scaler,
             self.plan,
