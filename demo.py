@@ -29,7 +29,7 @@ from dataloaders import catalog, toy
 from predict import DEFAULT_CHECKPOINT, OneShotParser, Support
 from utils import demo_view
 from utils.annotations import read_labels
-from utils.config import _Parser as ArgumentParser
+from utils.config import ArgumentParser
 from utils.errors import UserError, run_cli
 from utils.imaging import to_rgb
 from utils.parsing import Parsing

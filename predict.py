@@ -30,7 +30,7 @@ from networks.decoding import Maps, Tally
 from networks.eopnet import Features
 from networks.references import Prototypes, bank_rows, blend_with_bank, pool
 from utils.annotations import IGNORE, Labels, check_pair, ids_by_name, named, read_colors, read_labels, read_names
-from utils.config import _Parser as ArgumentParser
+from utils.config import ArgumentParser
 from utils.device import choose_device
 from utils.errors import UserError, run_cli
 from utils.files import read_json

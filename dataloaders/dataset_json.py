@@ -127,8 +127,8 @@ class _Reader:
         base = {}
         for fold, entries in self.get("folds", dict, None).items():
             novel = self.class_list(entries, f"folds[{fold}]", classes)
-            if not fold.isdecimal() or not novel or len(novel) >= len(classes) - 1:
-                self.fail(f"folds[{fold}] must list the novel classes of a numbered fold: one at least, and not all")
+            if not fold.isdecimal() or len(novel) >= len(classes) - 1:
+                self.fail(f"folds[{fold}] must list the novel classes of a numbered fold: some or none, but not all")
             base[int(fold)] = tuple(c for c in classes if c not in novel)
         if not base:
             self.fail('folds is empty; write for example {"1": ["skirt", "pants"]}, the novel classes of each fold')

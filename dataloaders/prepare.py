@@ -52,7 +52,7 @@ def prepare(
         splits = place_lists(root, source, found, placement)
         listed = [image_id for split in SPLITS for image_id in splits[split]]
         if name == "ccp":
-            task = partial(_convert_one, tag_table(spec, source), size, found.files)
+            task = partial(_convert_one, tag_table(source), size, found.files)
             entries = usable(source, parallel(task, listed, f"{spec.title}: convert", "photo"))
         else:
             entries = verified(spec, source, listed, found.files)

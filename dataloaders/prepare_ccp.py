@@ -7,6 +7,7 @@ The repository has `photos/*.jpg`, `annotations/pixel-level/*.mat` (an array `gr
 from __future__ import annotations
 
 import io
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
@@ -19,7 +20,7 @@ from .inspection import Files
 from .placing import Entry
 from .reading import read_image
 from .sources import PHOTOS, Found, files_by_id, first_folder, unpaired
-from .spec import SPLITS, DatasetSpec
+from .spec import SPLITS
 
 TAGS = {
     "background": "null",
@@ -56,13 +57,14 @@ def find_ccp(source: Path) -> Found:
     return Found(files, splits, "the project's own lists for CCP-OS", tuple(alone))
 
 
-def tag_table(spec: DatasetSpec, source: Path) -> np.ndarray:
+def tag_table(source: Path, tags: Mapping[str, str] = TAGS) -> np.ndarray:
     """Lookup table tag id -> class id, uint8 (256,); 254 for ids that are no tag.
 
-    Raises `UserError` when label_list.mat is missing, broken or names a tag that no class takes.
+    `tags` lists the tags of each class, in the order of the class ids. Raises `UserError` when label_list.mat is
+    missing, broken or names a tag that no class takes.
     """
     path = source / "label_list.mat"
-    classes = {tag: spec.labels.index(name) for name, tags in TAGS.items() for tag in tags.split()}
+    classes = {tag: class_id for class_id, names in enumerate(tags.values()) for tag in names.split()}
     table = np.full(256, UNKNOWN, dtype=np.uint8)
     for tag_id, entry in enumerate(_read_mat(path, "label_list").ravel()):
         tag = str(np.squeeze(entry))
@@ -86,11 +88,18 @@ def convert(table: np.ndarray, size: int, image_id: str, files: Files) -> Entry 
         return str(error)
     scale = size / max(photo.size) if size else 1.0
     if scale >= 1:
-        return Entry(image_id, files.image, _encoded(Image.fromarray(label), "PNG"))
+        return Entry(image_id, files.image, encoded(Image.fromarray(label), "PNG"))
     smaller = (round(photo.width * scale), round(photo.height * scale))
     photo = photo.resize(smaller, Image.Resampling.LANCZOS)
     small_label = Image.fromarray(label).resize(smaller, Image.Resampling.NEAREST)
-    return Entry(image_id, _encoded(photo, "JPEG", quality=95), _encoded(small_label, "PNG"))
+    return Entry(image_id, encoded(photo, "JPEG", quality=95), encoded(small_label, "PNG"))
+
+
+def encoded(picture: Image.Image, kind: str, **options: int) -> bytes:
+    """The content of the picture as a file of `kind`."""
+    buffer = io.BytesIO()
+    picture.save(buffer, kind, **options)
+    return buffer.getvalue()
 
 
 def _carried_ids(split: str, files: dict[str, Files]) -> list[str]:
@@ -104,9 +113,3 @@ def _read_mat(path: Path, variable: str) -> np.ndarray:
         raise UserError(f"{path}: no such file; --source is a clone of bearpaw/clothing-co-parsing") from error
     except Exception as error:  # a broken .mat file raises nearly anything
         raise UserError(f"{path}: not a readable .mat file with {variable!r} ({error}); replace the file") from error
-
-
-def _encoded(picture: Image.Image, kind: str, **options: int) -> bytes:
-    buffer = io.BytesIO()
-    picture.save(buffer, kind, **options)
-    return buffer.getvalue()

@@ -4,41 +4,11 @@ from __future__ import annotations
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
 
 from utils.distributed import gather_batch
 
-from .layers import Affine, SeparableConv
-from .passes import batch_norm_passes
-
-
-class GuidedConv(nn.Module):
-    """Two 3x3 convolutions with bias and no activation between, a separable convolution, a 1x1 one to 2 channels.
-
-    It is applied to one feature under several *gains* (one per class slot). The published networks run it
-    once per class over the batch, so in training each such pass has BatchNorm statistics of its own. Here the
-    passes share one call: the passes lie beside each other as channel groups.
-    """
-
-    def __init__(self, hidden: int) -> None:
-        super().__init__()
-        self.convs = nn.Sequential(nn.Conv2d(hidden, hidden, 3, padding=1), nn.Conv2d(hidden, hidden, 3, padding=1))
-        self.separable = SeparableConv(hidden, hidden, activate=True)
-        self.classify = nn.Conv2d(hidden, 2, 1)
-
-    def forward(self, feature: Tensor, gains: Tensor, order: Tensor | None = None) -> Tensor:
-        """Feature (B, D, h, w) times each of P gains (B, P, h, w) -> logits (B, P, 2, h, w).
-
-        `order` lists, for the passes that the published loop would make, which of the P it equals; running
-        BatchNorm statistics are updated as that loop would. By default every pass is made once, in order.
-        """
-        batch, passes = gains.shape[:2]
-        x = (gains[:, :, None] * feature[:, None]).flatten(0, 1)
-        x = self.separable.depthwise(self.convs(x))
-        x = F.relu(batch_norm_passes(self.separable.depthwise_bn, x, passes, order), inplace=True)
-        x = self.separable.pointwise(x)
-        x = F.relu(batch_norm_passes(self.separable.pointwise_bn, x, passes, order), inplace=True)
-        return self.classify(x).unflatten(0, (batch, passes))
+from .guided import GuidedConv
+from .layers import Affine
 
 
 class AttentionGuidance(nn.Module):

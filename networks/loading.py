@@ -86,7 +86,8 @@ def initialise(network: EOPNet, pretrained: str) -> list[str]:
         if pretrained != COCO_WEIGHTS or "no such" not in str(error):
             raise
         raise UserError(
-            f"{COCO_WEIGHTS}: missing; fetch it from {AUTHORS_FOLDER}, or use --pretrained imagenet or --pretrained none"
+            f"{COCO_WEIGHTS}: missing; fetch it from {AUTHORS_FOLDER}, "
+            "or use --pretrained imagenet or --pretrained none"
         ) from error
     if checkpoint.is_ours(content):
         try:
@@ -140,8 +141,8 @@ def _imagenet(network: EOPNet) -> str:
             network.encoder.body.load_state_dict(pretrained, strict=False)
     except (OSError, URLError, RuntimeError, ValueError, json.JSONDecodeError) as error:
         raise UserError(
-            f"--pretrained imagenet: no weights for {name} ({str(error).splitlines()[0][:120]}); connect to the internet, "
-            f"use --encoder {LITE0} (its weights are installed) or --pretrained none"
+            f"--pretrained imagenet: no weights for {name} ({str(error).splitlines()[0][:120]}); "
+            f"connect to the internet, use --encoder {LITE0} (its weights are installed) or --pretrained none"
         ) from error
     return f"ImageNet weights in the encoder {name}"
 

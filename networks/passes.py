@@ -13,22 +13,20 @@ from utils.distributed import is_distributed, world_size
 
 
 def batch_norm_passes(bn: nn.BatchNorm2d, x: Tensor, passes: int, order: Tensor | None = None) -> Tensor:
-    """Normalise (B * P, C, h, w), pass index fastest, with the statistics of each of the P passes.
+    """Normalise (B, P * C, h, w), the P passes beside each other as channel groups, each with its own statistics.
 
     In evaluation mode the running statistics serve, and this is plain BatchNorm. In training the running
     statistics move as a loop would move them that makes the passes `order` (indices into P) one after another.
     """
     if not bn.training:
-        return F.batch_norm(x, bn.running_mean, bn.running_var, bn.weight, bn.bias, eps=bn.eps)
+        return F.batch_norm(
+            x, *(t.repeat(passes) for t in (bn.running_mean, bn.running_var, bn.weight, bn.bias)), eps=bn.eps
+        )
     if order is None:
         order = torch.arange(passes, device=x.device)
-    channels = x.shape[1]
-    grouped = x.reshape(-1, passes * channels, *x.shape[2:])
-    out, mean, var = _normalize(
-        grouped, bn.weight.repeat(passes), bn.bias.repeat(passes), bn.eps, bn.running_mean.dtype
-    )
-    _move_running(bn, mean.view(passes, channels), var.view(passes, channels), order)
-    return out.reshape(x.shape)
+    out, mean, var = _normalize(x, bn.weight.repeat(passes), bn.bias.repeat(passes), bn.eps, bn.running_mean.dtype)
+    _move_running(bn, mean.view(passes, -1), var.view(passes, -1), order)
+    return out
 
 
 def synchronize(network: nn.Module) -> None:

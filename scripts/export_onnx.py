@@ -23,7 +23,7 @@ from dataloaders import catalog
 from networks import released
 from networks.eopnet import EOPNet
 from networks.export import ParserGraph, ReferenceGraph
-from utils.config import _Parser as ArgumentParser
+from utils.config import ArgumentParser
 from utils.errors import UserError, run_cli
 from utils.files import replacing, write_json
 

@@ -25,7 +25,7 @@ from dataloaders.split import Split
 from networks import decoding
 from networks.layers import resize_labels
 from predict import OneShotParser
-from utils.config import _Parser as ArgumentParser
+from utils.config import ArgumentParser
 from utils.errors import run_cli
 from utils.metrics import ConfusionMatrix, mean
 

@@ -12,7 +12,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from networks.released import SUFFIX, export_released
-from utils.config import _Parser as ArgumentParser
+from utils.config import ArgumentParser
 from utils.errors import UserError, run_cli
 
 

@@ -122,7 +122,7 @@ def parse(kind: type[T], arguments: Sequence[str] | None = None, description: st
 
     Raises `UserError` for values that cannot work.
     """
-    parser = _Parser(
+    parser = ArgumentParser(
         description=description,
         epilog="@FILE reads further options from a file, one a line.",
         fromfile_prefix_chars="@",
@@ -149,7 +149,7 @@ def restore(kind: type[T], values: dict[str, Any]) -> T:
     return kind(**{k: tuple(v) if isinstance(v, list) else v for k, v in values.items() if k in known})
 
 
-class _Parser(argparse.ArgumentParser):
+class ArgumentParser(argparse.ArgumentParser):
     """Tells a mistake in one line, as all of this project's commands do."""
 
     def error(self, message: str) -> NoReturn:

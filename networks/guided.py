@@ -1,0 +1,130 @@
+"""One feature under many gains: the trunk of AGM and of the coarse branch, at the cost of few (spec: EOPNet, step 4).
+
+The published networks multiply a feature with each class's gain and run the same layers on every product. Their
+first two convolutions have no activation between them, so they are one linear map of `gain * feature`, and its
+products with the feature can be shared by all gains: each gain only weighs 25 of them a pixel.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from .layers import SeparableConv
+from .passes import batch_norm_passes
+
+REACH = 2  # pixels that two 3x3 convolutions reach in each direction
+TAPS = (2 * REACH + 1) ** 2
+SHARING_PAYS = 3  # from so many gains on
+
+
+class GuidedConv(nn.Module):
+    """Two 3x3 convolutions with bias and no activation between, a separable convolution, a 1x1 one to 2 channels.
+
+    It is applied to one feature under several *gains* (one per class slot). The published networks run it
+    once per class over the batch, so in training each such pass has BatchNorm statistics of its own. Here the
+    passes share one call: they lie beside each other as channel groups.
+    """
+
+    def __init__(self, hidden: int) -> None:
+        super().__init__()
+        self.convs = nn.Sequential(nn.Conv2d(hidden, hidden, 3, padding=1), nn.Conv2d(hidden, hidden, 3, padding=1))
+        self.separable = SeparableConv(hidden, hidden, activate=True)
+        self.classify = nn.Conv2d(hidden, 2, 1)
+
+    def forward(self, feature: Tensor, gains: Tensor, order: Tensor | None = None) -> Tensor:
+        """Feature (B, D, h, w) times each of P gains (B, P, h, w) -> logits (B, P, 2, h, w).
+
+        `order` lists, for the passes that the published loop would make, which of the P it equals; running
+        BatchNorm statistics are updated as that loop would. By default every pass is made once, in order.
+        """
+        passes = gains.shape[1]
+        if passes < SHARING_PAYS:
+            x = (gains[:, :, None] * feature[:, None]).flatten(0, 1)
+            x = self.convs(x).unflatten(0, (-1, passes)).flatten(1, 2)
+        else:
+            x = guided_convs(feature, gains, *self.convs)
+        depthwise = self.separable.depthwise.weight.repeat(passes, 1, 1, 1)
+        x = F.conv2d(x, depthwise, padding=1, groups=x.shape[1])
+        x = F.relu(batch_norm_passes(self.separable.depthwise_bn, x, passes, order), inplace=True)
+        x = _each_pass(self.separable.pointwise, x, passes)
+        x = F.relu(batch_norm_passes(self.separable.pointwise_bn, x, passes, order), inplace=True)
+        return _each_pass(self.classify, x, passes).unflatten(1, (passes, 2))
+
+
+def guided_convs(feature: Tensor, gains: Tensor, first: nn.Conv2d, second: nn.Conv2d) -> Tensor:
+    """`second(first(gain * feature))` for each gain: (B, D, h, w) and (B, P, h, w) -> (B, P * D', h, w).
+
+    Both convolutions are 3x3 with padding 1 and a bias. The result lies in channels-last memory.
+    """
+    batch, _, height, width = feature.shape
+    passes, channels = gains.shape[1], second.out_channels
+    # As one convolution, W2 * W1 has 5x5 taps: products[v] = (sum over u + t = v of W2[u] W1[t]) feature.
+    with torch.autocast(feature.device.type, enabled=False):
+        taps = F.conv2d(first.weight.transpose(0, 1), second.weight.flip(2, 3), padding=REACH)
+        taps = taps.permute(2, 3, 1, 0).reshape(TAPS * channels, -1)
+    products = F.linear(feature.permute(0, 2, 3, 1), taps).unflatten(-1, (TAPS, channels))
+    products = _Align.apply(products).flatten(0, 2)
+    weights = F.unfold(gains, 2 * REACH + 1, padding=REACH).unflatten(1, (passes, TAPS))
+    weights = weights.permute(0, 3, 1, 2).flatten(0, 1).to(products.dtype)
+    x = torch.bmm(weights, products).view(batch, height, width, passes * channels).permute(0, 3, 1, 2)
+    # The two convolutions in turn see zeros outside the photo; their product alone would see through the edge.
+    for edge, beyond in _beyond_edges(feature, gains, first.weight, second.weight):
+        x[edge] -= beyond.to(x.dtype)
+    bias = second(first.bias.view(1, -1, 1, 1).expand(1, -1, height, width))
+    return x + bias.repeat(1, passes, 1, 1).to(x.dtype)
+
+
+class _Align(torch.autograd.Function):
+    """Bring each tap's product to the pixel that it counts for: out[b, q, v] = in[b, q + v, v], zero outside.
+
+    (B, h, w, 25, D) -> the same. A function of its own, since slices that autograd follows would each fill a whole
+    gradient.
+    """
+
+    @staticmethod
+    def forward(ctx: object, x: Tensor) -> Tensor:
+        return _shifted(x, 1)
+
+    @staticmethod
+    def backward(ctx: object, gradient: Tensor) -> Tensor:
+        return _shifted(gradient, -1)
+
+
+def _shifted(x: Tensor, sign: int) -> Tensor:
+    out = torch.zeros_like(x)
+    height, width = x.shape[1:3]
+    for tap in range(TAPS):
+        dy, dx = (sign * (offset - REACH) for offset in divmod(tap, 2 * REACH + 1))
+        to, source = zip(*(_overlap(d, length) for d, length in ((dy, height), (dx, width))), strict=True)
+        out[:, to[0], to[1], tap] = x[:, source[0], source[1], tap]
+    return out
+
+
+def _overlap(shift: int, length: int) -> tuple[slice, slice]:
+    """Places q with q + shift inside 0..length-1, and those q + shift."""
+    start, stop = max(0, -shift), max(max(0, -shift), min(length, length - shift))
+    return slice(start, stop), slice(start + shift, stop + shift)
+
+
+def _beyond_edges(feature: Tensor, gains: Tensor, first: Tensor, second: Tensor) -> Iterator[tuple[tuple, Tensor]]:
+    """For each edge: where its pixels lie in (B, P * D', h, w), and what came to them from just outside the photo.
+
+    The rows above and below include the corners outside, which the columns left and right must then leave out.
+    """
+    for axis, padding in ((2, 2), (3, 1)):
+        for place, tap in ((0, 0), (-1, 2)):
+            one, two = first.select(axis, 2 - tap), second.select(axis, tap)
+            line = gains.select(axis, place)[:, :, None] * feature.select(axis, place)[:, None]
+            line = F.conv1d(F.conv1d(line.flatten(0, 1), one, padding=padding), two, padding=2 - padding)
+            where = (slice(None), slice(None), place) if axis == 2 else (..., place)
+            yield where, line.unflatten(0, (len(gains), -1)).flatten(1, 2)
+
+
+def _each_pass(conv: nn.Conv2d, x: Tensor, passes: int) -> Tensor:
+    """A 1x1 convolution on each of the passes: (B, P * D, h, w) -> (B, P * D', h, w), in channels-last memory."""
+    x = F.linear(x.permute(0, 2, 3, 1).unflatten(-1, (passes, -1)), conv.weight[:, :, 0, 0], conv.bias)
+    return x.flatten(-2).permute(0, 3, 1, 2)
