@@ -27,7 +27,7 @@ from networks.losses import eopnet_losses
 from networks.passes import synchronize
 from utils import checkpoint, distributed, report, visualize
 from utils.config import TrainSettings, parse
-from utils.device import choose_device, resolve_amp, seed_everything
+from utils.device import choose_device, resolve_amp, seed_everything, tune
 from utils.engine import Clock, Step, StopSignal, TrainPlan, train_epoch
 from utils.errors import UserError, run_cli
 from utils.evaluator import EvaluationPlan, evaluate
@@ -108,6 +108,7 @@ class Run:
         self.scaler = torch.amp.GradScaler(device.type, enabled=self.amp == "fp16")
         if saved:
             self._restore(saved)
+        tune(self.network, device, settings.channels_last, settings.compile)
         self.parallel = self._parallel()
         self.plan = TrainPlan(
             settings.epochs, len(self.batches), settings.lr, settings.power, device, settings.accumulate, self.amp

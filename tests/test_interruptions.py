@@ -1,4 +1,4 @@
-"""Whatever stops a run (a signal, kill -9, a full disk), its last checkpoint loads and the run goes on as if nothing was."""
+"""Whatever stops a run (a signal, kill -9, a full disk), its last checkpoint loads and the run goes on as before."""
 
 import multiprocessing
 import os

@@ -74,6 +74,10 @@ class TrainSettings(DataSettings, NetworkSettings):
     amp: str = option(
         "off", "automatic mixed precision; auto: bf16 where the device is fast at it", ("off", "auto", "bf16", "fp16")
     )
+    channels_last: str = option(
+        "auto", "memory format of the convolutions; auto: on for CPU and CUDA", ("auto", "on", "off")
+    )
+    compile: bool = option(False, "compile encoder and decoder with torch.compile; minutes at the start")
     run_dir: str = option("", "folder of checkpoints and logs; by default runs/<set>_<method>_<way>_f<fold>")
     resume: str = option(
         "none", "'auto' goes on from the run folder's last checkpoint if there is one", ("none", "auto")
@@ -115,6 +119,10 @@ class EvaluateSettings:
     amp: str = option(
         "off", "automatic mixed precision; auto: bf16 where the device is fast at it", ("off", "auto", "bf16", "fp16")
     )
+    channels_last: str = option(
+        "auto", "memory format of the convolutions; auto: on for CPU and CUDA", ("auto", "on", "off")
+    )
+    compile: bool = option(False, "compile encoder and decoder with torch.compile; minutes at the start")
 
 
 def parse(kind: type[T], arguments: Sequence[str] | None = None, description: str = "") -> T:

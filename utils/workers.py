@@ -19,7 +19,7 @@ PARENT_CHECK_SECONDS = 2.0
 
 
 def make_loader(dataset: Dataset, workers: int, device: torch.device, **options: Any) -> DataLoader:
-    """A `DataLoader` whose workers leave stop signals to this process; its memory is pinned where the device is CUDA."""
+    """A `DataLoader` whose workers leave stop signals to this process; on CUDA its memory is pinned."""
     return DataLoader(
         dataset,
         num_workers=workers,
@@ -31,7 +31,7 @@ def make_loader(dataset: Dataset, workers: int, device: torch.device, **options:
 
 
 def leave_signals_to_parent(_worker: int) -> None:
-    """Init function of a loader process: stop signals are for the parent, which asks its workers to end in its own time.
+    """Init function of a loader process: stop signals are for the parent, which ends its workers in its own time.
 
     A signal to the whole process group (Ctrl-C, a cluster's SIGTERM) must not take the workers from under the step that
     is to finish. Yet a worker must end when its parent terminates it or is gone: multiprocessing joins its children
