@@ -37,7 +37,17 @@ from utils.optim import make_optimizer
 from utils.workers import make_loader, stops_held
 
 # A run that is resumed may differ in these; everything else decides what the numbers become.
-FREE_TO_CHANGE = {"data_root", "workers", "device", "run_dir", "resume", "eval_every", "save_minutes", "pretrained"}
+FREE_TO_CHANGE = {
+    "data_root",
+    "workers",
+    "cache_mb",
+    "device",
+    "run_dir",
+    "resume",
+    "eval_every",
+    "save_minutes",
+    "pretrained",
+}
 PICTURES = 4
 
 
@@ -79,6 +89,7 @@ class Run:
             resample_supports=settings.resample_supports,
             seed=settings.seed,
         )
+        self.episodes.split.keep_decoded(settings.cache_mb * 2**20 // max(settings.workers, 1))
         self.tests = TestEpisodes(self.spec, root, way=settings.way)
         world = distributed.world_size()
         self.batches = EpisodeBatches(

@@ -13,7 +13,6 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-
 STEP = 4  # outputs of a row that are made at once
 INPUTS = (
     (4, 0, -5, 0, 1, 0),
