@@ -18,17 +18,7 @@ def test_the_script_launches_torchrun_with_the_jobs_shape(tmp_path):
         ["bash", "scripts/slurm.sh", "--dataset", "cihp"], cwd=ROOT, env=environment, capture_output=True, text=True
     )
     assert done.returncode == 0, done.stderr
-    options = [
-        "--nnodes",
-        "2",
-        "--nproc_per_node",
-        "4",
-        "--rdzv_backend",
-        "c10d",
-        "--rdzv_id",
-        "17",
-        "--rdzv_endpoint",
-        "n1:29500",
-    ]
+    shape = ["--nnodes", "2", "--nproc_per_node", "4"]
+    meeting = ["--rdzv_backend", "c10d", "--rdzv_id", "17", "--rdzv_endpoint", "n1:29500"]
     program = ["train.py", "--resume", "auto", "--dataset", "cihp"]
-    assert done.stdout.split() == ["python3", "-m", "torch.distributed.run", *options, *program]
+    assert done.stdout.split() == ["python3", "-m", "torch.distributed.run", *shape, *meeting, *program]
