@@ -37,8 +37,8 @@ PAYS_FROM = 128  # channels
 class Conv3x3(nn.Conv2d):
     """3x3 convolution with padding 1 and a bias: (B, C, H, W) -> (B, C', H, W), filtered where it pays.
 
-    It does for wide layers on the CPU, in single or double precision and without gradients. In half precision the factors
-    would cost accuracy and save nothing. Training keeps torch's convolution, and so do exported networks.
+    It does for wide layers on the CPU, in single or double precision and without gradients. In half precision the
+    factors would cost accuracy and save nothing. Training keeps torch's convolution, and so do exported networks.
     """
 
     def __init__(self, in_channels: int, out_channels: int) -> None:

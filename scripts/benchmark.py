@@ -76,18 +76,24 @@ def machine(device: torch.device) -> dict[str, Any]:
     return {"cpu": cpu, "threads": torch.get_num_threads(), "device": gpu or str(device), "torch": torch.__version__}
 
 
-def medians(cases: dict[str, Callable[[], Any]], repeats: int, device: torch.device) -> dict[str, float]:
+def medians(cases: dict[str, Callable[[], Any]], options: argparse.Namespace, device: torch.device) -> dict[str, float]:
     """Median seconds of each case; the cases take turns, after a round that does not count."""
+    clock = clock_of(options)
     seconds: dict[str, list[float]] = {name: [] for name in cases}
-    for turn in range(repeats + 1):
+    for turn in range(options.repeats + 1):
         for name, case in cases.items():
-            began = time.perf_counter()
+            began = clock()
             case()
             if device.type == "cuda":
                 torch.cuda.synchronize(device)
             if turn:
-                seconds[name].append(time.perf_counter() - began)
+                seconds[name].append(clock() - began)
     return {name: median(values) for name, values in seconds.items()}
+
+
+def clock_of(options: argparse.Namespace) -> Callable[[], float]:
+    """The clock to measure with: the wall's, or this process's own time on the processors."""
+    return time.process_time if options.cpu_time else time.perf_counter
 
 
 @torch.inference_mode()
@@ -106,7 +112,7 @@ def inference(options: argparse.Namespace, device: torch.device) -> dict[str, An
         }
         with FlopCounterMode(display=False) as counter:
             cases["bare"]()
-        found = medians(cases, options.repeats, device)
+        found = medians(cases, options, device)
     operations = counter.get_total_flops() / found["bare"]
     return {
         "bare encoder + decoder pass, s": found["bare"],
@@ -134,11 +140,13 @@ def evaluation(options: argparse.Namespace, device: torch.device) -> dict[str, A
         with autocast(device, options.amp):
             network.decoder(*network.encoder(image))
 
-    before = medians({"bare": bare}, options.repeats, device)["bare"]
+    clock = clock_of(options)
+    before = medians({"bare": bare}, options, device)["bare"]
     encoded.clear()
-    whole = medians({"whole": lambda: evaluate(network, episodes, plan)}, 1, device)["whole"]
-    passes = sum(encoded) // 2  # the round that does not count runs too
-    after = medians({"bare": bare}, options.repeats, device)["bare"]
+    began = clock()
+    evaluate(network, episodes, plan)  # its figures come to the CPU, so the device is done
+    whole, passes = clock() - began, sum(encoded)
+    after = medians({"bare": bare}, options, device)["bare"]
     hook.remove()
     bare_seconds = (before + after) / 2
     return {
@@ -153,7 +161,7 @@ def evaluation(options: argparse.Namespace, device: torch.device) -> dict[str, A
 
 def training(options: argparse.Namespace, device: torch.device) -> dict[str, Any]:
     """One training step (2 episodes of 256x256 by default) against the plain loop."""
-    found = medians(_training_steps(options, device), options.repeats, device)
+    found = medians(_training_steps(options, device), options, device)
     return {
         "fast step, s": found["fast"],
         "plain step, s": found["plain"],
@@ -210,7 +218,7 @@ def _network(options: argparse.Namespace, device: torch.device) -> EOPNet:
 def _matmul_speed(options: argparse.Namespace, device: torch.device, side: int = 2048) -> float:
     """Operations a second of a large matrix product in the precision in use."""
     a = torch.randn(side, side, device=device, dtype=AMP_TYPES.get(options.amp, torch.float32))
-    return 2 * side**3 / medians({"product": lambda: a @ a}, options.repeats, device)["product"]
+    return 2 * side**3 / medians({"product": lambda: a @ a}, options, device)["product"]
 
 
 def _same_options() -> list[str]:
@@ -237,6 +245,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--episodes", type=int, default=40, help="episodes that the loader makes")
     parser.add_argument("--repeats", type=int, default=5, help="measurements that a median is taken of")
     parser.add_argument("--threads", type=int, default=0, help="threads of torch; 0: its own choice")
+    parser.add_argument("--cpu-time", action="store_true", help="count this process's CPU seconds: for a busy machine")
     parser.add_argument("--device", default="auto", help="cuda, mps, cpu or auto")
     parser.add_argument("--amp", default="off", choices=("off", "auto", "bf16", "fp16"), help="mixed precision")
     parser.add_argument("--channels-last", default="auto", choices=("auto", "on", "off"), help="memory format")
