@@ -61,14 +61,14 @@ def guided_convs(feature: Tensor, gains: Tensor, first: nn.Conv2d, second: nn.Co
 
     Both convolutions are 3x3 with padding 1 and a bias. The result lies in channels-last memory.
     """
-    batch, _, height, width = feature.shape
-    passes, channels = gains.shape[1], second.out_channels
+    batch, passes, height, width = gains.shape
+    channels = second.out_channels
     # As one convolution, W2 * W1 has 5x5 taps: products[v] = (sum over u + t = v of W2[u] W1[t]) feature.
     with torch.autocast(feature.device.type, enabled=False):
         taps = F.conv2d(first.weight.transpose(0, 1), second.weight.flip(2, 3), padding=REACH)
         taps = taps.permute(2, 3, 1, 0).reshape(TAPS * channels, -1)
     products = F.linear(feature.permute(0, 2, 3, 1), taps).unflatten(-1, (TAPS, channels))
-    products = _Align.apply(products).flatten(0, 2)
+    products = _Align.apply(products).expand(batch, -1, -1, -1, -1).flatten(0, 2)
     weights = F.unfold(gains, 2 * REACH + 1, padding=REACH).unflatten(1, (passes, TAPS))
     weights = weights.permute(0, 3, 1, 2).flatten(0, 1).to(products.dtype)
     x = torch.bmm(weights, products).view(batch, height, width, passes * channels).permute(0, 3, 1, 2)
