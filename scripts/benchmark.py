@@ -229,7 +229,7 @@ def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         description=__doc__.split("\n")[0], formatter_class=argparse.ArgumentDefaultsHelpFormatter
     )
-    parser.add_argument("what", nargs="*", choices=[[], *BENCHMARKS], default=list(BENCHMARKS), help="what to measure")
+    parser.add_argument("what", nargs="*", help=f"what to measure: {', '.join(BENCHMARKS)}; by default all")
     parser.add_argument("--encoder", default="xception65", help="encoder of the network")
     parser.add_argument("--hidden", type=int, default=256, help="channels of the feature")
     parser.add_argument("--size", type=int, default=512, help="side of the photos in inference and evaluation")
@@ -252,7 +252,11 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--compile", action="store_true", help="compile encoder and decoder")
     parser.add_argument("--json", default="", help="write the figures to this file")
     parser.add_argument("--peak-of", default="", choices=("", "fast", "plain"), help=argparse.SUPPRESS)
-    return parser.parse_args()
+    options = parser.parse_args()
+    if unknown := [name for name in options.what if name not in BENCHMARKS]:
+        raise UserError(f"{unknown[0]!r} is not measured; choose among {', '.join(BENCHMARKS)}")
+    options.what = options.what or list(BENCHMARKS)
+    return options
 
 
 if __name__ == "__main__":
