@@ -20,7 +20,7 @@ from dataloaders.spec import DatasetSpec
 from networks import loading
 from utils import checkpoint, distributed, report, visualize
 from utils.config import EvaluateSettings, parse
-from utils.device import choose_device, resolve_amp
+from utils.device import choose_device, resolve_amp, tune
 from utils.errors import UserError, run_cli
 from utils.evaluator import Evaluation, EvaluationPlan, evaluate
 from utils.files import write_json
@@ -35,6 +35,7 @@ def main() -> None:
     spec = catalog.load(settings.dataset)
     device = choose_device(settings.device, local_rank)
     network = loaded.network.to(device)
+    tune(network, device, settings.channels_last, settings.compile)
     episodes = TestEpisodes(spec, catalog.locate(spec, settings.data_root), way=network.way)
     picked = spread(len(episodes.pairs), settings.save_pictures)
     plan = EvaluationPlan(

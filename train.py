@@ -18,7 +18,6 @@ from typing import Any
 import timm.layers
 import torch
 from torch.nn.parallel import DistributedDataParallel
-from torch.utils.data import DataLoader
 
 import evaluate as evaluation
 from dataloaders import catalog
@@ -28,16 +27,27 @@ from networks.losses import eopnet_losses
 from networks.passes import synchronize
 from utils import checkpoint, distributed, report, visualize
 from utils.config import TrainSettings, parse
-from utils.device import choose_device, resolve_amp, seed_everything
-from utils.engine import Clock, Step, StopSignal, TrainPlan, leave_signals_to_parent, train_epoch
+from utils.device import choose_device, resolve_amp, seed_everything, tune
+from utils.engine import Clock, Step, StopSignal, TrainPlan, train_epoch
 from utils.errors import UserError, run_cli
 from utils.evaluator import EvaluationPlan, evaluate
 from utils.files import write_json
 from utils.log import Board, percent
 from utils.optim import make_optimizer
+from utils.workers import make_loader, stops_held
 
 # A run that is resumed may differ in these; everything else decides what the numbers become.
-FREE_TO_CHANGE = {"data_root", "workers", "device", "run_dir", "resume", "eval_every", "save_minutes", "pretrained"}
+FREE_TO_CHANGE = {
+    "data_root",
+    "workers",
+    "cache_mb",
+    "device",
+    "run_dir",
+    "resume",
+    "eval_every",
+    "save_minutes",
+    "pretrained",
+}
 PICTURES = 4
 
 
@@ -79,6 +89,7 @@ class Run:
             resample_supports=settings.resample_supports,
             seed=settings.seed,
         )
+        self.episodes.split.keep_decoded(settings.cache_mb * 2**20 // max(settings.workers, 1))
         self.tests = TestEpisodes(self.spec, root, way=settings.way)
         world = distributed.world_size()
         self.batches = EpisodeBatches(
@@ -88,6 +99,10 @@ class Run:
             raise UserError(
                 f"{root}: {len(self.episodes)} training episodes do not fill a batch of {settings.batch_size} x {world}; lower --batch-size"
             )
+        # The workers live through the epochs; every draw follows from (seed, epoch, index), so none is stale.
+        self.loader = make_loader(
+            self.episodes, settings.workers, device, batch_sampler=self.batches, persistent_workers=settings.workers > 0
+        )
         self.network = loading.build(self.spec.num_slots, settings.way, settings)
         self.epoch = self.batch = self.seen = 0
         self.best, self.history = -1.0, []
@@ -104,6 +119,7 @@ class Run:
         self.scaler = torch.amp.GradScaler(device.type, enabled=self.amp == "fp16")
         if saved:
             self._restore(saved)
+        tune(self.network, device, settings.channels_last, settings.compile)
         self.parallel = self._parallel()
         self.plan = TrainPlan(
             settings.epochs, len(self.batches), settings.lr, settings.power, device, settings.accumulate, self.amp
@@ -117,21 +133,15 @@ class Run:
         """Train the rest of the epoch. Returns False when `stop` was asked; the checkpoint is then written."""
         self.episodes.set_epoch(self.epoch)
         self.batches.set_epoch(self.epoch, start_batch=self.batch)
-        loader = DataLoader(
-            self.episodes,
-            batch_sampler=self.batches,
-            num_workers=self.settings.workers,
-            pin_memory=self.device.type == "cuda",
-            worker_init_fn=leave_signals_to_parent,
-            generator=torch.Generator(),  # leaves the global one alone
-        )
+        with stops_held():
+            batches = iter(self.loader)
         temperature = self.settings.temperature if self.settings.way == "kway" else None
         objective = partial(eopnet_losses, progress=self.epoch / self.settings.epochs, temperature=temperature)
         self.sums: dict[str, float] = {}
         return train_epoch(
             self.parallel,
             objective,
-            loader,
+            batches,
             self.optimizer,
             self.scaler,
             self.plan,

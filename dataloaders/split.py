@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from torch import Tensor
 from torchvision.transforms.v2.functional import horizontal_flip
 
 from utils.errors import UserError
@@ -37,6 +38,15 @@ class Split:
         self.ids = read_ids(self.root, split)
         self._merge = spec.merge_table()
         self._foreground = foreground_table(spec)
+        self._kept: dict[tuple[int, bool], tuple[Tensor, Tensor]] = {}
+        self._room = 0
+
+    def keep_decoded(self, size: int) -> None:
+        """Keep decoded photos and labels in memory, up to `size` bytes in each process that loads from this split.
+
+        What came first stays: photos are drawn anew each epoch in random order, so that none is likelier to be next.
+        """
+        self._room = size
 
     def __len__(self) -> int:
         return len(self.ids)
@@ -53,12 +63,19 @@ class Split:
         mirrored as it is: left and right parts share a class after the merge. Raises `UserError` naming the file at
         fault.
         """
+        ready = mirrored and mirrored_label_path(self.root, self.ids[index]).exists()
+        pixels, maps = self._kept.get((index, ready)) or self._decode(index, ready)
+        if mirrored:
+            pixels = horizontal_flip(pixels)
+            maps = maps if ready else horizontal_flip(maps)
+        return Sample(pixels, maps[0], maps[1], self.ids[index])
+
+    def _decode(self, index: int, label_is_mirrored: bool) -> tuple[Tensor, Tensor]:
+        """Photo (3, H, W) and label maps (2, H, W), merged ids and foreground."""
         image_id = self.ids[index]
         photo_file, label_file = image_path(self.root, image_id), label_path(self.root, image_id)
-        ready = mirrored_label_path(self.root, image_id)
-        label_is_mirrored = mirrored and ready.exists()
         if label_is_mirrored:
-            label_file = ready
+            label_file = mirrored_label_path(self.root, image_id)
         image = read_image(photo_file)
         raw = read_label(label_file, self.spec.num_slots)
         if raw.shape != image.shape[:2]:
@@ -66,10 +83,10 @@ class Split:
             raise UserError(f"{label_file}: is {sizes}; replace whichever is wrong")
         pixels = torch.from_numpy(image).permute(2, 0, 1)
         maps = torch.from_numpy(np.stack([self._merge[raw], self._foreground[raw]]))
-        if mirrored:
-            pixels = horizontal_flip(pixels)
-            maps = maps if label_is_mirrored else horizontal_flip(maps)
-        return Sample(pixels, maps[0], maps[1], image_id)
+        if pixels.nbytes + maps.nbytes <= self._room:
+            self._room -= pixels.nbytes + maps.nbytes
+            self._kept[index, label_is_mirrored] = pixels, maps
+        return pixels, maps
 
 
 def foreground_table(spec: DatasetSpec) -> np.ndarray:

@@ -15,6 +15,7 @@ from torch.nn import functional as F
 
 from .layers import SeparableConv
 from .passes import batch_norm_passes
+from .winograd import Conv3x3
 
 REACH = 2  # pixels that two 3x3 convolutions reach in each direction
 TAPS = (2 * REACH + 1) ** 2
@@ -31,7 +32,7 @@ class GuidedConv(nn.Module):
 
     def __init__(self, hidden: int) -> None:
         super().__init__()
-        self.convs = nn.Sequential(nn.Conv2d(hidden, hidden, 3, padding=1), nn.Conv2d(hidden, hidden, 3, padding=1))
+        self.convs = nn.Sequential(Conv3x3(hidden, hidden), Conv3x3(hidden, hidden))
         self.separable = SeparableConv(hidden, hidden, activate=True)
         self.classify = nn.Conv2d(hidden, 2, 1)
 

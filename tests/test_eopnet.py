@@ -14,18 +14,20 @@ from .samples import random_episode, tiny_network
 
 
 def step(network: EOPNet, forward, epoch: int) -> tuple[dict, dict, dict]:
-    episode = random_episode()
+    episode = random_episode(network.way)
     episode = {k: v.double() if v.is_floating_point() else v for k, v in episode.items()}
     outputs = forward(episode, epoch)
-    losses = eopnet_losses(outputs, episode["query_foreground"], progress=0.4)
+    temperature = 0.1 if network.way == "kway" else None
+    losses = eopnet_losses(outputs, episode["query_foreground"], progress=0.4, temperature=temperature)
     losses.total.backward()
     gradients = {n: p.grad for n, p in network.named_parameters()}
     return losses._asdict(), gradients, dict(network.named_buffers())
 
 
+@pytest.mark.parametrize("way", ["kway", "1way"])
 @pytest.mark.parametrize("epoch", [0, 5])
-def test_a_training_step_equals_the_plain_loop_over_classes(epoch):
-    fast = tiny_network().double().train()
+def test_a_training_step_equals_the_plain_loop_over_samples_and_classes(way, epoch):
+    fast = tiny_network(way).double().train()
     fast.bank.rows[2] = 1.0
     slow = copy.deepcopy(fast)
     ours = step(fast, fast, epoch)

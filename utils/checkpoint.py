@@ -9,7 +9,7 @@ from typing import Any
 import torch
 
 from .errors import UserError
-from .files import replacing
+from .files import remove_leftovers, replacing
 
 FORMAT = "one-shot-human-parsing"
 VERSION = 1
@@ -17,6 +17,7 @@ VERSION = 1
 
 def save(path: str | Path, content: dict[str, Any]) -> None:
     """Write a checkpoint of this project: `content` plus a format mark."""
+    remove_leftovers(path)
     with replacing(path) as temporary:
         try:
             torch.save({"format": FORMAT, "version": VERSION, **content}, temporary)

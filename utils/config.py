@@ -70,10 +70,15 @@ class TrainSettings(DataSettings, NetworkSettings):
     eval_every: int = option(5, "epochs between evaluations; 0: only after the last one")
     save_minutes: float = option(10.0, "minutes between checkpoints within an epoch")
     workers: int = option(4, "processes that load data; 0: none beside this one")
+    cache_mb: int = option(0, "memory for decoded training photos, in MB, split between the loading processes")
     device: str = option("auto", "cuda, mps, cpu, or auto for the best there is")
     amp: str = option(
         "off", "automatic mixed precision; auto: bf16 where the device is fast at it", ("off", "auto", "bf16", "fp16")
     )
+    channels_last: str = option(
+        "auto", "memory format of the convolutions; auto: on for CPU and CUDA", ("auto", "on", "off")
+    )
+    compile: bool = option(False, "compile encoder and decoder with torch.compile; minutes at the start")
     run_dir: str = option("", "folder of checkpoints and logs; by default runs/<set>_<method>_<way>_f<fold>")
     resume: str = option(
         "none", "'auto' goes on from the run folder's last checkpoint if there is one", ("none", "auto")
@@ -85,7 +90,7 @@ class TrainSettings(DataSettings, NetworkSettings):
             _require(getattr(self, name) >= 1, name, "must be at least 1")
         for name in ("lr", "head_lr_scale", "temperature", "power", "save_minutes"):
             _require(getattr(self, name) > 0, name, "must be greater than 0")
-        for name in ("workers", "eval_every", "test_size", "momentum", "weight_decay"):
+        for name in ("workers", "cache_mb", "eval_every", "test_size", "momentum", "weight_decay"):
             _require(getattr(self, name) >= 0, name, "must not be negative")
         _require(min(self.crop_size) >= 32, "crop_size", "must be at least 32 pixels each way")
         _require(0 < self.scale[0] <= self.scale[1], "scale", "needs two factors, the smaller first")
@@ -115,6 +120,10 @@ class EvaluateSettings:
     amp: str = option(
         "off", "automatic mixed precision; auto: bf16 where the device is fast at it", ("off", "auto", "bf16", "fp16")
     )
+    channels_last: str = option(
+        "auto", "memory format of the convolutions; auto: on for CPU and CUDA", ("auto", "on", "off")
+    )
+    compile: bool = option(False, "compile encoder and decoder with torch.compile; minutes at the start")
 
 
 def parse(kind: type[T], arguments: Sequence[str] | None = None, description: str = "") -> T:

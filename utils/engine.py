@@ -75,12 +75,6 @@ class StopSignal:
         self.asked = True
 
 
-def leave_signals_to_parent(_worker: int) -> None:
-    """For loader processes: a signal to the whole group must not take them from under the step that is to finish."""
-    signal.signal(signal.SIGTERM, signal.SIG_IGN)
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-
-
 def to_device(
     episode: Mapping[str, Any], device: torch.device, normalize: Callable[[Tensor], Tensor]
 ) -> dict[str, Tensor]:

@@ -9,13 +9,14 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from torch.utils.data import DataLoader, Dataset
+from torch.utils.data import Dataset
 from torchvision.transforms.v2 import functional as V
 from tqdm import tqdm
 
 from .device import autocast
 from .distributed import rank, world_size
 from .metrics import IGNORE, ConfusionMatrix, binary_figures, kway_figures, mean
+from .workers import make_loader, stops_held
 
 PAIRS_AT_ONCE = 5  # supports that one query is parsed under in one call; bounds the memory
 
@@ -178,13 +179,13 @@ class _Images(Dataset):
 
 def _images(split: Any, indices: Sequence[int], plan: EvaluationPlan) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
     """Photos (1, 3, H, W), their labels and foreground masks (1, H, W), on the device, in the order of `indices`."""
-    loader = DataLoader(
-        _Images(split, indices, plan.test_size),
-        batch_size=1,
-        num_workers=min(plan.workers, len(indices)),
-        pin_memory=plan.device.type == "cuda",
-    )
-    for batch in loader:
+    with stops_held():
+        batches = iter(
+            make_loader(
+                _Images(split, indices, plan.test_size), min(plan.workers, len(indices)), plan.device, batch_size=1
+            )
+        )
+    for batch in batches:
         yield tuple(tensor.to(plan.device, non_blocking=True) for tensor in batch)
 
 

@@ -2,34 +2,74 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
-from tensorboardX import SummaryWriter
+from tensorboardX.event_file_writer import EventsWriter
+from tensorboardX.proto.event_pb2 import Event, SessionLog
+from tensorboardX.proto.summary_pb2 import Summary
+from tensorboardX.summary import image, scalar
+
+from .errors import UserError
+
+FLUSH_SECONDS = 20.0
 
 
 class Board:
-    """TensorBoard in the run folder; does nothing with `enabled=False` (all ranks but the first)."""
+    """TensorBoard in the run folder; does nothing with `enabled=False` (all ranks but the first).
+
+    Events are written where they arise. tensorboardX's own writer hands them to a thread through a bounded queue; if
+    the disk is full, that thread ends, and the run would wait for it for ever.
+    Raises `UserError` when the folder cannot be written.
+    """
 
     def __init__(self, folder: Path, step: int, enabled: bool = True) -> None:
-        self.writer = SummaryWriter(str(folder / "tensorboard"), purge_step=step or None) if enabled else None
+        self.folder, self.events, self._flushed = folder / "tensorboard", None, 0.0
+        if enabled:
+            try:
+                self.folder.mkdir(parents=True, exist_ok=True)
+                self.events = EventsWriter(str(self.folder / "events"), f".{step}")
+            except OSError as error:
+                raise self._failed(error) from error
+        if step:  # events after this step are of a run that was cut off; TensorBoard drops them
+            self._write(Event(step=step, session_log=SessionLog(status=SessionLog.START)))
 
     def scalars(self, group: str, values: Mapping[str, float], step: int) -> None:
         """One curve for each value."""
-        if self.writer:
-            for name, value in values.items():
-                self.writer.add_scalar(f"{group}/{name}", value, step)
+        for name, value in values.items():
+            self._add(scalar(f"{group}/{name}", value), step)
 
-    def picture(self, name: str, image: np.ndarray, step: int) -> None:
+    def picture(self, name: str, pixels: np.ndarray, step: int) -> None:
         """An RGB image (H, W, 3)."""
-        if self.writer:
-            self.writer.add_image(name, image, step, dataformats="HWC")
+        self._add(image(name, pixels, dataformats="HWC"), step)
 
     def close(self) -> None:
         """Flush and close."""
-        if self.writer:
-            self.writer.close()
+        if self.events:
+            self.events.close()
+            self.events = None
+
+    def _add(self, summary: Summary, step: int) -> None:
+        self._write(Event(step=step, summary=summary))
+
+    def _write(self, event: Event) -> None:
+        if not self.events:
+            return
+        event.wall_time = time.time()
+        try:
+            self.events.write_event(event)
+            if event.wall_time - self._flushed > FLUSH_SECONDS:
+                self.events.flush()
+                self._flushed = event.wall_time
+        except OSError as error:
+            raise self._failed(error) from error
+
+    def _failed(self, error: OSError) -> UserError:
+        return UserError(
+            f"{self.folder}: cannot be written ({error.strerror or error}); choose another folder or free some space"
+        )
 
 
 def table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:

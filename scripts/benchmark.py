@@ -1,0 +1,263 @@
+"""What inference, evaluation, a training step and the loader cost, as ratios within one run.
+
+    python scripts/benchmark.py inference evaluation training memory loader --json benchmark.json
+
+Things that are compared take turns, and medians are reported, so that other load on the machine falls on all alike.
+Ratios compare with the bare encoder + decoder pass, in the same precision and memory format, and with the plain loop
+of `tests/plain.py`. Absolute figures hold for the machine that is named beside them.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import platform
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+import torch
+from torch.utils.flop_counter import FlopCounterMode
+
+from networks.eopnet import EOPNet
+from networks.losses import eopnet_losses
+from scripts.benchmark_parts import (
+    loader_parts,
+    peak_memory,
+    synthetic_episode,
+    synthetic_pairs,
+    training_memory,
+)
+from tests.plain import plain_forward
+from utils.device import AMP_TYPES, autocast, choose_device, resolve_amp, tune
+from utils.errors import UserError, run_cli
+from utils.evaluator import EvaluationPlan, evaluate
+from utils.files import write_json
+
+SLOTS = 18  # ATR's background and label ids
+WARMED_UP_EPOCH = 39
+
+
+def main() -> None:
+    options = _options()
+    if options.threads:
+        torch.set_num_threads(options.threads)
+    device = choose_device(options.device)
+    options.amp = resolve_amp(options.amp, device)
+    if options.peak_of:  # a process of its own, started by `training_memory`
+        step = _training_steps(options, device)[options.peak_of]
+        before = peak_memory(device)
+        step()
+        print(json.dumps({"before_mb": before, "peak_mb": peak_memory(device)}))
+        return
+    results: dict[str, Any] = {"machine": machine(device), "options": vars(options)}
+    print(", ".join(f"{name} {value}" for name, value in results["machine"].items()))
+    for name in options.what:
+        results[name] = BENCHMARKS[name](options, device)
+        print(f"\n{name}")
+        for key, value in results[name].items():
+            print(f"  {key:<44} {value:.4g}" if isinstance(value, float) else f"  {key:<44} {value}")
+    if options.json:
+        write_json(options.json, results)
+
+
+def machine(device: torch.device) -> dict[str, Any]:
+    """Names of the processor, the device and torch."""
+    cpu, info = platform.processor() or platform.machine(), Path("/proc/cpuinfo")
+    if info.exists():
+        named = [line.partition(":")[2].strip() for line in info.read_text().splitlines() if "model name" in line]
+        cpu = named[0] if named else cpu
+    gpu = torch.cuda.get_device_name(device) if device.type == "cuda" else ""
+    return {"cpu": cpu, "threads": torch.get_num_threads(), "device": gpu or str(device), "torch": torch.__version__}
+
+
+def medians(cases: dict[str, Callable[[], Any]], options: argparse.Namespace, device: torch.device) -> dict[str, float]:
+    """Median seconds of each case; the cases take turns, after a round that does not count."""
+    clock = clock_of(options)
+    seconds: dict[str, list[float]] = {name: [] for name in cases}
+    for turn in range(options.repeats + 1):
+        for name, case in cases.items():
+            began = clock()
+            case()
+            if device.type == "cuda":
+                torch.cuda.synchronize(device)
+            if turn:
+                seconds[name].append(clock() - began)
+    return {name: median(values) for name, values in seconds.items()}
+
+
+def clock_of(options: argparse.Namespace) -> Callable[[], float]:
+    """The clock to measure with: the wall's, or this process's own time on the processors."""
+    return time.process_time if options.cpu_time else time.perf_counter
+
+
+@torch.inference_mode()
+def inference(options: argparse.Namespace, device: torch.device) -> dict[str, Any]:
+    """One photo parsed under a cached reference, against the bare encoder + decoder pass."""
+    network = _network(options, device).eval()
+    episode = synthetic_episode(1, options.size, SLOTS, device)
+    image = network.encoder.normalize(episode["query"])
+    with autocast(device, options.amp):
+        support = network.encode(network.encoder.normalize(episode["support"]))
+        reference = network.refer(support, episode["support_label"], episode["support_foreground"])
+        size = image.shape[-2:]
+        cases = {
+            "bare": lambda: network.decoder(*network.encoder(image)),
+            "parse": lambda: network.parse(network.encode(image), reference, size),
+        }
+        with FlopCounterMode(display=False) as counter:
+            cases["bare"]()
+        found = medians(cases, options, device)
+    operations = counter.get_total_flops() / found["bare"]
+    return {
+        "bare encoder + decoder pass, s": found["bare"],
+        "parse with cached reference, s": found["parse"],
+        "parse / bare pass": found["parse"] / found["bare"],
+        "photos a second": 1 / found["parse"],
+        "bare pass, share of the matrix product's speed": operations / _matmul_speed(options, device),
+    }
+
+
+def evaluation(options: argparse.Namespace, device: torch.device) -> dict[str, Any]:
+    """A test list of the ATR protocol's form (15 supports a query), against a bare pass for each distinct photo."""
+    network = _network(options, device).eval()
+    episodes = synthetic_pairs(options.queries, options.supports, options.size, SLOTS)
+    plan = EvaluationPlan(
+        WARMED_UP_EPOCH, range(SLOTS), range(SLOTS), device, amp=options.amp, workers=0, progress=False
+    )
+    photos = options.queries * (1 + options.supports)
+    image = network.encoder.normalize(synthetic_episode(1, options.size, SLOTS, device)["query"])
+    encoded = []
+    hook = network.encoder.register_forward_hook(lambda _module, images, _out: encoded.append(len(images[0])))
+
+    @torch.inference_mode()
+    def bare() -> None:
+        with autocast(device, options.amp):
+            network.decoder(*network.encoder(image))
+
+    clock = clock_of(options)
+    before = medians({"bare": bare}, options, device)["bare"]
+    encoded.clear()
+    began = clock()
+    evaluate(network, episodes, plan)  # its figures come to the CPU, so the device is done
+    whole, passes = clock() - began, sum(encoded)
+    after = medians({"bare": bare}, options, device)["bare"]
+    hook.remove()
+    bare_seconds = (before + after) / 2
+    return {
+        "pairs": len(episodes.pairs),
+        "distinct photos": photos,
+        "photos encoded": passes,
+        "bare pass, s (mean of before and after)": bare_seconds,
+        "whole evaluation, s": whole,
+        "evaluation / bare passes of the photos": whole / (bare_seconds * photos),
+    }
+
+
+def training(options: argparse.Namespace, device: torch.device) -> dict[str, Any]:
+    """One training step (2 episodes of 256x256 by default) against the plain loop."""
+    found = medians(_training_steps(options, device), options, device)
+    return {
+        "fast step, s": found["fast"],
+        "plain step, s": found["plain"],
+        "plain / fast": found["plain"] / found["fast"],
+        "training episodes a second": options.batch / found["fast"],
+    }
+
+
+def memory(options: argparse.Namespace, device: torch.device) -> dict[str, Any]:
+    """Peak memory of one training step, fast and plain, each in a process of its own."""
+    peaks = {kind: training_memory(kind, _same_options()) for kind in ("fast", "plain")}
+    steps = {kind: peak["peak_mb"] - peak["before_mb"] for kind, peak in peaks.items()}
+    return {
+        "fast: peak of the process, MB": peaks["fast"]["peak_mb"],
+        "plain: peak of the process, MB": peaks["plain"]["peak_mb"],
+        "fast / plain, whole process": peaks["fast"]["peak_mb"] / peaks["plain"]["peak_mb"],
+        "fast / plain, what the step adds": steps["fast"] / steps["plain"],
+    }
+
+
+def loader(options: argparse.Namespace, device: torch.device) -> dict[str, Any]:
+    """Training episodes that one loader process makes in a second, and where its time goes."""
+    return loader_parts(options.dataset, options.data_root, options.crop, options.episodes)
+
+
+BENCHMARKS = {f.__name__: f for f in (inference, evaluation, training, memory, loader)}
+
+
+def _training_steps(options: argparse.Namespace, device: torch.device) -> dict[str, Callable[[], None]]:
+    network = _network(options, device).train()
+    episode = synthetic_episode(options.batch, options.train_size, SLOTS, device)
+    episode |= {who: network.encoder.normalize(episode[who]) for who in ("query", "support")}
+
+    def step(forward: Callable) -> None:
+        network.zero_grad(set_to_none=True)
+        with autocast(device, options.amp):
+            outputs = forward(episode, WARMED_UP_EPOCH)
+        eopnet_losses(outputs, episode["query_foreground"], 0.5).total.backward()
+
+    return {"fast": lambda: step(network), "plain": lambda: step(lambda *a: plain_forward(network, *a))}
+
+
+def _network(options: argparse.Namespace, device: torch.device) -> EOPNet:
+    torch.manual_seed(0)
+    try:
+        network = EOPNet(SLOTS, "kway", options.encoder, hidden=options.hidden).to(device)
+    except ValueError as error:
+        raise UserError(f"--encoder: {error}") from error
+    network.bank.rows.normal_()
+    tune(network, device, options.channels_last, options.compile)
+    return network
+
+
+def _matmul_speed(options: argparse.Namespace, device: torch.device, side: int = 2048) -> float:
+    """Operations a second of a large matrix product in the precision in use."""
+    a = torch.randn(side, side, device=device, dtype=AMP_TYPES.get(options.amp, torch.float32))
+    return 2 * side**3 / medians({"product": lambda: a @ a}, options, device)["product"]
+
+
+def _same_options() -> list[str]:
+    return [argument for argument in sys.argv[1:] if argument not in BENCHMARKS]
+
+
+def _options() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        description=__doc__.split("\n")[0], formatter_class=argparse.ArgumentDefaultsHelpFormatter
+    )
+    parser.add_argument("what", nargs="*", help=f"what to measure: {', '.join(BENCHMARKS)}; by default all")
+    parser.add_argument("--encoder", default="xception65", help="encoder of the network")
+    parser.add_argument("--hidden", type=int, default=256, help="channels of the feature")
+    parser.add_argument("--size", type=int, default=512, help="side of the photos in inference and evaluation")
+    parser.add_argument(
+        "--train-size", type=int, default=256, help="side of the training crops in `training`, `memory`"
+    )
+    parser.add_argument("--batch", type=int, default=2, help="episodes in a training step")
+    parser.add_argument("--queries", type=int, default=4, help="queries in the evaluation")
+    parser.add_argument("--supports", type=int, default=15, help="supports of each query in the evaluation")
+    parser.add_argument("--dataset", default="ccp", help="data set of the loader")
+    parser.add_argument("--data-root", default="data/datasets", help="folder that holds the data sets' folders")
+    parser.add_argument("--crop", type=int, default=512, help="side of the loader's crops")
+    parser.add_argument("--episodes", type=int, default=40, help="episodes that the loader makes")
+    parser.add_argument("--repeats", type=int, default=5, help="measurements that a median is taken of")
+    parser.add_argument("--threads", type=int, default=0, help="threads of torch; 0: its own choice")
+    parser.add_argument("--cpu-time", action="store_true", help="count this process's CPU seconds: for a busy machine")
+    parser.add_argument("--device", default="auto", help="cuda, mps, cpu or auto")
+    parser.add_argument("--amp", default="off", choices=("off", "auto", "bf16", "fp16"), help="mixed precision")
+    parser.add_argument("--channels-last", default="auto", choices=("auto", "on", "off"), help="memory format")
+    parser.add_argument("--compile", action="store_true", help="compile encoder and decoder")
+    parser.add_argument("--json", default="", help="write the figures to this file")
+    parser.add_argument("--peak-of", default="", choices=("", "fast", "plain"), help=argparse.SUPPRESS)
+    options = parser.parse_args()
+    if unknown := [name for name in options.what if name not in BENCHMARKS]:
+        raise UserError(f"{unknown[0]!r} is not measured; choose among {', '.join(BENCHMARKS)}")
+    options.what = options.what or list(BENCHMARKS)
+    return options
+
+
+if __name__ == "__main__":
+    run_cli(main)

@@ -1,0 +1,38 @@
+"""Decoded photos that are kept change no bit of an episode, and stay within their memory."""
+
+import torch
+
+from dataloaders import catalog, split
+from dataloaders.oshp_loader import TrainEpisodes
+
+
+def episodes(root) -> TrainEpisodes:
+    spec = catalog.load("toy")
+    return TrainEpisodes(spec, catalog.locate(spec, root), fold=1, way="kway", crop_size=(64, 48))
+
+
+def test_kept_photos_change_no_bit_and_are_not_read_again(toy_root, monkeypatch):
+    plain, keeping = episodes(toy_root), episodes(toy_root)
+    keeping.split.keep_decoded(2**30)
+    reads = []
+    original = split.read_image
+    monkeypatch.setattr(split, "read_image", lambda path: (reads.append(path), original(path))[1])
+    for epoch in (0, 1, 0):
+        plain.set_epoch(epoch), keeping.set_epoch(epoch)
+        reads.clear()
+        for index in (0, 3, 5):
+            kept, fresh = keeping[index], plain[index]
+            for name, value in fresh.items():
+                assert torch.equal(kept[name], value) if isinstance(value, torch.Tensor) else kept[name] == value
+    assert len(reads) == 6  # the plain one's queries and supports
+
+
+def test_the_memory_bound_holds(toy_root):
+    keeping = episodes(toy_root)
+    one = keeping.split.load(0)
+    size = one.image.nbytes + one.label.nbytes + one.foreground.nbytes
+    keeping.split.keep_decoded(2 * size + size // 2)
+    for index in range(8):
+        keeping.split.load(index)
+    held = [image.nbytes + maps.nbytes for image, maps in keeping.split._kept.values()]
+    assert held and sum(held) <= 2 * size + size // 2

@@ -1,0 +1,64 @@
+"""Loader processes end with their parent, however it ends, and not before."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+import torch
+from torch.utils.data import Dataset
+
+from utils.workers import CAN_TAKE_SIGNALS, make_loader, stops_held
+
+ROOT = Path(__file__).resolve().parents[1]
+pytestmark = pytest.mark.skipif(not CAN_TAKE_SIGNALS, reason="this system cannot tell who sent a signal")
+
+LEAVES_WORKERS = """
+import sys, torch
+from torch.utils.data import TensorDataset
+from utils.workers import make_loader
+batches = iter(make_loader(TensorDataset(torch.zeros(9)), 2, torch.device("cpu")))
+next(batches)
+{ending}
+"""
+
+
+class Sleepers(Dataset):
+    """Every item is the id of the process that made it, a moment later."""
+
+    def __len__(self) -> int:
+        return 40
+
+    def __getitem__(self, index: int) -> int:
+        time.sleep(0.02)
+        return os.getpid()
+
+
+@pytest.mark.parametrize(
+    "ending, status",
+    [("raise RuntimeError('a mistake')", 1), ("sys.exit(3)", 3), ("import os, signal; os.kill(os.getpid(), 9)", -9)],
+)
+def test_a_process_with_busy_workers_ends(ending, status):
+    """The workers hold this test's pipes open as long as they live, so `run` returns only when all have ended."""
+    script = LEAVES_WORKERS.format(ending=ending)
+    done = subprocess.run([sys.executable, "-c", script], cwd=ROOT, capture_output=True, timeout=120)
+    assert done.returncode == status, done.stderr
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_stop_signal_does_not_take_a_worker_away(number):
+    with stops_held():
+        batches = iter(make_loader(Sleepers(), 1, torch.device("cpu"), batch_size=2))
+    worker = int(next(batches)[0])
+    subprocess.run(["kill", f"-{number}", str(worker)], check=True)  # by a process that is not its parent
+    assert [int(pid) for batch in batches for pid in batch] == [worker] * 38
+
+
+def test_signals_are_held_only_within():
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, [])
+    with stops_held():
+        assert {signal.SIGTERM, signal.SIGINT} <= signal.pthread_sigmask(signal.SIG_BLOCK, [])
+    assert signal.pthread_sigmask(signal.SIG_BLOCK, []) == before
