@@ -10,6 +10,8 @@ from utils.distributed import gather_batch
 from .guided import GuidedConv
 from .layers import Affine
 
+THRESHOLD = 0.5  # similarity with its prototype from which a class wins over the background in an untrained network
+
 
 class AttentionGuidance(nn.Module):
     """k-way AGM: similarity of each class guides a shared classifier (spec: EOPNet, step 4)."""
@@ -66,7 +68,8 @@ class NearestPrototype(nn.Module):
         super().__init__()
         self.foreground = Affine()
         self.background = Affine()
-        self.fusion = Affine()
+        # Without it a class would need a similarity near 1 to win, and single scalars move slowly.
+        self.fusion = Affine(bias=-THRESHOLD)
         self.scaler = nn.Parameter(torch.tensor(10.0))
 
     def forward(self, similarity: Tensor, slots: int | None = None) -> Tensor:
@@ -87,6 +90,9 @@ class BinaryNearestPrototype(nn.Module):
     def __init__(self) -> None:
         super().__init__()
         self.classify = nn.Conv2d(1, 2, 1)
+        with torch.no_grad():
+            self.classify.weight.copy_(torch.tensor([-0.5, 0.5]).view(2, 1, 1, 1))
+            self.classify.bias.copy_(torch.tensor([0.5, -0.5]) * THRESHOLD)
         self.scaler = nn.Parameter(torch.tensor(10.0))
 
     def forward(self, similarity: Tensor) -> Tensor:
