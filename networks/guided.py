@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from .layers import SeparableConv
-from .passes import batch_norm_passes
+from .passes import batch_norm_passes, for_each_pass
 from .winograd import Conv3x3
 
 REACH = 2  # pixels that two 3x3 convolutions reach in each direction
@@ -48,7 +48,7 @@ class GuidedConv(nn.Module):
             x = self.convs(x).unflatten(0, (-1, passes)).flatten(1, 2)
         else:
             x = guided_convs(feature, gains, *self.convs)
-        depthwise = self.separable.depthwise.weight.repeat(passes, 1, 1, 1)
+        depthwise = for_each_pass(self.separable.depthwise.weight, passes)
         x = F.conv2d(x, depthwise, padding=1, groups=x.shape[1])
         x = F.relu(batch_norm_passes(self.separable.depthwise_bn, x, passes, order), inplace=True)
         x = _each_pass(self.separable.pointwise, x, passes)

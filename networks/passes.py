@@ -19,14 +19,20 @@ def batch_norm_passes(bn: nn.BatchNorm2d, x: Tensor, passes: int, order: Tensor 
     statistics move as a loop would move them that makes the passes `order` (indices into P) one after another.
     """
     if not bn.training:
-        return F.batch_norm(
-            x, *(t.repeat(passes) for t in (bn.running_mean, bn.running_var, bn.weight, bn.bias)), eps=bn.eps
-        )
+        tensors = (bn.running_mean, bn.running_var, bn.weight, bn.bias)
+        return F.batch_norm(x, *(for_each_pass(tensor, passes) for tensor in tensors), eps=bn.eps)
     if order is None:
         order = torch.arange(passes, device=x.device)
-    out, mean, var = _normalize(x, bn.weight.repeat(passes), bn.bias.repeat(passes), bn.eps, bn.running_mean.dtype)
+    out, mean, var = _normalize(
+        x, for_each_pass(bn.weight, passes), for_each_pass(bn.bias, passes), bn.eps, bn.running_mean.dtype
+    )
     _move_running(bn, mean.view(passes, -1), var.view(passes, -1), order)
     return out
+
+
+def for_each_pass(tensor: Tensor, passes: int) -> Tensor:
+    """Repeat the channels of (C, ...) for each pass; one pass takes the tensor itself, which exported graphs need."""
+    return tensor if passes == 1 else tensor.repeat(passes, *[1] * (tensor.ndim - 1))
 
 
 def synchronize(network: nn.Module) -> None:
