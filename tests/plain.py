@@ -8,9 +8,10 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from networks.eopnet import EOPNet, Logits, Outputs
+from networks.eopnet import EOPNet
 from networks.heads import GuidedConv
 from networks.layers import resize
+from networks.oneshot import Logits, Outputs
 from networks.prototypes import cosine_similarity
 
 
