@@ -211,9 +211,7 @@ def _reference(page: Page, support: gr.State) -> None:
             ids = gr.Textbox(label="Names by id", placeholder="1 hat, 2 coat", max_length=2000)
             upload = gr.Button("Use these files")
         with gr.Tab("Drawn example"):
-            gr.Image(
-                page.toys[0][0], label="A drawn person; its labels are known", interactive=False, height=300, buttons=[]
-            )
+            gr.Image(page.toys[0][0], label="A drawn person; its labels are known", interactive=False, height=300, buttons=[])
             example = gr.Button("Use the drawn example", elem_id="use-toy")
     told = gr.Markdown("No reference yet.", elem_id="reference-told")
     paint.click(page.take_painted, [editor, *names], [support, told], api_name="paint")

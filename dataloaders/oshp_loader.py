@@ -37,8 +37,9 @@ class TrainEpisodes(Dataset):
 
     k-way: every query image once, with a support drawn from all support images. 1-way: for each base class its first
     1,500 query images, with a support drawn from the class's own. Supports are drawn once, or anew each epoch with
-    `resample_supports`. `stage` chooses POPNet's label level; in 1-way a class then stands for its parent. Both photos are mirrored with probability 1/2, resized by independent factors from `scale`
-    and cropped to `crop_size` (H, W).
+    `resample_supports`. Both photos are mirrored with probability 1/2, resized by independent factors from `scale`
+    and cropped to `crop_size` (H, W). `stage` chooses POPNet's label level (see `stages`); in 1-way each class then
+    stands for its parent.
 
     Every draw follows from (seed, epoch, index) alone, so the episodes do not depend on the number of workers.
     Raises `UserError` on an unknown fold or way and on data that cannot make episodes.

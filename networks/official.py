@@ -120,8 +120,9 @@ def identify(weights: Mapping[str, Tensor]) -> str | None:
 def convert(weights: Mapping[str, Tensor], network: nn.Module, level: str = "mid") -> Conversion:
     """Turn the authors' (unwrapped) weights into a state dict for `network`, an EOPNet or POPNet on Xception-65.
 
-    A POPNet's earlier stages keep their own values. Raises `ValueError` for weights of an unknown kind, of the other way, or with a tensor missing or of another
-    shape. The bank is the exception: rows are class ids, so a bank of another length is cut or padded, and said.
+    A POPNet's earlier stages keep their own values. Raises `ValueError` for weights of an unknown kind, of another
+    network or way, or with a tensor missing or of another shape. The bank is the exception: rows are class ids, so a
+    bank of another length is cut or padded, and said.
     """
     kind = identify(weights)
     own = network.state_dict()

@@ -111,7 +111,14 @@ class OneShotNetwork(nn.Module):
         if epoch <= self.warmup_epochs:
             return reference
         spread, present = self._spread(reference, class_id)
-        return reference._replace(prototypes=self._gather(self.bank.blend(spread, present), class_id))
+        return reference._replace(
+            prototypes=self._gather(self.bank.blend(spread, present), class_id),
+            foreground=self.recall_foreground(reference.foreground),
+        )
+
+    def recall_foreground(self, foreground: Tensor) -> Tensor:
+        """The foreground prototype (..., D) with the bank's share in it; EOPNet's is always the support's own."""
+        return foreground
 
     def parse(self, query: Features, reference: Reference, size: tuple[int, int], with_agm: bool = False) -> Logits:
         """Logits at `size` (H, W) for a query under a reference whose prototypes are used as they are.

@@ -19,6 +19,7 @@ from .prototypes import cosine_similarity
 
 BACKGROUNDS = ("fixed", "ucs")
 STAGES = 3
+FOREGROUND_SLOTS = 2
 
 
 class POPNet(OneShotNetwork):
@@ -27,8 +28,7 @@ class POPNet(OneShotNetwork):
     `num_slots` counts the stage's classes and the background. `background="ucs"` (unseen-class screening) averages
     the background over the classes that a support shows, instead of over all slots.
 
-    The foreground, which screens the parse as EOPNet's coarse branch does, is what stage 1 says of the support's own
-    foreground prototype.
+    The foreground, which screens the parse as EOPNet's coarse branch does, is what stage 1 parses.
     """
 
     method = "pop"
@@ -97,6 +97,16 @@ class POPNet(OneShotNetwork):
         if self.previous is not None:
             return self.previous.coarse_logits(query, reference)
         return self.npm(cosine_similarity(query.coarse, reference.foreground))
+
+    def recall_foreground(self, foreground: Tensor) -> Tensor:
+        """The foreground prototype (..., D) with the share of stage 1's bank in it."""
+        if self.previous is not None:
+            return self.previous.recall_foreground(foreground)
+        if self.num_slots > FOREGROUND_SLOTS:  # a fine stage by itself, as in the authors' file, has no such row
+            return foreground
+        flat = foreground.reshape(-1, 1, foreground.shape[-1])
+        static = torch.cat([torch.zeros_like(flat), flat], dim=1)
+        return self.bank.blend(static, (static != 0).any(dim=2))[:, 1].reshape(foreground.shape)
 
     def forward(self, episode: Mapping[str, Tensor], epoch: int) -> Outputs:
         """A batch of episodes under the stage's labels -> what the losses need. AGM included."""

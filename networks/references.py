@@ -75,7 +75,7 @@ def blend_with_bank(network: OneShotNetwork, prototypes: Prototypes, rows: Mappi
         present = torch.zeros(1, len(network.bank.rows), dtype=torch.bool, device=static.device)
         present[0, row] = True
         classes[index] = network.bank.blend(static, present)[0, row]
-    return Prototypes(classes, prototypes.foreground)
+    return Prototypes(classes, network.recall_foreground(prototypes.foreground))
 
 
 def shrink_labels(label: Tensor, size: tuple[int, int] | torch.Size) -> Tensor:

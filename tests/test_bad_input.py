@@ -15,32 +15,7 @@ from utils.errors import UserError, run_cli
 
 from .samples import tiny_network
 
-TINY = [
-    "--dataset",
-    "toy",
-    "--encoder",
-    "tf_efficientnet_lite0",
-    "--hidden",
-    "8",
-    "--pretrained",
-    "none",
-    "--epochs",
-    "1",
-    "--batch-size",
-    "4",
-    "--crop-size",
-    "64",
-    "48",
-    "--scale",
-    "0.3",
-    "0.5",
-    "--test-size",
-    "64",
-    "--workers",
-    "1",
-    "--device",
-    "cpu",
-]
+TINY = ["--dataset", "toy", "--encoder", "tf_efficientnet_lite0", "--hidden", "8", "--pretrained", "none", "--epochs", "1", "--batch-size", "4", "--crop-size", "64", "48", "--scale", "0.3", "0.5", "--test-size", "64", "--workers", "1", "--device", "cpu"]
 
 
 @pytest.fixture
