@@ -45,9 +45,9 @@ class POPNet(OneShotNetwork):
         background: str = "fixed",
         previous: POPNet | None = None,
     ) -> None:
-        super().__init__(num_slots, way, encoder, warmup_epochs)
         if background not in BACKGROUNDS:
             raise ValueError(f"background {background!r}: choose one of {', '.join(BACKGROUNDS)}")
+        super().__init__(num_slots, way, encoder, warmup_epochs)
         self.screened = background == "ucs"
         self.decoder = Decoder(self.encoder.low_channels, self.encoder.high_channels, hidden, level)
         self._add_heads(hidden, momentum)
