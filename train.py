@@ -14,13 +14,11 @@ from __future__ import annotations
 import dataclasses
 import signal
 import time
-from collections.abc import Callable
 from functools import partial
 from typing import Any
 
 import timm.layers
 import torch
-from torch import Tensor
 from torch.nn.parallel import DistributedDataParallel
 from torch.utils.data import DataLoader
 
@@ -28,8 +26,7 @@ import evaluate as evaluation
 from dataloaders import catalog
 from dataloaders.oshp_loader import EpisodeBatches, TestEpisodes, TrainEpisodes
 from dataloaders.stages import stage_spec
-from networks import loading
-from networks.losses import eopnet_losses, popnet_losses
+from networks import loading, losses
 from networks.passes import synchronize
 from utils import checkpoint, distributed, report, resume, visualize
 from utils.config import TrainSettings, parse
@@ -60,6 +57,7 @@ def train(settings: TrainSettings) -> int | None:
                     return 128 + signal.SIGTERM
                 run.finish_epoch()
             run.board.close()
+            distributed.any_rank(False, device)  # wait until rank 0 has written what the next stage reads
     return None
 
 
@@ -147,7 +145,7 @@ class Run:
         self.sums: dict[str, float] = {}
         return train_epoch(
             self.parallel,
-            self._objective(),
+            losses.objective(self.settings, self.epoch),
             loader,
             self.optimizer,
             self.scaler,
@@ -156,13 +154,6 @@ class Run:
             self.batch,
             partial(self._after_step, stop),
         )
-
-    def _objective(self) -> Callable[[Any, Tensor], Any]:
-        progress = self.epoch / self.settings.epochs
-        if self.settings.method == "pop":
-            return partial(popnet_losses, progress=progress)
-        temperature = self.settings.temperature if self.settings.way == "kway" else None
-        return partial(eopnet_losses, progress=progress, temperature=temperature)
 
     def finish_epoch(self) -> None:
         """Move to the next epoch; evaluate when it is time, and write the checkpoints."""

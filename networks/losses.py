@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
 from typing import NamedTuple
 
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from utils.config import TrainSettings
 from utils.distributed import mean_over_ranks, world_size
 
 from .layers import at_least_float32
@@ -24,6 +27,16 @@ class Losses(NamedTuple):
     npm: Tensor
     coarse: Tensor
     contrast: Tensor
+
+
+def objective(settings: TrainSettings, epoch: int) -> Callable[[Outputs, Tensor], NamedTuple]:
+    """The losses of the settings' method, `objective(outputs, query_foreground)`, as they are weighted in `epoch`."""
+    progress = epoch / settings.epochs
+    if settings.method == "pop":
+        return partial(popnet_losses, progress=progress)
+    return partial(
+        eopnet_losses, progress=progress, temperature=settings.temperature if settings.way == "kway" else None
+    )
 
 
 def eopnet_losses(outputs: Outputs, foreground: Tensor, progress: float, temperature: float | None = 0.1) -> Losses:

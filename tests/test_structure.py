@@ -12,7 +12,7 @@ ROOT = Path(__file__).resolve().parents[1]
 MAY_IMPORT = {"utils": {"utils"}, "networks": {"networks", "utils"}, "dataloaders": {"dataloaders", "utils"}}
 OWN = {"utils", "networks", "dataloaders", "train", "evaluate", "predict", "demo", "scripts", "tests"}
 SETS = ("atr", "lip", "cihp", "ccp")
-SCRIPTS = [f"{s}_eop_{way}f{fold}.sh" for s in SETS for way in ("kw", "1w") for fold in (1, 2)]
+SCRIPTS = [f"{s}_{m}_{way}f{fold}.sh" for s in SETS for m in ("eop", "pop") for way in ("kw", "1w") for fold in (1, 2)]
 
 
 def imported(path: Path) -> set[str]:
@@ -56,15 +56,17 @@ def dry_runs() -> dict[str, subprocess.CompletedProcess]:
 
 @pytest.mark.parametrize("name", SCRIPTS)
 def test_every_script_starts_dry(name, dry_runs):
-    dataset, _, rest = name.removesuffix(".sh").split("_")
+    dataset, method, rest = name.removesuffix(".sh").split("_")
     way, fold = {"kw": "kway", "1w": "1way"}[rest[:2]], int(rest[-1])
     for done in (dry_runs[name], dry_runs[f"evaluate_{name}"]):
         assert done.returncode == 0, done.stderr
         settings = json.loads(done.stdout)
         assert (settings["dataset"], settings["way"], settings["fold"]) == (dataset, way, fold)
+        assert settings.get("method", method) == method
+        assert settings.get("level", "") in ("", {"eop": "mid", "pop": "high"}[method])
         assert settings.get("epochs", 3) == 3 and settings.get("save_pictures", 3) == 3
-    theirs = f"data/pretrained_model/{dataset}_{rest}.pth"
-    assert settings["checkpoint"] == (f"runs/ccp_eop_{way}_f{fold}/last.pt" if dataset == "ccp" else theirs)
+    theirs, ours = f"data/pretrained_model/{dataset}_{rest}.pth", f"runs/{dataset}_{method}_{way}_f{fold}/last.pt"
+    assert settings["checkpoint"] == (ours if dataset == "ccp" or method == "pop" else theirs)
 
 
 def test_training_settings_default_to_the_published_ones():
