@@ -8,7 +8,7 @@ import torch
 import evaluate as evaluate_cli
 import train as train_cli
 from dataloaders import catalog
-from dataloaders.oshp_loader import TestEpisodes
+from dataloaders.oshp_loader import TestEpisodes, TrainEpisodes
 from networks.baselines import ClosedSetBaseline, NearestPrototypeBaseline
 from networks.popnet import POPNet
 from scripts import compare
@@ -21,7 +21,7 @@ from .samples import LITE0, random_episode
 from .test_train import assert_same, last, settings
 
 APART = ("settings", "revision")  # the run folder, and the code's own state
-STEPS = 4  # of each stage
+STEPS = 2  # of each stage, k-way
 
 
 class FewPairs(TestEpisodes):
@@ -32,16 +32,27 @@ class FewPairs(TestEpisodes):
         self.pairs = self.pairs[::12]
 
 
+class FewEpisodes(TrainEpisodes):
+    """k-way: eight episodes; 1-way: two of each of three classes."""
+
+    def _query_lists(self):
+        lists = super()._query_lists()
+        kept = lists if self.way == "kway" else list(lists)[2:5]
+        return {c: (lists[c][0][: 8 if self.way == "kway" else 2], lists[c][1]) for c in kept}
+
+
 @pytest.fixture(scope="module", autouse=True)
-def few_pairs():
+def few():
     with pytest.MonkeyPatch.context() as patch:
+        for module in (train_cli, compare):
+            patch.setattr(module, "TrainEpisodes", FewEpisodes)
         for module in (train_cli, evaluate_cli, compare):
             patch.setattr(module, "TestEpisodes", FewPairs)
         yield
 
 
 def pop(toy_root, run_dir, **changes):
-    return settings(toy_root, run_dir, **{"method": "pop", "level": "high", "epochs": 1, **changes})
+    return settings(toy_root, run_dir, **{"method": "pop", "level": "high", "epochs": 1, "batch_size": 4, **changes})
 
 
 @pytest.fixture(scope="module")
@@ -80,7 +91,7 @@ def test_one_command_trains_each_stage_from_the_last(undisturbed):
 
 
 def test_a_run_stopped_in_every_stage_ends_bit_for_bit_the_same(undisturbed, toy_root, tmp_path, monkeypatch):
-    steps, stops = [], (2, STEPS + 1, 2 * STEPS + 3)
+    steps, stops = [], (1, STEPS + 1, 2 * STEPS + 1)
 
     class StopsItself(engine.StopSignal):
         asked = property(lambda self: len(steps) in stops, lambda self, value: None)
@@ -90,9 +101,9 @@ def test_a_run_stopped_in_every_stage_ends_bit_for_bit_the_same(undisturbed, toy
     monkeypatch.setattr(
         train_cli.Run, "_after_step", lambda run, stop, step: (steps.append(step), original(run, stop, step))[1]
     )
-    for stage, batch in ((1, 2), (2, 1), (3, 3)):
+    for stage in (1, 2, 3):
         assert train_cli.train(pop(toy_root, tmp_path)) == 143
-        assert (last(tmp_path)["stage"], last(tmp_path)["position"]) == (stage, {"epoch": 0, "batch": batch})
+        assert (last(tmp_path)["stage"], last(tmp_path)["position"]) == (stage, {"epoch": 0, "batch": 1})
         torch.manual_seed(1234)
     assert train_cli.train(pop(toy_root, tmp_path)) is None
     assert len(steps) == 3 * STEPS
@@ -112,20 +123,12 @@ def test_stages_trained_one_by_one_are_the_same(undisturbed, toy_root, tmp_path)
         train_cli.train(pop(toy_root, tmp_path, stage=3, hidden=16, resume="none"))
 
 
-def test_one_way_trains_and_evaluates(toy_root, tmp_path, monkeypatch):
-    monkeypatch.setattr(train_cli, "TrainEpisodes", FewTrainEpisodes)
+def test_one_way_trains_and_evaluates(toy_root, tmp_path):
     train_cli.train(pop(toy_root, tmp_path, way="1way", batch_size=2, background="ucs"))
     results = json.loads((tmp_path / "results.json").read_text())
     assert results["figures"]["npm"]["binary"] > 0 and set(results["novel_classes"]) == {"skirt", "pants", "dress"}
     names = set(json.loads((tmp_path / "stage1_results.json").read_text())["figures"]["npm"]["iou"])
     assert names == {"background", "foreground"}
-
-
-class FewTrainEpisodes(train_cli.TrainEpisodes):
-    """The first two episodes of each class."""
-
-    def _query_lists(self):
-        return {c: (queries[:2], supports) for c, (queries, supports) in super()._query_lists().items()}
 
 
 def evaluated(checkpoint_path, toy_root, output, monkeypatch):
@@ -156,12 +159,12 @@ def test_every_photo_is_encoded_once_in_each_stage(undisturbed, toy_root, monkey
 
 
 def test_compare_scores_both_networks_and_both_baselines(undisturbed, toy_root, tmp_path, capsys):
-    train_cli.train(settings(toy_root, tmp_path / "eop", epochs=1))
+    train_cli.train(settings(toy_root, tmp_path / "eop", epochs=1, batch_size=4))
     paths = ["--eop", str(tmp_path / "eop/last.pt"), "--pop", str(undisturbed / "last.pt")]
     options = ["--workers", "0", "--device", "cpu", "--timed", "2", "--out", str(tmp_path / "out")]
-    compare.main([*paths, *options, "--iterations", "5"])
+    compare.main([*paths, *options, "--iterations", "3"])
     rows = json.loads((tmp_path / "out/comparison.json").read_text())["rows"]
-    assert [row["iterations"] for row in rows] == [STEPS, 3 * STEPS, 5, 0]
+    assert [row["iterations"] for row in rows] == [STEPS, 3 * STEPS, 3, 0]
     for row, folder in zip(rows, (tmp_path / "eop", undisturbed), strict=False):
         trained = json.loads((folder / "results.json").read_text())["figures"]["npm"]
         assert [row[name] for name in ("novel", "base", "human")] == [trained[n] for n in ("novel", "base", "human")]
@@ -169,7 +172,7 @@ def test_compare_scores_both_networks_and_both_baselines(undisturbed, toy_root, 
     assert all(row["seconds_per_query"] > 0 for row in rows)
     assert rows[1]["parameters"] > 2 * rows[0]["parameters"] > 2 * rows[3]["parameters"]
     text = (tmp_path / "out/comparison.md").read_text()
-    assert text.count("\n| ") == 5 and "The budgets differ: 4, 5, 12 iterations" in text
+    assert text.count("\n| ") == 5 and "The budgets differ: 2, 3, 6 iterations" in text
     with pytest.raises(UserError, match="a pop kway checkpoint; --eop takes"):
         compare.main(["--eop", str(undisturbed / "last.pt")])
     with pytest.raises(UserError, match="only stage 2 of 3"):
