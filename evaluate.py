@@ -17,7 +17,9 @@ import numpy as np
 from dataloaders import catalog
 from dataloaders.oshp_loader import TestEpisodes
 from dataloaders.spec import DatasetSpec
+from dataloaders.stages import stage_spec
 from networks import loading
+from networks.oneshot import OneShotNetwork
 from utils import checkpoint, distributed, report, visualize
 from utils.config import EvaluateSettings, parse
 from utils.device import choose_device, resolve_amp, tune
@@ -32,11 +34,12 @@ def main() -> None:
     if not settings.checkpoint:
         raise UserError("--checkpoint: name the checkpoint to evaluate")
     loaded = load(settings)
-    spec = catalog.load(settings.dataset)
+    whole = catalog.load(settings.dataset)
+    spec = stage_spec(whole, loaded.stage)
     device = choose_device(settings.device, local_rank)
     network = loaded.network.to(device)
     tune(network, device, settings.channels_last, settings.compile)
-    episodes = TestEpisodes(spec, catalog.locate(spec, settings.data_root), way=network.way)
+    episodes = TestEpisodes(whole, catalog.locate(whole, settings.data_root), way=network.way, stage=loaded.stage)
     picked = spread(len(episodes.pairs), settings.save_pictures)
     plan = EvaluationPlan(
         loaded.epoch if settings.epoch < 0 else settings.epoch,
@@ -57,7 +60,7 @@ def main() -> None:
         distributed.say(f"the test list had to use {episodes.reused} images more than once")
     evaluation = evaluate(network, episodes, plan)
     if distributed.rank() == 0:
-        tell(settings, spec, network.way, episodes, evaluation, plan)
+        tell(settings, spec, network, episodes, evaluation, plan)
     save_pictures(Path(settings.output or Path(settings.checkpoint).parent) / "pictures", spec, episodes, evaluation)
 
 
@@ -65,8 +68,8 @@ def load(settings: EvaluateSettings) -> loading.Loaded:
     """The checkpoint's network. Fills in the settings that the checkpoint knows; a disagreement is a `UserError`."""
     if not Path(settings.checkpoint).is_file():
         raise UserError(
-            f"{settings.checkpoint}: no such checkpoint; train one and give its last.pt as CHECKPOINT=... or --checkpoint, "
-            f"or fetch the authors' from {loading.AUTHORS_MODELS}"
+            f"{settings.checkpoint}: no such checkpoint; train one and give its last.pt as CHECKPOINT=... "
+            f"or --checkpoint, or fetch the authors' from {loading.AUTHORS_MODELS}"
         )
     content = checkpoint.read(settings.checkpoint)
     if checkpoint.is_ours(content):
@@ -98,18 +101,24 @@ def spread(total: int, count: int) -> list[int]:
 
 
 def tell(
-    settings: EvaluateSettings, spec: DatasetSpec, way: str, episodes: Any, evaluation: Evaluation, plan: EvaluationPlan
+    settings: EvaluateSettings,
+    spec: DatasetSpec,
+    network: OneShotNetwork,
+    episodes: Any,
+    evaluation: Evaluation,
+    plan: EvaluationPlan,
 ) -> None:
     """Print the tables and write results.json."""
     names = {c: spec.class_name(c) for c in spec.classes}
-    novel, published = spec.novel(settings.fold), spec.published("eop", way, settings.fold)
+    novel, published = spec.novel(settings.fold), spec.published(network.method, network.way, settings.fold)
     print("\n" + report.text(evaluation, names, novel, published))
     path = Path(settings.output or Path(settings.checkpoint).parent) / "results.json"
     about = {
         "checkpoint": settings.checkpoint,
         "dataset": spec.name,
         "fold": settings.fold,
-        "way": way,
+        "method": network.method,
+        "way": network.way,
         "epoch": plan.epoch,
         "test_size": plan.test_size,
         "pairs": len(episodes.pairs),

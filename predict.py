@@ -27,7 +27,7 @@ from dataloaders import catalog
 from dataloaders.palette import palette
 from networks import decoding, released
 from networks.decoding import Maps, Tally
-from networks.eopnet import Features
+from networks.oneshot import Features
 from networks.references import Prototypes, bank_rows, blend_with_bank, pool
 from utils.annotations import IGNORE, Labels, check_pair, ids_by_name, named, read_colors, read_labels, read_names
 from utils.config import ArgumentParser

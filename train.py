@@ -1,10 +1,12 @@
-"""Train EOPNet on the episodes of one data set and fold.
+"""Train EOPNet, or POPNet stage by stage, on the episodes of one data set and fold.
 
     python train.py --dataset ccp --fold 1 --way kway
+    python train.py --dataset ccp --fold 1 --way kway --method pop
     torchrun --nproc_per_node 4 train.py --dataset atr --fold 1 --way kway
 
 The defaults are the published settings. The run folder takes `last.pt`, `best.pt` (highest Human mIoU),
-`settings.json`, `results.json` and TensorBoard logs; `--resume auto` goes on from `last.pt`.
+`settings.json`, `results.json` and TensorBoard logs; `--resume auto` goes on from `last.pt`. POPNet's stages 1 and 2
+leave `stage1.pt` and `stage2.pt` behind, from which the next stage starts.
 """
 
 from __future__ import annotations
@@ -22,10 +24,10 @@ from torch.nn.parallel import DistributedDataParallel
 import evaluate as evaluation
 from dataloaders import catalog
 from dataloaders.oshp_loader import EpisodeBatches, TestEpisodes, TrainEpisodes
-from networks import loading
-from networks.losses import eopnet_losses
+from dataloaders.stages import stage_spec
+from networks import loading, losses
 from networks.passes import synchronize
-from utils import checkpoint, distributed, report, visualize
+from utils import checkpoint, distributed, report, resume, visualize
 from utils.config import TrainSettings, parse
 from utils.device import choose_device, resolve_amp, seed_everything, tune
 from utils.engine import Clock, Step, StopSignal, TrainPlan, train_epoch
@@ -36,51 +38,42 @@ from utils.log import Board, percent
 from utils.optim import make_optimizer
 from utils.workers import make_loader, stops_held
 
-# A run that is resumed may differ in these; everything else decides what the numbers become.
-FREE_TO_CHANGE = {
-    "data_root",
-    "workers",
-    "cache_mb",
-    "device",
-    "run_dir",
-    "resume",
-    "eval_every",
-    "save_minutes",
-    "pretrained",
-}
 PICTURES = 4
 
 
 def main() -> int | None:
-    return train(parse(TrainSettings, description="Train EOPNet on one data set and fold."))
+    return train(parse(TrainSettings, description="Train EOPNet or POPNet on one data set and fold."))
 
 
 def train(settings: TrainSettings) -> int | None:
     """Train to the end; returns an exit status when a signal stopped the run after its checkpoint was written."""
-    local_rank = distributed.start()
-    run = Run(settings, choose_device(settings.device, local_rank))
+    device = choose_device(settings.device, distributed.start())
     with StopSignal() as stop:
-        while run.epoch < settings.epochs:
-            if not run.train_epoch(stop):
-                distributed.say(f"stopped; go on with --resume auto (checkpoint: {run.folder / 'last.pt'})")
-                return 128 + signal.SIGTERM
-            run.finish_epoch()
-    run.board.close()
+        for stage in resume.stages_to_do(settings):
+            run = Run(settings, device, stage)
+            while run.epoch < settings.epochs:
+                if not run.train_epoch(stop):
+                    distributed.say(f"stopped; go on with --resume auto (checkpoint: {run.folder / 'last.pt'})")
+                    return 128 + signal.SIGTERM
+                run.finish_epoch()
+            run.board.close()
+            distributed.any_rank(False, device)  # wait until rank 0 has written what the next stage reads
     return None
 
 
 class Run:
-    """One training run: what it is made of, and where it stands (`epoch` and `batch` are the next to do)."""
+    """One training run, of one stage: what it is made of, and where it stands (`epoch` and `batch` are next to do)."""
 
-    def __init__(self, settings: TrainSettings, device: torch.device) -> None:
-        self.settings, self.device, self.folder = settings, device, settings.folder()
+    def __init__(self, settings: TrainSettings, device: torch.device, stage: int) -> None:
+        self.settings, self.device, self.stage, self.folder = settings, device, stage, settings.folder()
         self.amp = resolve_amp(settings.amp, device)
-        self.spec = catalog.load(settings.dataset)
-        root = catalog.locate(self.spec, settings.data_root)
+        spec = catalog.load(settings.dataset)
+        root = catalog.locate(spec, settings.data_root)
+        self.spec = stage_spec(spec, stage)
         self.base = self.spec.base_classes(settings.fold)
         seed_everything(settings.seed)
         self.episodes = TrainEpisodes(
-            self.spec,
+            spec,
             root,
             fold=settings.fold,
             way=settings.way,
@@ -88,30 +81,28 @@ class Run:
             scale=settings.scale,
             resample_supports=settings.resample_supports,
             seed=settings.seed,
+            stage=stage,
         )
         self.episodes.split.keep_decoded(settings.cache_mb * 2**20 // max(settings.workers, 1))
-        self.tests = TestEpisodes(self.spec, root, way=settings.way)
+        self.tests = TestEpisodes(spec, root, way=settings.way, stage=stage)
         world = distributed.world_size()
         self.batches = EpisodeBatches(
             self.episodes, settings.batch_size, seed=settings.seed, rank=distributed.rank(), world=world
         )
         if len(self.episodes) < settings.batch_size * world:
             raise UserError(
-                f"{root}: {len(self.episodes)} training episodes do not fill a batch of {settings.batch_size} x {world}; lower --batch-size"
+                f"{root}: {len(self.episodes)} training episodes do not fill a batch of "
+                f"{settings.batch_size} x {world}; lower --batch-size"
             )
         # The workers live through the epochs; every draw follows from (seed, epoch, index), so none is stale.
         self.loader = make_loader(
             self.episodes, settings.workers, device, batch_sampler=self.batches, persistent_workers=settings.workers > 0
         )
-        self.network = loading.build(self.spec.num_slots, settings.way, settings)
         self.epoch = self.batch = self.seen = 0
         self.best, self.history = -1.0, []
-        saved = self._saved()
-        notes = (
-            [f"going on from {self.folder / 'last.pt'}"]
-            if saved
-            else loading.initialise(self.network, settings.pretrained)
-        )
+        saved = resume.saved_run(settings)
+        saved = saved if saved and resume.stage_of(saved) == stage else None
+        notes = self._build(saved is None)
         self.network.to(device)
         self.optimizer = make_optimizer(
             self.network, settings.lr, settings.head_lr_scale, settings.momentum, settings.weight_decay
@@ -126,21 +117,36 @@ class Run:
         )
         self._introduce(notes)
         self.board = Board(self.folder, self._step(), enabled=distributed.rank() == 0)
-        self.clock = Clock(self._step(), settings.epochs * self.plan.epoch_steps)
+        self.clock = Clock(self._step(), self.earlier_steps + settings.epochs * self.plan.epoch_steps)
         self.saved_at = time.monotonic()
+
+    def _build(self, fresh: bool) -> list[str]:
+        """Make the network, with weights to start from if it is to be `fresh`; returns what to tell the user."""
+        previous, path, self.earlier_steps = None, None, 0
+        if self.settings.method == "pop" and self.stage > 1:
+            path, content = resume.finished_stage(self.settings, self.stage - 1)
+            previous, self.earlier_steps = loading.load_ours(str(path), content).network, content["steps"]
+        self.network = loading.build(self.spec.num_slots, self.settings.way, self.settings, previous)
+        if not fresh:
+            return [f"going on from {self.folder / 'last.pt'}"]
+        if previous is None:
+            return loading.initialise(self.network, self.settings.pretrained)
+        self.network.start_from_previous()
+        return [f"stage {self.stage} starts from {path}"]
 
     def train_epoch(self, stop: StopSignal) -> bool:
         """Train the rest of the epoch. Returns False when `stop` was asked; the checkpoint is then written."""
-        self.episodes.set_epoch(self.epoch)
-        self.batches.set_epoch(self.epoch, start_batch=self.batch)
+        drawn = self.epoch  # the stages of POPNet draw different episodes
+        if self.settings.method == "pop":
+            drawn += (self.stage - 1) * self.settings.epochs
+        self.episodes.set_epoch(drawn)
+        self.batches.set_epoch(drawn, start_batch=self.batch)
         with stops_held():
             batches = iter(self.loader)
-        temperature = self.settings.temperature if self.settings.way == "kway" else None
-        objective = partial(eopnet_losses, progress=self.epoch / self.settings.epochs, temperature=temperature)
         self.sums: dict[str, float] = {}
         return train_epoch(
             self.parallel,
-            objective,
+            losses.objective(self.settings, self.epoch),
             batches,
             self.optimizer,
             self.scaler,
@@ -160,6 +166,8 @@ class Run:
         every = self.settings.eval_every
         if self.epoch == self.settings.epochs or (every and self.epoch % every == 0):
             self._evaluate(done)
+        if self.epoch == self.settings.epochs and self.stage < resume.LAST_STAGE:
+            self._save(resume.stage_name(self.stage), done)
         self._save("last.pt", done)
 
     def _after_step(self, stop: StopSignal, step: Step) -> bool:
@@ -167,8 +175,8 @@ class Run:
         self.seen += 1
         for name, value in step.losses.items():
             self.sums[name] = self.sums.get(name, 0.0) + value
-        self.board.scalars("loss", step.losses, step.number)
-        self.board.scalars("optimiser", {"lr": step.lr}, step.number)
+        self.board.scalars("loss", step.losses, self.earlier_steps + step.number)
+        self.board.scalars("optimiser", {"lr": step.lr}, self.earlier_steps + step.number)
         stopping = distributed.any_rank(stop.asked, self.device)
         # The end of an epoch saves anyway, and decides whether there is an evaluation to do before.
         if self.batch < len(self.batches) and (stopping or self._save_due()):
@@ -193,9 +201,8 @@ class Run:
         )
         scored = evaluate(self.network, self.tests, plan)
         figures = scored.figures["npm"]
-        scores = {name: figures[name] for name in ("human", "base", "novel")} | {
-            "foreground": scored.foreground["mean"]
-        }
+        scores = {name: figures[name] for name in ("human", "base", "novel") if figures[name] == figures[name]}
+        scores["foreground"] = scored.foreground["mean"]
         self.history.append({"epoch": epoch, **scores})
         distributed.say(
             f"epoch {epoch}: " + ", ".join(f"{name} {percent(value)}" for name, value in scores.items()) + " mIoU %"
@@ -208,10 +215,12 @@ class Run:
             about = report.results(
                 scored, names, self.spec.novel(self.settings.fold), None, epoch=epoch, history=self.history
             )
-            write_json(self.folder / "results.json", about)
+            last = self.stage == resume.LAST_STAGE
+            write_json(self.folder / ("results.json" if last else f"stage{self.stage}_results.json"), about)
         if figures["human"] > self.best:
             self.best = figures["human"]
-            self._save("best.pt", epoch)
+            if self.stage == resume.LAST_STAGE:
+                self._save("best.pt", epoch)
 
     def _save(self, name: str, trained_epoch: int) -> None:
         self.saved_at = time.monotonic()
@@ -223,7 +232,9 @@ class Run:
                 "settings": dataclasses.asdict(self.settings),
                 "num_slots": self.spec.num_slots,
                 "class_names": {c: self.spec.class_name(c) for c in self.spec.classes},
+                "stage": self.stage,
                 "trained_epoch": trained_epoch,
+                "steps": self._step(),
                 "position": {"epoch": self.epoch, "batch": self.batch},
                 "network": self.network.state_dict(),
                 "optimizer": self.optimizer.state_dict(),
@@ -234,20 +245,6 @@ class Run:
                 "revision": checkpoint.revision(),
             },
         )
-
-    def _saved(self) -> dict[str, Any] | None:
-        path = self.folder / "last.pt"
-        if self.settings.resume == "none" or not path.exists():
-            return None
-        content = checkpoint.read(path)
-        if not checkpoint.is_ours(content) or "position" not in content:
-            raise UserError(f"{path}: not a checkpoint to resume from; move it away, or use --resume none")
-        now, then = dataclasses.asdict(self.settings), content["settings"]
-        changed = [n for n in now if n not in FREE_TO_CHANGE and n in then and _plain(now[n]) != _plain(then[n])]
-        if changed:
-            told = ", ".join(f"--{n.replace('_', '-')} {_plain(then[n])}" for n in changed)
-            raise UserError(f"{path}: was trained with {told}; resume with the same, or choose another --run-dir")
-        return content
 
     def _restore(self, saved: dict[str, Any]) -> None:
         try:
@@ -274,7 +271,8 @@ class Run:
         return DistributedDataParallel(self.network, device_ids=ids, broadcast_buffers=False)
 
     def _step(self) -> int:
-        return self.plan.step(self.epoch, self.batch)
+        """Steps done, those of earlier stages with them."""
+        return self.earlier_steps + self.plan.step(self.epoch, self.batch)
 
     def _introduce(self, notes: list[str]) -> None:
         settings, world = self.settings, distributed.world_size()
@@ -283,15 +281,13 @@ class Run:
             write_json(self.folder / "settings.json", dataclasses.asdict(settings))
         distributed.say(
             *notes,
-            f"{self.spec.title} fold {settings.fold}, {settings.way}: {len(self.episodes)} episodes, {len(self.tests.pairs)} test pairs",
-            f"{settings.encoder}, {parameters / 1e6:.1f} M parameters, on {self.device}, mixed precision {self.amp}; revision {checkpoint.revision() or 'unknown'}",
+            f"{self.spec.title} fold {settings.fold}, {settings.way}: {len(self.episodes)} episodes, "
+            f"{len(self.tests.pairs)} test pairs",
+            f"{settings.encoder}, {parameters / 1e6:.1f} M parameters, on {self.device}, mixed precision {self.amp}; "
+            f"revision {checkpoint.revision() or 'unknown'}",
             f"batch {settings.batch_size} x {world} x {settings.accumulate}, lr {settings.lr:g}, "
             f"{settings.epochs * self.plan.epoch_steps} steps in {settings.epochs} epochs; run folder {self.folder}",
         )
-
-
-def _plain(value: Any) -> Any:
-    return list(value) if isinstance(value, tuple) else value
 
 
 if __name__ == "__main__":

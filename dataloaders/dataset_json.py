@@ -65,7 +65,7 @@ class _Reader:
             evaluation_order=order,
             boundary=self._per_split("boundary"),
             palette=self._palette(),
-            body_areas=self._body_areas(),
+            body_areas=self._body_areas(merges, classes),
             merges=merges,
             dropped=dropped,
             mirrored=self._mirrored(),
@@ -152,10 +152,20 @@ class _Reader:
             self.fail("mirrored must hold pairs of labels, and each label once")
         return tuple((left, right) for left, right in pairs)
 
-    def _body_areas(self) -> dict[str, tuple[int, ...]]:
+    def _body_areas(self, merges: dict[int, int], classes: tuple[int, ...]) -> dict[str, tuple[int, ...]]:
+        """Areas of POPNet's second stage. Every class has one, its merged labels the same; dropped labels may have."""
         default = {"person": list(range(1, len(self.labels)))}
-        areas = self.get("body_areas", dict, default)
-        return {name: self.label_list(entries, f"body_areas[{name}]") for name, entries in areas.items()}
+        given = self.get("body_areas", dict, default)
+        areas = {name: self.label_list(entries, f"body_areas[{name}]") for name, entries in given.items()}
+        listed = sum(areas.values(), ())
+        area_of = {raw: name for name, ids in areas.items() for raw in ids}
+        if len(area_of) < len(listed) or 0 in area_of:
+            self.fail("body_areas must hold each label once, and not the background")
+        for raw in (*classes[1:], *merges):
+            if raw not in area_of or area_of[raw] != area_of[merges.get(raw, raw)]:
+                what = "gives no area" if raw not in area_of else f"has {area_of[raw]!r}, apart from what it joins,"
+                self.fail(f"body_areas {what} for {self.labels[raw]!r}")
+        return areas
 
     def _palette(self) -> tuple[tuple[int, int, int], ...]:
         if "palette" not in self.content:

@@ -21,12 +21,14 @@ from .layout import pairs_path
 from .pairs import Pair, pairs_by_rule, pairs_from_list
 from .spec import IGNORE, DatasetSpec
 from .split import Split
+from .stages import FINE, stage_class, stage_table
 from .transforms import Sample, apply_table, random_crop, random_scale
 
 __all__ = ["Episode", "EpisodeBatches", "Pair", "Sample", "Split", "TestEpisodes", "TrainEpisodes"]
 
 Episode = dict[str, Any]
 WAYS = ("kway", "1way")
+ALL_LABELS = np.arange(256, dtype=np.uint8)
 QUERIES_PER_CLASS = 1500  # 1-way training takes at most so many queries of a class
 
 
@@ -36,7 +38,8 @@ class TrainEpisodes(Dataset):
     k-way: every query image once, with a support drawn from all support images. 1-way: for each base class its first
     1,500 query images, with a support drawn from the class's own. Supports are drawn once, or anew each epoch with
     `resample_supports`. Both photos are mirrored with probability 1/2, resized by independent factors from `scale`
-    and cropped to `crop_size` (H, W).
+    and cropped to `crop_size` (H, W). `stage` chooses POPNet's label level (see `stages`); in 1-way each class then
+    stands for its parent.
 
     Every draw follows from (seed, epoch, index) alone, so the episodes do not depend on the number of workers.
     Raises `UserError` on an unknown fold or way and on data that cannot make episodes.
@@ -53,10 +56,12 @@ class TrainEpisodes(Dataset):
         scale: tuple[float, float] = (0.5, 2.0),
         resample_supports: bool = False,
         seed: int = 0,
+        stage: int = FINE,
     ) -> None:
         _check_way(way)
-        self.split = Split(spec, root, "train")
         self.base = spec.base_classes(fold)
+        self.split = Split(spec, root, "train", stage_table(spec, stage, self.base))
+        self._parents = {c: stage_class(spec, stage, c) for c in self.base}
         self.way, self.seed = way, seed
         self.crop_size, self.scale = crop_size, scale
         self.resample_supports = resample_supports
@@ -64,7 +69,6 @@ class TrainEpisodes(Dataset):
         self._epoch = torch.zeros(1, dtype=torch.int64).share_memory_()
         self._queries = self._query_lists()
         self._drawn: tuple[int, list[Pair]] | None = None
-        self._hide_novel = _keep_table(self.base)
         self.class_ids = np.concatenate([np.full(len(q), c, dtype=np.int64) for c, (q, _) in self._queries.items()])
 
     def set_epoch(self, epoch: int) -> None:
@@ -92,8 +96,9 @@ class TrainEpisodes(Dataset):
         rng = np.random.default_rng([self.seed, int(self._epoch), index])
         query = self._augmented(pair.query, rng)
         support = self._augmented(pair.support, rng)
-        table = _binary_table(pair.class_id) if self.way == "1way" else self._hide_novel
-        return _episode(query, support, pair.class_id, table)
+        class_id = self._parents[pair.class_id]
+        table = _binary_table(class_id) if self.way == "1way" else ALL_LABELS
+        return _episode(query, support, class_id, table)
 
     def _augmented(self, image: int, rng: np.random.Generator) -> Sample:
         sample = self.split.load(image, mirrored=rng.random() < 0.5)
@@ -127,21 +132,22 @@ class TestEpisodes(Dataset):
 
     The list is `support/<set>_meta_test_list.txt` where that file stands, else it follows from the published rule.
     `reused` counts the images that the rule had to take again. Raises `UserError` as `Split` does, and on a broken
-    list.
+    list. `stage` is as for `TrainEpisodes`.
     """
 
     __test__ = False  # not a test case for pytest
 
-    def __init__(self, spec: DatasetSpec, root: str | Path, *, way: str) -> None:
+    def __init__(self, spec: DatasetSpec, root: str | Path, *, way: str, stage: int = FINE) -> None:
         _check_way(way)
         self.way = way
-        self.split = Split(spec, root, "test")
+        self.split = Split(spec, root, "test", stage_table(spec, stage))
         fixed = pairs_path(spec, self.split.root)
         self.pairs: list[Pair]
         if fixed.exists():
             self.pairs, self.reused = pairs_from_list(spec, fixed, len(self.split)), 0
         else:
             self.pairs, self.reused = pairs_by_rule(spec, self.split.supports)
+        self.pairs = [pair._replace(class_id=stage_class(spec, stage, pair.class_id)) for pair in self.pairs]
 
     def __len__(self) -> int:
         return len(self.pairs)
@@ -149,7 +155,7 @@ class TestEpisodes(Dataset):
     def __getitem__(self, index: int) -> Episode:
         query, support, class_id = self.pairs[index]
         binary = self.way == "1way"
-        table = _binary_table(class_id) if binary else np.arange(256, dtype=np.uint8)
+        table = _binary_table(class_id) if binary else ALL_LABELS
         return _episode(self.split.load(query), self.split.load(support), class_id if binary else 0, table)
 
 
@@ -210,13 +216,6 @@ def _draw_supports(queries: np.ndarray, supports: np.ndarray, rng: np.random.Gen
     holds_query = supports[np.minimum(position, len(supports) - 1)] == queries
     drawn = rng.integers(0, len(supports) - holds_query)
     return supports[drawn + (holds_query & (drawn >= position))]
-
-
-def _keep_table(classes: tuple[int, ...]) -> np.ndarray:
-    """Table that keeps `classes` and 255 and sends every other id to the background."""
-    table = np.zeros(256, dtype=np.uint8)
-    table[[*classes, IGNORE]] = [*classes, IGNORE]
-    return table
 
 
 def _binary_table(class_id: int) -> np.ndarray:

@@ -14,7 +14,8 @@ from utils.errors import UserError
 
 from .layout import image_path, label_path, mirrored_label_path, read_ids
 from .reading import read_image, read_label
-from .spec import IGNORE, SPLITS, DatasetSpec
+from .spec import SPLITS, DatasetSpec
+from .stages import foreground_table
 from .supports import SupportIndex, read_supports
 from .transforms import Sample
 
@@ -22,10 +23,11 @@ from .transforms import Sample
 class Split:
     """The "train" or "test" split of the data set that lies in `root`.
 
+    `table`, raw id -> label id, uint8 (256,), makes the label maps; by default that of the merged classes.
     Raises `UserError` when `root` or the id list is missing or broken.
     """
 
-    def __init__(self, spec: DatasetSpec, root: str | Path, split: str) -> None:
+    def __init__(self, spec: DatasetSpec, root: str | Path, split: str, table: np.ndarray | None = None) -> None:
         if split not in SPLITS:
             raise UserError(f"{spec.name} has no split {split!r}; choose train or test")
         self.spec = spec
@@ -36,7 +38,7 @@ class Split:
                 f"{self.root}: no such folder; prepare {spec.title} first (docs/data.md) or set --data-root"
             )
         self.ids = read_ids(self.root, split)
-        self._merge = spec.merge_table()
+        self._table = spec.merge_table() if table is None else table
         self._foreground = foreground_table(spec)
         self._kept: dict[tuple[int, bool], tuple[Tensor, Tensor]] = {}
         self._room = 0
@@ -82,16 +84,8 @@ class Split:
             sizes = f"{raw.shape[1]}x{raw.shape[0]}, but {photo_file.name} is {image.shape[1]}x{image.shape[0]}"
             raise UserError(f"{label_file}: is {sizes}; replace whichever is wrong")
         pixels = torch.from_numpy(image).permute(2, 0, 1)
-        maps = torch.from_numpy(np.stack([self._merge[raw], self._foreground[raw]]))
+        maps = torch.from_numpy(np.stack([self._table[raw], self._foreground[raw]]))
         if pixels.nbytes + maps.nbytes <= self._room:
             self._room -= pixels.nbytes + maps.nbytes
             self._kept[index, label_is_mirrored] = pixels, maps
         return pixels, maps
-
-
-def foreground_table(spec: DatasetSpec) -> np.ndarray:
-    """Lookup table raw id -> 1 for any part of a person, dropped ones too; uint8 (256,), 255 stays."""
-    table = np.zeros(256, dtype=np.uint8)
-    table[1 : spec.num_slots] = 1
-    table[IGNORE] = IGNORE
-    return table

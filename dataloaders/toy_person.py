@@ -51,9 +51,7 @@ def _paint_legs(canvas: Canvas, figure: Figure, outfit: Outfit, rng: np.random.G
         extras.paint_shoe(canvas, figure, side, outfit, shoe, accent)
 
 
-def _paint_trunk(
-    canvas: Canvas, figure: Figure, outfit: Outfit, rng: np.random.Generator
-) -> tuple[Fabric, np.ndarray]:
+def _paint_trunk(canvas: Canvas, figure: Figure, outfit: Outfit, rng: np.random.Generator) -> tuple[Fabric, np.ndarray]:
     """Neck and garments without sleeves. Returns the fabric of the sleeves and the mask (H, W) they grow out of."""
     under = body.paint_neck(canvas, figure, outfit.skin)
     if outfit.bottom == "dress":

@@ -7,8 +7,8 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from .eopnet import EOPNet, Features
 from .layers import resize
+from .oneshot import Features, OneShotNetwork
 from .references import Prototypes
 
 NEVER = -1e4  # below any logit; an infinity would become NaN when interpolated
@@ -36,7 +36,7 @@ class Tally(NamedTuple):
         return self.probability / self.pixels.clamp(min=1)
 
 
-def class_maps(network: EOPNet, features: Features, prototypes: Prototypes) -> list[Maps]:
+def class_maps(network: OneShotNetwork, features: Features, prototypes: Prototypes) -> list[Maps]:
     """Logits of every photo in a batch of features, at feature size.
 
     A 1-way network parses each class in turn; their foreground-minus-background logits compete with each other and

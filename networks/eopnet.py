@@ -3,64 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
 
-from .backbones import XCEPTION, Encoder
+from .backbones import XCEPTION
 from .deeplab import Decoder
-from .heads import (
-    AttentionGuidance,
-    BinaryAttentionGuidance,
-    BinaryNearestPrototype,
-    CoarseHead,
-    NearestPrototype,
-)
-from .layers import resize, resize_labels
-from .prototypes import PrototypeBank, class_masks, cosine_similarity, masked_average
-
-WAYS = ("kway", "1way")
+from .heads import CoarseHead
+from .layers import resize_labels
+from .oneshot import Features, OneShotNetwork, Outputs, Reference
+from .prototypes import class_masks, cosine_similarity, masked_average
 
 
-class Features(NamedTuple):
-    """An image in the two metric spaces: `coarse` and `fine`, each (B, D, h, w) at stride 4."""
+class EOPNet(OneShotNetwork):
+    """The network: one feature in two metric spaces, coarse for the human foreground and fine for the classes."""
 
-    coarse: Tensor
-    fine: Tensor
-
-
-class Reference(NamedTuple):
-    """What a support says of its classes. K is the number of slots in k-way (slot 0 stays empty), 1 in 1-way."""
-
-    prototypes: Tensor  # (B, K, D) static prototypes, zero where absent
-    present: Tensor  # (B, K) bool
-    foreground: Tensor  # (B, 1, D) prototype of the human foreground in the coarse space
-
-
-class Logits(NamedTuple):
-    """Logits at the query's size: `npm` and `agm` (B, N or 2, H, W), `coarse` (B, 2, H, W); `agm` may be missing."""
-
-    npm: Tensor
-    agm: Tensor | None
-    coarse: Tensor
-
-
-class Outputs(NamedTuple):
-    """What a training step needs: logits, the query label without unsupported classes, prototypes to contrast."""
-
-    logits: Logits
-    label: Tensor  # (B, H, W)
-    query: tuple[Tensor, Tensor]  # prototypes (B, N, D), present (B, N); slot 0 is the background
-    support: tuple[Tensor, Tensor]
-
-
-class EOPNet(nn.Module):
-    """The network. `num_slots` counts the background and every raw label id of the data set.
-
-    Images come normalised (see `Encoder.normalize`), label maps as integers with 255 for pixels to ignore; in
-    1-way label maps are binary. Epochs count from 0; the bank is used from the epoch after `warmup_epochs`.
-    """
+    method = "eop"
 
     def __init__(
         self,
@@ -72,114 +30,30 @@ class EOPNet(nn.Module):
         warmup_epochs: int = 25,
         momentum: float = 0.001,
     ) -> None:
-        super().__init__()
-        if way not in WAYS:
-            raise ValueError(f"way {way!r}: choose one of {', '.join(WAYS)}")
-        self.num_slots, self.way, self.warmup_epochs = num_slots, way, warmup_epochs
-        self.encoder = Encoder(encoder)
+        super().__init__(num_slots, way, encoder, warmup_epochs)
         self.decoder = Decoder(self.encoder.low_channels, self.encoder.high_channels, hidden, level)
         self.coarse_space = nn.Conv2d(hidden, hidden, 1)
         self.fine_space = nn.Conv2d(hidden, hidden, 1)
         self.coarse = CoarseHead(hidden)
-        self.agm = AttentionGuidance(hidden) if way == "kway" else BinaryAttentionGuidance(hidden)
-        self.npm = NearestPrototype() if way == "kway" else BinaryNearestPrototype()
-        self.bank = PrototypeBank(num_slots, hidden, momentum)
+        self._add_heads(hidden, momentum)
 
     def encode(self, images: Tensor) -> Features:
         """Normalised images (B, 3, H, W) -> features at stride 4."""
         feature = self.decoder(*self.encoder(images))
         return Features(self.coarse_space(feature), self.fine_space(feature))
 
-    def refer(self, support: Features, label: Tensor, foreground: Tensor, slots: int | None = None) -> Reference:
-        """Static prototypes of a support from its label map and foreground mask, each (B, H, W).
-
-        `slots` counts the background and the ids that the label map may hold; by default those of the data set.
-        """
-        size = support.fine.shape[-2:]
-        slots = 2 if self.way == "1way" else slots or self.num_slots
-        masks = class_masks(resize_labels(label, size), slots)
-        if self.way == "kway":
-            masks[:, 0] = 0
-        else:
-            masks = masks[:, 1:]
-        human = class_masks(resize_labels(foreground, size), 2)[:, 1:]
-        return Reference(
-            masked_average(support.fine, masks),
-            masks.flatten(2).any(dim=2),
-            # The published coarse branch does not train the encoder through the prototype.
-            masked_average(support.coarse, human).detach(),
-        )
-
-    def recall(self, reference: Reference, epoch: int, class_id: Tensor | None = None) -> Reference:
-        """Blend a reference's prototypes with the bank, once the warm-up is over. `class_id` (B,) is for 1-way."""
-        if epoch <= self.warmup_epochs:
-            return reference
-        spread, present = self._spread(reference, class_id)
-        return reference._replace(prototypes=self._gather(self.bank.blend(spread, present), class_id))
-
-    def parse(self, query: Features, reference: Reference, size: tuple[int, int], with_agm: bool = False) -> Logits:
-        """Logits at `size` (H, W) for a query under a reference whose prototypes are used as they are.
-
-        The batch sizes of both must agree, or either be 1. AGM is only computed when asked for. However many
-        classes the reference has, the background keeps the scale of the training's `num_slots`.
-        """
-        start = 1 if self.way == "kway" else 0
-        similarity = cosine_similarity(query.fine, reference.prototypes[:, start:])
-        agm = self.agm(query.fine, similarity, reference.present[:, start:]) if with_agm else None
-        coarse = self.coarse(query.coarse, cosine_similarity(query.coarse, reference.foreground))
-        return Logits(
-            resize(self.npm(similarity) if self.way == "1way" else self.npm(similarity, self.num_slots - 1), size),
-            None if agm is None else resize(agm, size),
-            resize(coarse, size),
-        )
+    def coarse_logits(self, query: Features, reference: Reference) -> Tensor:
+        """Logits (B, 2, h, w) of background and human foreground (spec: EOPNet, step 3)."""
+        return self.coarse(query.coarse, cosine_similarity(query.coarse, reference.foreground))
 
     def forward(self, episode: Mapping[str, Tensor], epoch: int) -> Outputs:
         """A batch of episodes with normalised `query` and `support` -> what the losses need. AGM included."""
         query, support = self.encode(episode["query"]), self.encode(episode["support"])
-        static = self.refer(support, episode["support_label"], episode["support_foreground"])
-        used = (
-            self._remember(static, epoch, episode["class_id"])
-            if self.training
-            else self.recall(static, epoch, episode["class_id"])
-        )
-        logits = self.parse(query, used, episode["query"].shape[-2:], with_agm=True)
         return Outputs(
-            logits,
-            self.visible_label(episode["query_label"], static.present),
+            *self._answer(query, support, episode, epoch),
             self._contrasted(query, episode["query_label"], episode["query_foreground"]),
             self._contrasted(support, episode["support_label"], episode["support_foreground"]),
         )
-
-    def visible_label(self, label: Tensor, present: Tensor) -> Tensor:
-        """Set to 0 the pixels of a query label (B, H, W) whose class the support lacks (spec: EOPNet, step 6).
-
-        `present` (B, K) is a reference's, at feature size; 255 stays.
-        """
-        known = torch.zeros(len(label), 256, dtype=torch.bool, device=label.device)
-        first = 0 if self.way == "kway" else 1
-        known[:, first : first + present.shape[1]] = present
-        known[:, 0] = known[:, 255] = True
-        kept = known.gather(1, label.flatten(1).long()).view_as(label)
-        return torch.where(kept, label, torch.zeros_like(label))
-
-    def _remember(self, static: Reference, epoch: int, class_id: Tensor) -> Reference:
-        spread, present = self._spread(static, class_id)
-        used = self.bank.remember(spread, present, dynamic=epoch > self.warmup_epochs)
-        return static._replace(prototypes=self._gather(used, class_id))
-
-    def _spread(self, reference: Reference, class_id: Tensor | None) -> tuple[Tensor, Tensor]:
-        """Prototypes and presence over all of the bank's rows: in 1-way the one class takes the row of its id."""
-        if self.way == "kway":
-            return reference.prototypes, reference.present
-        if class_id is None:
-            raise ValueError("1-way needs the class id of each episode to find its row in the bank")
-        here = class_masks(class_id[:, None, None], self.num_slots)[:, :, 0, 0]
-        return here[..., None] * reference.prototypes, here.bool() & reference.present
-
-    def _gather(self, prototypes: Tensor, class_id: Tensor | None) -> Tensor:
-        if self.way == "kway":
-            return prototypes
-        return prototypes[torch.arange(len(prototypes), device=prototypes.device), class_id][:, None]
 
     def _contrasted(self, features: Features, label: Tensor, foreground: Tensor) -> tuple[Tensor, Tensor]:
         """Prototypes for the contrastive loss: slot 0 is the coarse background, in the fine space (spec: step 7)."""

@@ -5,8 +5,8 @@ from __future__ import annotations
 from torch import Tensor, nn
 
 from . import decoding
-from .eopnet import EOPNet
 from .layers import resize_labels
+from .oneshot import OneShotNetwork
 from .prototypes import masked_average
 from .references import Prototypes
 
@@ -16,7 +16,7 @@ IGNORE = 255
 class ReferenceGraph(nn.Module):
     """A labelled photo -> prototypes."""
 
-    def __init__(self, network: EOPNet) -> None:
+    def __init__(self, network: OneShotNetwork) -> None:
         super().__init__()
         self.network = network
 
@@ -36,7 +36,7 @@ class ReferenceGraph(nn.Module):
 class ParserGraph(nn.Module):
     """A photo and prototypes -> label map."""
 
-    def __init__(self, network: EOPNet) -> None:
+    def __init__(self, network: OneShotNetwork) -> None:
         super().__init__()
         self.network = network
 

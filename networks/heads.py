@@ -14,10 +14,15 @@ THRESHOLD = 0.5  # similarity with its prototype from which a class wins over th
 
 
 class AttentionGuidance(nn.Module):
-    """k-way AGM: similarity of each class guides a shared classifier (spec: EOPNet, step 4)."""
+    """k-way AGM: similarity of each class guides a shared classifier (spec: EOPNet, step 4).
 
-    def __init__(self, hidden: int) -> None:
+    With `screened` the background averages over the classes that a sample's support shows, and the logits of the
+    others are 0 (spec: POPNet, unseen-class screening).
+    """
+
+    def __init__(self, hidden: int, screened: bool = False) -> None:
         super().__init__()
+        self.screened = screened
         self.guide = GuidedConv(hidden)
         self.background = Affine()
 
@@ -34,7 +39,12 @@ class AttentionGuidance(nn.Module):
             order = torch.where(somewhere, order, len(passes))
             gains = torch.cat([gains, torch.ones_like(similarity[:, :1])], dim=1)
         logits = self.guide(feature, gains, order)[:, order]
-        return torch.cat([self.background(logits[:, :, 1].mean(dim=1, keepdim=True)), logits[:, :, 0]], dim=1)
+        if not self.screened:
+            return torch.cat([self.background(logits[:, :, 1].mean(dim=1, keepdim=True)), logits[:, :, 0]], dim=1)
+        shown = present.to(logits.dtype)[:, :, None, None, None]
+        logits = logits * shown
+        background = logits[:, :, 1].sum(dim=1, keepdim=True) / shown[:, :, 0].sum(dim=1, keepdim=True).clamp(min=1)
+        return torch.cat([self.background(background), logits[:, :, 0]], dim=1)
 
 
 class BinaryAttentionGuidance(nn.Module):
@@ -72,11 +82,12 @@ class NearestPrototype(nn.Module):
         self.fusion = Affine(bias=-THRESHOLD)
         self.scaler = nn.Parameter(torch.tensor(10.0))
 
-    def forward(self, similarity: Tensor, slots: int | None = None) -> Tensor:
+    def forward(self, similarity: Tensor, slots: int | Tensor | None = None) -> Tensor:
         """Similarity (B, K, h, w) of K foreground classes -> logits (B, 1 + K, h, w), background first.
 
         The background averages over `slots` classes, K by default. Slots beyond K count as absent classes, with
-        similarity 0: so a parse with few classes keeps the background scale of the training.
+        similarity 0: so a parse with few classes keeps the background scale of the training. `slots` may also be a
+        tensor (B, 1, 1, 1), one number for each sample.
         """
         slots = similarity.shape[1] if slots is None else slots
         distance = 1 - similarity.sum(dim=1, keepdim=True) / slots

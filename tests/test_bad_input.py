@@ -15,7 +15,32 @@ from utils.errors import UserError, run_cli
 
 from .samples import tiny_network
 
-TINY = ["--dataset", "toy", "--encoder", "tf_efficientnet_lite0", "--hidden", "8", "--pretrained", "none", "--epochs", "1", "--batch-size", "4", "--crop-size", "64", "48", "--scale", "0.3", "0.5", "--test-size", "64", "--workers", "1", "--device", "cpu"]
+TINY = [
+    "--dataset",
+    "toy",
+    "--encoder",
+    "tf_efficientnet_lite0",
+    "--hidden",
+    "8",
+    "--pretrained",
+    "none",
+    "--epochs",
+    "1",
+    "--batch-size",
+    "4",
+    "--crop-size",
+    "64",
+    "48",
+    "--scale",
+    "0.3",
+    "0.5",
+    "--test-size",
+    "64",
+    "--workers",
+    "1",
+    "--device",
+    "cpu",
+]
 
 
 @pytest.fixture
@@ -208,6 +233,7 @@ def test_a_run_folder_that_cannot_be_written(toy_root, tmp_path, capsys, monkeyp
 
 def test_an_error_of_a_loader_process_keeps_its_line_alone():
     wrapped = UserError(
-        "Caught UserError in DataLoader worker process 0.\nOriginal Traceback:\n  x\nutils.errors.UserError: a.png: gone\n"
+        "Caught UserError in DataLoader worker process 0.\n"
+        "Original Traceback:\n  x\nutils.errors.UserError: a.png: gone\n"
     )
     assert str(wrapped) == "a.png: gone"

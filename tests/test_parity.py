@@ -2,12 +2,15 @@
 
 import json
 
+import numpy as np
 import pytest
 import torch
 
 from networks import official
 from networks.eopnet import EOPNet
 from networks.losses import eopnet_losses
+from networks.oneshot import Features
+from networks.popnet import POPNet
 
 from .shared import PARITY, golden, needs_parity, standin_weights
 
@@ -71,3 +74,30 @@ def check_gradients(network: EOPNet, expected: dict) -> None:
         gradient = parameters[official._rename(theirs, rules)].grad
         assert gradient.norm().item() == pytest.approx(norm, rel=1e-3, abs=1e-9), theirs
     assert len(expected["grad_norm"]) == len(parameters)
+
+
+def drawn(rng: np.random.Generator, shape: torch.Tensor) -> torch.Tensor:
+    return torch.from_numpy(np.abs(rng.standard_normal(tuple(shape.tolist())))).float()
+
+
+@pytest.mark.parametrize("mode", ["dynamic", "infused_static"])
+def test_popnet_logits_equal_the_authors(mode):
+    """One stage: by itself with its bank, and with given features of a previous stage infused, in the warm-up."""
+    arrays = golden("pop_kway_eval.npz")
+    network = POPNet(18, previous=POPNet(2)).eval()
+    converted = official.convert(standin_weights("official_pop_kway_atr_shapes.json"), network, "high")
+    assert not converted.new and all(name.startswith("midfea") for name in converted.unused)
+    network.load_state_dict(converted.state)
+    with torch.no_grad():
+        query, support = (network.decoder(*network.encoder(arrays[who])) for who in ("query", "support"))
+        if mode == "infused_static":
+            rng = np.random.default_rng(int(arrays["prev_seed"]))
+            query = network.infused(query, drawn(rng, arrays["prev_query_shape"]))
+            support = network.infused(support, drawn(rng, arrays["prev_support_shape"]))
+        label = arrays["support_mask"][:, 0].long()
+        static = network.refer(Features(support, support), label, (label > 0).long())
+        used = network.recall(static, EPOCHS[mode.removeprefix("infused_")])
+        logits = network.parse(Features(query, query), used, arrays["query"].shape[-2:], with_agm=True)
+    for ours, theirs in (("npm", "ncm"), ("agm", "agm")):
+        difference = (getattr(logits, ours) - arrays[f"{theirs}_{mode}"]).abs().max().item()
+        assert difference < 1e-4, f"{ours} logits differ by {difference:.2g}"

@@ -12,7 +12,10 @@ ROOT = Path(__file__).resolve().parents[1]
 MAY_IMPORT = {"utils": {"utils"}, "networks": {"networks", "utils"}, "dataloaders": {"dataloaders", "utils"}}
 OWN = {"utils", "networks", "dataloaders", "train", "evaluate", "predict", "demo", "scripts", "tests"}
 SETS = ("atr", "lip", "cihp", "ccp")
-SCRIPTS = [f"{s}_eop_{way}f{fold}.sh" for s in SETS for way in ("kw", "1w") for fold in (1, 2)]
+EOP, POP = (
+    [f"{s}_{m}_{way}f{fold}.sh" for s in SETS for way in ("kw", "1w") for fold in (1, 2)] for m in ("eop", "pop")
+)
+SCRIPTS = [*EOP, "atr_pop_1wf2.sh", "ccp_pop_kwf1.sh"]  # the rest of POPNet's are these but for the names
 
 
 def imported(path: Path) -> set[str]:
@@ -38,6 +41,13 @@ def test_no_network_names_a_device():
         assert ".cuda(" not in text and '"cuda"' not in text, path
 
 
+def test_the_code_is_clean():
+    ruff = pytest.importorskip("ruff")
+    for command in (["check"], ["format", "--check"]):
+        done = subprocess.run([ruff.find_ruff_bin(), *command, "."], cwd=ROOT, capture_output=True, text=True)
+        assert done.returncode == 0, done.stdout
+
+
 def run(script: str, *arguments: str) -> subprocess.CompletedProcess:
     return subprocess.run(
         ["bash", f"scripts/{script}", *arguments], cwd=ROOT, capture_output=True, text=True, timeout=300
@@ -56,15 +66,27 @@ def dry_runs() -> dict[str, subprocess.CompletedProcess]:
 
 @pytest.mark.parametrize("name", SCRIPTS)
 def test_every_script_starts_dry(name, dry_runs):
-    dataset, _, rest = name.removesuffix(".sh").split("_")
+    dataset, method, rest = name.removesuffix(".sh").split("_")
     way, fold = {"kw": "kway", "1w": "1way"}[rest[:2]], int(rest[-1])
     for done in (dry_runs[name], dry_runs[f"evaluate_{name}"]):
         assert done.returncode == 0, done.stderr
         settings = json.loads(done.stdout)
         assert (settings["dataset"], settings["way"], settings["fold"]) == (dataset, way, fold)
+        assert settings.get("method", method) == method
+        assert settings.get("level", "") in ("", {"eop": "mid", "pop": "high"}[method])
         assert settings.get("epochs", 3) == 3 and settings.get("save_pictures", 3) == 3
-    theirs = f"data/pretrained_model/{dataset}_{rest}.pth"
-    assert settings["checkpoint"] == (f"runs/ccp_eop_{way}_f{fold}/last.pt" if dataset == "ccp" else theirs)
+    theirs, ours = f"data/pretrained_model/{dataset}_{rest}.pth", f"runs/{dataset}_{method}_{way}_f{fold}/last.pt"
+    assert settings["checkpoint"] == (ours if dataset == "ccp" or method == "pop" else theirs)
+
+
+@pytest.mark.parametrize("eop, pop", zip(EOP, POP, strict=True))
+def test_popnets_scripts_differ_in_the_method_alone(eop, pop):
+    ours, theirs = ((ROOT / "scripts" / name).read_text().splitlines() for name in (pop, eop))
+    assert ours[2:] == [line.replace(" eop ", " pop ") for line in theirs[2:]]
+    dataset, _, rest = pop.removesuffix(".sh").split("_")
+    way, fold = {"kw": "kway", "1w": "1way"}[rest[:2]], rest[-1]
+    last = (ROOT / "scripts" / f"evaluate_{pop}").read_text().splitlines()[-1]
+    assert last == f'evaluate {dataset} pop {way} {fold} runs/{dataset}_pop_{way}_f{fold}/last.pt "$@"'
 
 
 def test_training_settings_default_to_the_published_ones():

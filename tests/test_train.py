@@ -132,7 +132,7 @@ def test_a_loss_that_is_not_finite_stops_the_run_with_its_terms(toy_root, tmp_pa
         found = original(*arguments, **named)
         return found._replace(total=found.total * math.nan)
 
-    monkeypatch.setattr(train_cli, "eopnet_losses", broken)
+    monkeypatch.setattr(losses, "eopnet_losses", broken)
     with pytest.raises(UserError, match=r"not finite in epoch 0, step 0 \(total nan, agm \d.*contrast"):
         train_cli.train(settings(toy_root, tmp_path))
     assert not (tmp_path / "last.pt").exists()

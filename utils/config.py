@@ -18,6 +18,7 @@ from typing import Any, NoReturn, TypeVar
 from .errors import UserError
 
 T = TypeVar("T")
+LEVELS = {"eop": "mid", "pop": "high"}  # what each published network uses
 COCO_WEIGHTS = "data/pretrained_model/deeplab_v3plus_v3.pth"
 
 
@@ -40,12 +41,18 @@ class DataSettings:
 class NetworkSettings:
     """The network's shape."""
 
-    method: str = option("eop", "published network", ("eop",))
+    method: str = option("eop", "published network: EOPNet or POPNet", ("eop", "pop"))
     encoder: str = option("xception65", "xception65 or a timm model with features at strides 4 and 16")
     hidden: int = option(256, "channels of the feature and of the prototypes")
-    level: str = option("mid", "feature level of DeepLabV3+", ("mid", "high"))
+    level: str = option("", "feature level of DeepLabV3+; by default mid for eop, high for pop", ("", *LEVELS.values()))
     warmup_epochs: int = option(25, "last epoch (from 0) that uses static prototypes alone")
     bank_momentum: float = option(0.001, "share of the episode's prototype in the blend with the bank")
+    background: str = option(
+        "fixed", "pop: average the background over all class slots, or those of the support (ucs)", ("fixed", "ucs")
+    )
+
+    def __post_init__(self) -> None:
+        self.level = self.level or LEVELS[self.method]
 
 
 @dataclass
@@ -53,7 +60,8 @@ class TrainSettings(DataSettings, NetworkSettings):
     """Everything a training run depends on; the defaults are the published settings."""
 
     pretrained: str = option(COCO_WEIGHTS, "weights to start from: a file, 'imagenet' or 'none'")
-    epochs: int = option(50, "passes over the training episodes")
+    epochs: int = option(50, "passes over the training episodes; pop: in each stage")
+    stage: int = option(0, "pop: train stage 1, 2 or 3 alone; 0: all in turn", (0, 1, 2, 3))
     batch_size: int = option(2, "episodes a step on each process")
     accumulate: int = option(1, "batches whose gradients add up to one step")
     lr: float = option(0.001, "learning rate at the start")
@@ -92,6 +100,7 @@ class TrainSettings(DataSettings, NetworkSettings):
             _require(getattr(self, name) > 0, name, "must be greater than 0")
         for name in ("workers", "cache_mb", "eval_every", "test_size", "momentum", "weight_decay"):
             _require(getattr(self, name) >= 0, name, "must not be negative")
+        _require(not self.stage or self.method == "pop", "stage", "is for --method pop")
         _require(min(self.crop_size) >= 32, "crop_size", "must be at least 32 pixels each way")
         _require(0 < self.scale[0] <= self.scale[1], "scale", "needs two factors, the smaller first")
 
@@ -153,7 +162,7 @@ def parse(kind: type[T], arguments: Sequence[str] | None = None, description: st
 
 
 def restore(kind: type[T], values: dict[str, Any]) -> T:
-    """Settings from the dict in a checkpoint. Fields it lacks take their defaults; fields unknown today are left out."""
+    """Settings from the dict in a checkpoint. What it lacks takes its default; fields unknown today are left out."""
     known = {entry.name for entry in dataclasses.fields(kind)}
     return kind(**{k: tuple(v) if isinstance(v, list) else v for k, v in values.items() if k in known})
 

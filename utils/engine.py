@@ -36,7 +36,7 @@ class Step:
 
 @dataclass
 class TrainPlan:
-    """What the loop needs beside network and data. A step takes `accumulate` batches, the last of an epoch maybe less."""
+    """What the loop needs beside network and data. A step takes `accumulate` batches, an epoch's last maybe less."""
 
     epochs: int
     batches: int  # in an epoch

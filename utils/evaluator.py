@@ -65,7 +65,7 @@ def evaluate(network: Any, episodes: Any, plan: EvaluationPlan) -> Evaluation:
     scores = _Scores(network, plan)
     kept = {}
     for (image, label, foreground), numbers in zip(
-        _images(episodes.split, list(queries), plan), queries.values(), strict=True
+        load_images(episodes.split, list(queries), plan), queries.values(), strict=True
     ):
         with autocast(plan.device, plan.amp):
             features = network.encode(network.encoder.normalize(image))
@@ -90,7 +90,7 @@ def _references(
     for pair in pairs:
         wanted[pair.support].add(pair.class_id if network.way == "1way" else 0)
     references = {}
-    for index, (image, label, foreground) in zip(supports, _images(split, supports, plan), strict=True):
+    for index, (image, label, foreground) in zip(supports, load_images(split, supports, plan), strict=True):
         with autocast(plan.device, plan.amp):
             features = network.encode(network.encoder.normalize(image))
         for class_id in sorted(wanted[index]):
@@ -177,8 +177,11 @@ class _Images(Dataset):
         return image, sample.label, sample.foreground
 
 
-def _images(split: Any, indices: Sequence[int], plan: EvaluationPlan) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
-    """Photos (1, 3, H, W), their labels and foreground masks (1, H, W), on the device, in the order of `indices`."""
+def load_images(split: Any, indices: Sequence[int], plan: EvaluationPlan) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
+    """Photos (1, 3, H, W), their labels and foreground masks (1, H, W), on the device, in the order of `indices`.
+
+    The photos come at the size at which they are parsed, the maps at their own.
+    """
     with stops_held():
         batches = iter(
             make_loader(

@@ -9,9 +9,10 @@ from torch import nn
 def make_optimizer(
     network: nn.Module, lr: float, head_lr_scale: float, momentum: float, weight_decay: float
 ) -> torch.optim.SGD:
-    """SGD over two groups: the encoder, and everything else at `head_lr_scale` times the rate."""
-    encoder = [p for n, p in network.named_parameters() if n.startswith("encoder.")]
-    rest = [p for n, p in network.named_parameters() if not n.startswith("encoder.")]
+    """SGD over two groups: the encoder, and everything else at `head_lr_scale` times the rate. Frozen ones are out."""
+    trained = [(n, p) for n, p in network.named_parameters() if p.requires_grad]
+    encoder = [p for n, p in trained if n.startswith("encoder.")]
+    rest = [p for n, p in trained if not n.startswith("encoder.")]
     groups = [
         {"params": encoder, "lr": lr, "scale": 1.0},
         {"params": rest, "lr": lr * head_lr_scale, "scale": head_lr_scale},

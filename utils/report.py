@@ -52,7 +52,7 @@ def results(
     for output, values in evaluation.figures.items():
         iou = {names[c]: value for c, value in values["iou"].items()}
         figures[output] = {**values, "iou": iou}
-    return _nan_to_none(
+    return nan_to_none(
         {
             **about,
             "novel_classes": [names[c] for c in novel],
@@ -63,9 +63,10 @@ def results(
     )
 
 
-def _nan_to_none(value: Any) -> Any:
+def nan_to_none(value: Any) -> Any:
+    """A value, or dict of values, as JSON takes it."""
     if isinstance(value, dict):
-        return {k: _nan_to_none(v) for k, v in value.items()}
+        return {k: nan_to_none(v) for k, v in value.items()}
     if isinstance(value, list):
-        return [_nan_to_none(v) for v in value]
+        return [nan_to_none(v) for v in value]
     return None if isinstance(value, float) and math.isnan(value) else value

@@ -1,0 +1,103 @@
+"""Two plain baselines that share the encoder, in the form that the evaluator takes (see `scripts/compare.py`)."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+from .deeplab import Decoder
+from .layers import resize, resize_labels
+from .losses import segmentation_loss
+from .oneshot import Features, Logits, OneShotNetwork, Reference
+from .prototypes import class_masks, cosine_similarity, masked_average
+
+NEVER = -1e4  # below any logit of these networks
+
+
+class _Baseline(OneShotNetwork):
+    """k-way only, no bank, no heads of its own for the foreground: that is wherever a class beats the background."""
+
+    def __init__(self, num_slots: int, encoder: str) -> None:
+        super().__init__(num_slots, "kway", encoder, warmup_epochs=math.inf)
+
+    def class_logits(self, query: Features, reference: Reference) -> Tensor:
+        """Logits (B, N, h, w) at feature size, background first."""
+        raise NotImplementedError
+
+    def parse(self, query: Features, reference: Reference, size: tuple[int, int], with_agm: bool = False) -> Logits:
+        """Logits at `size` (H, W); classes that the support lacks never win."""
+        shown = reference.present.clone()
+        shown[:, 0] = True
+        logits = resize(self.class_logits(query, reference).masked_fill(~shown[:, :, None, None], NEVER), size)
+        return Logits(logits, None, torch.stack([logits[:, 0], logits[:, 1:].amax(dim=1)], dim=1))
+
+
+class NearestPrototypeBaseline(_Baseline):
+    """Masked average pooling and cosine similarity on the encoder's high-level feature, nothing trained.
+
+    As in PANet (Wang et al., ICCV 2019) the background has a prototype too. The feature is upsampled to stride 4, so
+    that prototypes see as many pixels, and as many of the small classes, as those of the other networks.
+    """
+
+    def encode(self, images: Tensor) -> Features:
+        """Normalised images (B, 3, H, W) -> the high-level feature (B, C, h, w) at stride 4, twice."""
+        low, high = self.encoder(images)
+        feature = resize(high, low.shape[-2:])
+        return Features(feature, feature)
+
+    def refer(self, support: Features, label: Tensor, foreground: Tensor, slots: int | None = None) -> Reference:
+        """As of every network, with the background's prototype in slot 0."""
+        found = super().refer(support, label, foreground, slots)
+        background = class_masks(resize_labels(label, support.fine.shape[-2:]), 1)
+        prototypes = torch.cat([masked_average(support.fine, background), found.prototypes[:, 1:]], dim=1)
+        return found._replace(prototypes=prototypes)
+
+    def class_logits(self, query: Features, reference: Reference) -> Tensor:
+        """Cosine similarities (B, N, h, w)."""
+        return cosine_similarity(query.fine, reference.prototypes)
+
+
+class ClosedSetBaseline(_Baseline):
+    """DeepLabV3+ with a linear classifier over the `base` classes (background included).
+
+    All that it takes from a support is which classes count.
+    """
+
+    def __init__(self, num_slots: int, base: Sequence[int], encoder: str, hidden: int, level: str) -> None:
+        super().__init__(num_slots, encoder)
+        self.base = list(base)
+        self.decoder = Decoder(self.encoder.low_channels, self.encoder.high_channels, hidden, level)
+        self.classify = nn.Conv2d(hidden, len(self.base), 1)
+
+    def encode(self, images: Tensor) -> Features:
+        """Normalised images (B, 3, H, W) -> the decoder's feature (B, D, h, w) at stride 4, twice."""
+        feature = self.decoder(*self.encoder(images))
+        return Features(feature, feature)
+
+    def class_logits(self, query: Features, reference: Reference | None) -> Tensor:
+        """The classifier's logits (B, N, h, w); novel classes never win."""
+        logits = self.classify(query.fine)
+        slots = logits.new_full((len(logits), self.num_slots, *logits.shape[-2:]), NEVER)
+        slots[:, self.base] = logits
+        return slots
+
+    def forward(self, episode: Mapping[str, Tensor], epoch: int) -> tuple[Tensor, Tensor]:
+        """Logits (2B, N, H, W) and labels (2B, H, W) of B episodes: both photos of each are training images."""
+        images = torch.cat([episode["query"], episode["support"]])
+        labels = torch.cat([episode["query_label"], episode["support_label"]])
+        return resize(self.class_logits(self.encode(images), None), images.shape[-2:]), labels
+
+
+class ClosedSetLoss(NamedTuple):
+    """The loss, a scalar."""
+
+    total: Tensor
+
+
+def closed_set_loss(outputs: tuple[Tensor, Tensor], foreground: Tensor) -> ClosedSetLoss:
+    """Cross entropy of `ClosedSetBaseline`'s logits; `foreground` is not needed."""
+    return ClosedSetLoss(segmentation_loss(*outputs))
