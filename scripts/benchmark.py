@@ -160,7 +160,7 @@ def evaluation(options: argparse.Namespace, device: torch.device) -> dict[str, A
 
 
 def training(options: argparse.Namespace, device: torch.device) -> dict[str, Any]:
-    """One training step (2 episodes of 256x256 by default) against the plain loop."""
+    """One training step (2 episodes of 256x256 by default) against the plain loop, which runs in float32."""
     found = medians(_training_steps(options, device), options, device)
     return {
         "fast step, s": found["fast"],
@@ -195,13 +195,16 @@ def _training_steps(options: argparse.Namespace, device: torch.device) -> dict[s
     episode = synthetic_episode(options.batch, options.train_size, SLOTS, device)
     episode |= {who: network.encoder.normalize(episode[who]) for who in ("query", "support")}
 
-    def step(forward: Callable) -> None:
+    def step(forward: Callable, amp: str) -> None:
         network.zero_grad(set_to_none=True)
-        with autocast(device, options.amp):
+        with autocast(device, amp):
             outputs = forward(episode, WARMED_UP_EPOCH)
         eopnet_losses(outputs, episode["query_foreground"], 0.5).total.backward()
 
-    return {"fast": lambda: step(network), "plain": lambda: step(lambda *a: plain_forward(network, *a))}
+    return {
+        "fast": lambda: step(network, options.amp),
+        "plain": lambda: step(lambda *a: plain_forward(network, *a), "off"),  # as published
+    }
 
 
 def _network(options: argparse.Namespace, device: torch.device) -> EOPNet:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gc
+import multiprocessing
 from pathlib import Path
 
 import pytest
@@ -23,3 +25,14 @@ def toy_root(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def one_thread() -> None:
     """One thread: small tensors gain nothing from more, and tests that run side by side lose."""
     torch.set_num_threads(1)
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """No process may outlive the tests: it would hold up their exit."""
+    gc.collect()
+    left = multiprocessing.active_children()
+    for process in left:
+        process.kill()
+    if left:
+        print(f"\n{len(left)} processes were left behind by tests and are killed: {left}")
+        session.exitstatus = pytest.ExitCode.TESTS_FAILED
