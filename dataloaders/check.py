@@ -5,12 +5,12 @@ One line for each finding, a summary table, exit status 0 when nothing was found
 
 from __future__ import annotations
 
-import argparse
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from utils.config import ArgumentParser
 from utils.errors import UserError, run_cli
 
 from . import catalog
@@ -181,7 +181,7 @@ def _table(spec: DatasetSpec, rows: list[tuple[str, list[Report], SupportIndex |
 
 def main() -> int:
     """Command line of the check."""
-    parser = argparse.ArgumentParser(prog="python -m dataloaders.check", description="Check a prepared data set.")
+    parser = ArgumentParser(prog="python -m dataloaders.check", description="Check a prepared data set.")
     parser.add_argument("dataset", help=f"{', '.join(catalog.names())}, or the path of a dataset.json")
     parser.add_argument(
         "--data-root", type=Path, default=catalog.DATA_ROOT, help="folder of the data sets (%(default)s)"

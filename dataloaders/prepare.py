@@ -16,6 +16,7 @@ from pathlib import Path
 
 import numpy as np
 
+from utils.config import ArgumentParser
 from utils.errors import UserError, run_cli
 
 from . import catalog, toy
@@ -90,7 +91,7 @@ def _convert_one(table: np.ndarray, size: int, files: dict[str, Files], image_id
 
 def main() -> int:
     """Command line of the preparation."""
-    parser = argparse.ArgumentParser(prog="python -m dataloaders.prepare", description="Prepare a data set.")
+    parser = ArgumentParser(prog="python -m dataloaders.prepare", description="Prepare a data set.")
     parser.add_argument("dataset", choices=[*catalog.names(), "custom"])
     parser.add_argument(
         "--source", type=Path, help="folder of the unpacked download, or of your own images (not for toy)"

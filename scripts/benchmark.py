@@ -34,6 +34,7 @@ from scripts.benchmark_parts import (
     training_memory,
 )
 from tests.plain import plain_forward
+from utils.config import ArgumentParser
 from utils.device import AMP_TYPES, autocast, choose_device, resolve_amp, tune
 from utils.errors import UserError, run_cli
 from utils.evaluator import EvaluationPlan, evaluate
@@ -229,9 +230,7 @@ def _same_options() -> list[str]:
 
 
 def _options() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(
-        description=__doc__.split("\n")[0], formatter_class=argparse.ArgumentDefaultsHelpFormatter
-    )
+    parser = ArgumentParser(description=__doc__.split("\n")[0], formatter_class=argparse.ArgumentDefaultsHelpFormatter)
     parser.add_argument("what", nargs="*", help=f"what to measure: {', '.join(BENCHMARKS)}; by default all")
     parser.add_argument("--encoder", default="xception65", help="encoder of the network")
     parser.add_argument("--hidden", type=int, default=256, help="channels of the feature")
