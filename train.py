@@ -105,7 +105,12 @@ class Run:
         notes = self._build(saved is None)
         self.network.to(device)
         self.optimizer = make_optimizer(
-            self.network, settings.lr, settings.head_lr_scale, settings.momentum, settings.weight_decay
+            self.network,
+            settings.lr,
+            settings.head_lr_scale,
+            settings.momentum,
+            settings.weight_decay,
+            settings.npm_lr_scale,
         )
         self.scaler = torch.amp.GradScaler(device.type, enabled=self.amp == "fp16")
         if saved:

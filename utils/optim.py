@@ -7,15 +7,26 @@ from torch import nn
 
 
 def make_optimizer(
-    network: nn.Module, lr: float, head_lr_scale: float, momentum: float, weight_decay: float
+    network: nn.Module,
+    lr: float,
+    head_lr_scale: float,
+    momentum: float,
+    weight_decay: float,
+    npm_lr_scale: float = 1.0,
 ) -> torch.optim.SGD:
-    """SGD over two groups: the encoder, and everything else at `head_lr_scale` times the rate. Frozen ones are out."""
-    trained = [(n, p) for n, p in network.named_parameters() if p.requires_grad]
-    encoder = [p for n, p in trained if n.startswith("encoder.")]
-    rest = [p for n, p in trained if not n.startswith("encoder.")]
+    """SGD over what is not frozen: the encoder, and everything else at `head_lr_scale` times the rate.
+
+    NPM's few scalars have `npm_lr_scale` times that rate.
+    """
+    scales = {"encoder.": 1.0, "npm.": head_lr_scale * npm_lr_scale, "": head_lr_scale}
+    members: dict[str, list[nn.Parameter]] = {prefix: [] for prefix in scales}
+    for name, parameter in network.named_parameters():
+        if parameter.requires_grad:
+            members[next(prefix for prefix in scales if name.startswith(prefix))].append(parameter)
     groups = [
-        {"params": encoder, "lr": lr, "scale": 1.0},
-        {"params": rest, "lr": lr * head_lr_scale, "scale": head_lr_scale},
+        {"params": members[prefix], "lr": lr * scale, "scale": scale}
+        for prefix, scale in scales.items()
+        if members[prefix]
     ]
     return torch.optim.SGD(groups, lr=lr, momentum=momentum, weight_decay=weight_decay)
 
