@@ -56,6 +56,9 @@ def peak_memory(device: torch.device) -> float:
     """Peak memory in MB: of the device where it is CUDA, else of the process."""
     if device.type == "cuda":
         return torch.cuda.max_memory_allocated(device) / 2**20
+    status = Path("/proc/self/status")
+    if status.exists():  # getrusage's figure would start at the peak of the process that started this one
+        return float(next(line.split()[1] for line in status.read_text().splitlines() if "VmHWM" in line)) / 2**10
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / (2**20 if sys.platform == "darwin" else 2**10)
 
 

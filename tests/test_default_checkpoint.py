@@ -1,0 +1,43 @@
+"""The checkpoint that comes with the project opens, is small, and finds clothes on people it has not seen."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from dataloaders import catalog, toy
+from predict import DEFAULT_CHECKPOINT, OneShotParser
+
+ROOT = Path(__file__).resolve().parents[1]
+SEED = 7  # of drawings that the checkpoint was not trained on; those have seed 0
+
+
+@pytest.fixture(scope="module")
+def parser() -> OneShotParser:
+    return OneShotParser(ROOT / DEFAULT_CHECKPOINT, "cpu")
+
+
+def drawn(index: int) -> tuple[np.ndarray, np.ndarray]:
+    image, label = toy.draw(SEED, index, (384, 256))
+    return image, catalog.load("toy").merge_table()[label]
+
+
+def test_it_is_small():
+    assert (ROOT / DEFAULT_CHECKPOINT).stat().st_size < 25e6
+
+
+def test_a_person_is_parsed_by_the_labels_of_another(parser):
+    reference, label = drawn(0)
+    parser.set_reference(reference, label)
+    hits = people = unions = found = present = 0
+    for index in range(1, 5):
+        image, truth = drawn(index)
+        parsing = parser.parse(image)
+        hits += (parsing.foreground & (truth > 0)).sum()
+        unions += (parsing.foreground | (truth > 0)).sum()
+        shared = np.isin(truth, np.unique(label)) & (truth > 0)
+        found += (parsing.labels == truth)[shared].sum()
+        present += shared.sum()
+        people += truth.any()
+    assert people == 4 and hits / unions > 0.7
+    assert found / present > 0.4  # far above chance among that many classes
