@@ -34,18 +34,22 @@ class Opened:
     notes: list[str]
 
 
-def export_released(source: str | Path, out: str | Path, min_score: float | None = None) -> int:
+def export_released(
+    source: str | Path, out: str | Path, min_score: float | None = None, background_offset: float = 0.0
+) -> int:
     """Write the network of our checkpoint `source` as a released file; returns its size in bytes.
 
     Convolution weights and the bank are stored in half precision; BatchNorm and all other vectors and scalars, whose
-    range half precision does not cover, stay in single. `min_score` is the score below which a class counts as absent.
-    Raises `UserError` when `source` is no checkpoint of this project.
+    range half precision does not cover, stay in single. `min_score` is the score below which a class counts as absent;
+    `background_offset` is written into the weights, see `lower_background`.
+    Raises `UserError` when `source` is no checkpoint of this project, or is 1-way and an offset is asked for.
     """
     content = checkpoint.read(source)
     if not checkpoint.is_ours(content):
         raise UserError(f"{source}: not a checkpoint of this project; give the last.pt or best.pt of a run")
-    load_ours(str(source), content)  # complains about a checkpoint whose parts do not fit
-    weights = {name: _compact(tensor) for name, tensor in content["network"].items()}
+    network = load_ours(str(source), content).network  # complains about a checkpoint whose parts do not fit
+    lower_background(network, background_offset)
+    weights = {name: _compact(tensor) for name, tensor in network.state_dict().items()}
     kept = {key: content[key] for key in ("settings", "num_slots", "class_names", "trained_epoch") if key in content}
     if min_score is not None:
         kept["min_score"] = min_score
@@ -53,6 +57,20 @@ def export_released(source: str | Path, out: str | Path, min_score: float | None
     with replacing(out) as temporary:
         save_file(weights, temporary, metadata)
     return Path(out).stat().st_size
+
+
+def lower_background(network: OneShotNetwork, offset: float) -> None:
+    """Take `offset` off NPM's background logit, in the network's own weights.
+
+    In training far more of a body is background (hidden classes, and those that the support lacks) than on photos of a
+    user who labels the classes he wants. Raises `UserError` for a 1-way network, which has no such weight.
+    """
+    if not offset:
+        return
+    if network.way != "kway":
+        raise UserError("the background can be lowered in a k-way network only; leave --background-offset away")
+    with torch.no_grad():
+        network.npm.fusion.bias -= offset / network.npm.scaler
 
 
 def open_checkpoint(path: str | Path, num_slots: int | None = None, way: str = "") -> Opened:

@@ -21,10 +21,11 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--checkpoint", required=True, help="the last.pt or best.pt of a run")
     parser.add_argument("--out", required=True, help=f"file to write, {SUFFIX}")
     parser.add_argument("--min-score", type=float, help="score below which predict.py calls a class absent")
+    parser.add_argument("--background-offset", type=float, default=0.0, help="what to take off the background's logit")
     options = parser.parse_args(arguments)
     if not options.out.endswith(SUFFIX):
         raise UserError(f"--out {options.out}: the name must end in {SUFFIX}")
-    size = export_released(options.checkpoint, options.out, options.min_score)
+    size = export_released(options.checkpoint, options.out, options.min_score, options.background_offset)
     print(f"written: {options.out}, {size / 1e6:.1f} MB")
 
 

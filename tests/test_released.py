@@ -43,6 +43,20 @@ def test_both_files_parse_alike(files):
     assert (one == two).mean() > 0.98
 
 
+def test_the_background_can_be_lowered_in_the_weights(tmp_path):
+    source, out = write_checkpoint(tmp_path / "tiny.pt"), tmp_path / "low.safetensors"
+    released.export_released(source, out, background_offset=2.0)
+    similarity = torch.rand(1, 4, 3, 3)
+    with torch.no_grad():
+        before, after = network().npm(similarity), released.open_checkpoint(out).network.npm(similarity)
+    torch.testing.assert_close(after[:, 0], before[:, 0] - 2.0)
+    torch.testing.assert_close(after[:, 1:], before[:, 1:])
+    one_way = write_checkpoint(tmp_path / "one.pt", "1way")
+    with pytest.raises(UserError, match="k-way network only"):
+        released.export_released(one_way, tmp_path / "x.safetensors", background_offset=2.0)
+    assert not (tmp_path / "x.safetensors").exists()
+
+
 def test_bad_files(files, tmp_path):
     source, out = files
     half, bare, strange = (tmp_path / f"{name}.safetensors" for name in ("half", "bare", "strange"))
