@@ -79,7 +79,7 @@ def test_every_script_starts_dry(name, dry_runs):
     assert settings["checkpoint"] == (ours if dataset == "ccp" or method == "pop" else theirs)
 
 
-@pytest.mark.parametrize("eop, pop", zip(EOP, POP, strict=True))
+@pytest.mark.parametrize("eop, pop", list(zip(EOP, POP, strict=True)))
 def test_popnets_scripts_differ_in_the_method_alone(eop, pop):
     ours, theirs = ((ROOT / "scripts" / name).read_text().splitlines() for name in (pop, eop))
     assert ours[2:] == [line.replace(" eop ", " pop ") for line in theirs[2:]]
