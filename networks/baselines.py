@@ -9,13 +9,12 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
+from .decoding import NEVER
 from .deeplab import Decoder
 from .layers import resize, resize_labels
 from .losses import segmentation_loss
 from .oneshot import Features, Logits, OneShotNetwork, Reference
 from .prototypes import class_masks, cosine_similarity, masked_average
-
-NEVER = -1e4  # below any logit of these networks
 
 
 class _Baseline(OneShotNetwork):

@@ -21,7 +21,6 @@ from typing import Any
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 import torch
-from torch.utils.data import DataLoader
 
 from dataloaders import catalog
 from dataloaders.oshp_loader import EpisodeBatches, TestEpisodes, TrainEpisodes
@@ -38,6 +37,7 @@ from utils.files import write_json, write_text
 from utils.log import percent, table
 from utils.optim import make_optimizer
 from utils.report import nan_to_none
+from utils.workers import make_loader
 
 TITLES = {"eop": "EOPNet", "pop": "POPNet, three stages"}
 MUST_AGREE = ("dataset", "fold", "way", "encoder", "test_size")
@@ -153,9 +153,7 @@ def episode_batches(settings: TrainSettings, number: int, device: torch.device) 
     for epoch in range(-(-number // len(sampler))):
         episodes.set_epoch(epoch)
         sampler.set_epoch(epoch)
-        loader = DataLoader(
-            episodes, batch_sampler=sampler, num_workers=settings.workers, pin_memory=device.type == "cuda"
-        )
+        loader = make_loader(episodes, settings.workers, device, batch_sampler=sampler)
         yield from itertools.islice(loader, number - epoch * len(sampler))
 
 

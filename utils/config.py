@@ -56,7 +56,21 @@ class NetworkSettings:
 
 
 @dataclass
-class TrainSettings(DataSettings, NetworkSettings):
+class DeviceSettings:
+    """Where to compute, and how."""
+
+    device: str = option("auto", "cuda, mps, cpu, or auto for the best there is")
+    amp: str = option(
+        "off", "automatic mixed precision; auto: bf16 where the device is fast at it", ("off", "auto", "bf16", "fp16")
+    )
+    channels_last: str = option(
+        "auto", "memory format of the convolutions; auto: on for CPU and CUDA", ("auto", "on", "off")
+    )
+    compile: bool = option(False, "compile encoder and decoder with torch.compile; minutes at the start")
+
+
+@dataclass
+class TrainSettings(DataSettings, NetworkSettings, DeviceSettings):
     """Everything a training run depends on; the defaults are the published settings."""
 
     pretrained: str = option(COCO_WEIGHTS, "weights to start from: a file, 'imagenet' or 'none'")
@@ -80,14 +94,6 @@ class TrainSettings(DataSettings, NetworkSettings):
     save_minutes: float = option(10.0, "minutes between checkpoints within an epoch")
     workers: int = option(4, "processes that load data; 0: none beside this one")
     cache_mb: int = option(0, "memory for decoded training photos, in MB, split between the loading processes")
-    device: str = option("auto", "cuda, mps, cpu, or auto for the best there is")
-    amp: str = option(
-        "off", "automatic mixed precision; auto: bf16 where the device is fast at it", ("off", "auto", "bf16", "fp16")
-    )
-    channels_last: str = option(
-        "auto", "memory format of the convolutions; auto: on for CPU and CUDA", ("auto", "on", "off")
-    )
-    compile: bool = option(False, "compile encoder and decoder with torch.compile; minutes at the start")
     run_dir: str = option("", "folder of checkpoints and logs; by default runs/<set>_<method>_<way>_f<fold>")
     resume: str = option(
         "none", "'auto' goes on from the run folder's last checkpoint if there is one", ("none", "auto")
@@ -112,7 +118,7 @@ class TrainSettings(DataSettings, NetworkSettings):
 
 
 @dataclass
-class EvaluateSettings:
+class EvaluateSettings(DeviceSettings):
     """What evaluate.py is asked to do. Data and network settings come from our checkpoints."""
 
     checkpoint: str = option("", "a checkpoint of this project, or one of the authors'")
@@ -126,14 +132,6 @@ class EvaluateSettings:
     save_pictures: int = option(0, "save this many pictures of support, labels, query, prediction and truth")
     output: str = option("", "folder for results.json and pictures; by default the checkpoint's folder")
     workers: int = option(2, "processes that load data; 0: none beside this one")
-    device: str = option("auto", "cuda, mps, cpu, or auto for the best there is")
-    amp: str = option(
-        "off", "automatic mixed precision; auto: bf16 where the device is fast at it", ("off", "auto", "bf16", "fp16")
-    )
-    channels_last: str = option(
-        "auto", "memory format of the convolutions; auto: on for CPU and CUDA", ("auto", "on", "off")
-    )
-    compile: bool = option(False, "compile encoder and decoder with torch.compile; minutes at the start")
 
 
 def parse(kind: type[T], arguments: Sequence[str] | None = None, description: str = "") -> T:
