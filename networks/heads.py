@@ -78,7 +78,7 @@ class NearestPrototype(nn.Module):
         super().__init__()
         self.foreground = Affine()
         self.background = Affine()
-        # Without it a class would need a similarity near 1 to win, and single scalars move slowly.
+        # Without it a class would need a similarity near 1 to win over the background.
         self.fusion = Affine(bias=-THRESHOLD)
         self.scaler = nn.Parameter(torch.tensor(10.0))
 
