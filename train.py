@@ -134,6 +134,7 @@ class Run:
         self.network = loading.build(self.spec.num_slots, self.settings.way, self.settings, previous)
         if not fresh:
             return [f"going on from {self.folder / 'last.pt'}"]
+        self.network.npm.set_threshold(self.settings.npm_threshold)
         if previous is None:
             return loading.initialise(self.network, self.settings.pretrained)
         self.network.start_from_previous()

@@ -10,7 +10,7 @@ from utils.distributed import gather_batch
 from .guided import GuidedConv
 from .layers import Affine
 
-THRESHOLD = 0.5  # similarity with its prototype from which a class wins over the background in an untrained network
+THRESHOLD = 0.5  # similarity with its prototype from which a class wins over the background before any training
 
 
 class AttentionGuidance(nn.Module):
@@ -78,9 +78,17 @@ class NearestPrototype(nn.Module):
         super().__init__()
         self.foreground = Affine()
         self.background = Affine()
-        # Without it a class would need a similarity near 1 to win over the background.
-        self.fusion = Affine(bias=-THRESHOLD)
+        self.fusion = Affine()
         self.scaler = nn.Parameter(torch.tensor(10.0))
+        self.set_threshold(THRESHOLD)
+
+    @torch.no_grad()
+    def set_threshold(self, threshold: float) -> None:
+        """Let a class of an untrained module win over the background where its similarity is above `threshold`.
+
+        Exactly so where the other classes' similarities are 0. With the fusion left at identity it would be near 1.
+        """
+        self.fusion.bias.fill_(threshold - 1)
 
     def forward(self, similarity: Tensor, slots: int | Tensor | None = None) -> Tensor:
         """Similarity (B, K, h, w) of K foreground classes -> logits (B, 1 + K, h, w), background first.
@@ -101,10 +109,14 @@ class BinaryNearestPrototype(nn.Module):
     def __init__(self) -> None:
         super().__init__()
         self.classify = nn.Conv2d(1, 2, 1)
-        with torch.no_grad():
-            self.classify.weight.copy_(torch.tensor([-0.5, 0.5]).view(2, 1, 1, 1))
-            self.classify.bias.copy_(torch.tensor([0.5, -0.5]) * THRESHOLD)
         self.scaler = nn.Parameter(torch.tensor(10.0))
+        self.set_threshold(THRESHOLD)
+
+    @torch.no_grad()
+    def set_threshold(self, threshold: float) -> None:
+        """Let the class of an untrained module win over the background where its similarity is above `threshold`."""
+        self.classify.weight.copy_(torch.tensor([-0.5, 0.5]).view(2, 1, 1, 1))
+        self.classify.bias.copy_(torch.tensor([0.5, -0.5]) * threshold)
 
     def forward(self, similarity: Tensor) -> Tensor:
         """Similarity (B, 1, h, w) -> logits (B, 2, h, w)."""

@@ -80,7 +80,8 @@ class TrainSettings(DataSettings, NetworkSettings, DeviceSettings):
     accumulate: int = option(1, "batches whose gradients add up to one step")
     lr: float = option(0.001, "learning rate at the start")
     head_lr_scale: float = option(1.0, "factor on the learning rate of everything but the encoder")
-    npm_lr_scale: float = option(1.0, "further factor on the rate of NPM's scalars; small ones hold its threshold")
+    npm_lr_scale: float = option(1.0, "further factor on the rate of NPM's scalars; 0 holds its threshold")
+    npm_threshold: float = option(0.5, "similarity from which NPM, untrained, prefers a class to the background")
     momentum: float = option(0.9, "SGD momentum")
     weight_decay: float = option(5e-4, "SGD weight decay")
     power: float = option(0.9, "power of the poly schedule, stepped every iteration")
@@ -103,9 +104,9 @@ class TrainSettings(DataSettings, NetworkSettings, DeviceSettings):
         """Raise `UserError` for a value that cannot work."""
         for name in ("epochs", "batch_size", "accumulate", "hidden"):
             _require(getattr(self, name) >= 1, name, "must be at least 1")
-        for name in ("lr", "head_lr_scale", "npm_lr_scale", "temperature", "power", "save_minutes"):
+        for name in ("lr", "head_lr_scale", "temperature", "power", "save_minutes"):
             _require(getattr(self, name) > 0, name, "must be greater than 0")
-        for name in ("workers", "cache_mb", "eval_every", "test_size", "momentum", "weight_decay"):
+        for name in ("workers", "cache_mb", "eval_every", "test_size", "momentum", "weight_decay", "npm_lr_scale"):
             _require(getattr(self, name) >= 0, name, "must not be negative")
         _require(not self.stage or self.method == "pop", "stage", "is for --method pop")
         _require(min(self.crop_size) >= 32, "crop_size", "must be at least 32 pixels each way")
