@@ -27,11 +27,11 @@ class _Baseline(OneShotNetwork):
         """Logits (B, N, h, w) at feature size, background first."""
         raise NotImplementedError
 
-    def parse(self, query: Features, reference: Reference, size: tuple[int, int], with_agm: bool = False) -> Logits:
-        """Logits at `size` (H, W); classes that the support lacks never win."""
+    def logits(self, query: Features, reference: Reference, with_agm: bool = False) -> Logits:
+        """Logits at feature size; classes that the support lacks never win."""
         shown = reference.present.clone()
         shown[:, 0] = True
-        logits = resize(self.class_logits(query, reference).masked_fill(~shown[:, :, None, None], NEVER), size)
+        logits = self.class_logits(query, reference).masked_fill(~shown[:, :, None, None], NEVER)
         return Logits(logits, None, torch.stack([logits[:, 0], logits[:, 1:].amax(dim=1)], dim=1))
 
 

@@ -7,9 +7,9 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from .layers import resize
 from .oneshot import Features, OneShotNetwork
 from .references import Prototypes
+from .winners import human_mask, winner
 
 NEVER = -1e4  # below any logit; an infinity would become NaN when interpolated
 
@@ -42,13 +42,13 @@ def class_maps(network: OneShotNetwork, features: Features, prototypes: Prototyp
     A 1-way network parses each class in turn; their foreground-minus-background logits compete with each other and
     with a background of 0.
     """
-    size, reference = features.fine.shape[-2:], prototypes.to_reference(network.way)
+    reference = prototypes.to_reference(network.way)
     if network.way == "kway":
-        logits = network.parse(features, reference, size)
+        logits = network.logits(features, reference)
         return [Maps(*pair) for pair in zip(logits.npm, logits.coarse, strict=True)]
     maps = []
     for one in zip(features.coarse, features.fine, strict=True):
-        logits = network.parse(Features(*(f[None] for f in one)), reference, size)
+        logits = network.logits(Features(*(f[None] for f in one)), reference)
         margin = logits.npm[:, 1] - logits.npm[:, 0]
         maps.append(Maps(torch.cat([torch.zeros_like(margin[:1]), margin]), logits.coarse[0]))
     return maps
@@ -71,5 +71,5 @@ def decode(maps: Maps, kept: Tensor, size: tuple[int, int]) -> tuple[Tensor, Ten
     """
     dropped = torch.cat([torch.zeros_like(kept[:1]), ~kept])
     logits = maps.classes.masked_fill(dropped[:, None, None], NEVER)
-    foreground = resize(maps.coarse[None], size)[0].argmax(dim=0)
-    return resize(logits[None], size)[0].argmax(dim=0) * foreground, foreground.bool()
+    foreground = human_mask(maps.coarse[None], size)[0]
+    return winner(logits[None], size)[0] * foreground, foreground

@@ -2,11 +2,13 @@
 
 The published networks multiply a feature with each class's gain and run the same layers on every product. Their
 first two convolutions have no activation between them, so they are one linear map of `gain * feature`, and its
-products with the feature can be shared by all gains: each gain only weighs 25 of them a pixel.
+products with the feature can be shared by all gains: each gain only weighs 25 of them a pixel. One query under many
+supports shares those of the first convolution, 9 a pixel.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 
 import torch
@@ -44,8 +46,12 @@ class GuidedConv(nn.Module):
         """
         passes = gains.shape[1]
         if passes < SHARING_PAYS:
-            x = (gains[:, :, None] * feature[:, None]).flatten(0, 1)
-            x = self.convs(x).unflatten(0, (-1, passes)).flatten(1, 2)
+            first, second = self.convs
+            if _shared_by_batch(feature, gains):
+                x = second(shared_conv(feature, gains.flatten(0, 1)[:, None], first))
+            else:
+                x = second(first((gains[:, :, None] * feature[:, None]).flatten(0, 1)))
+            x = x.unflatten(0, (-1, passes)).flatten(1, 2)
         else:
             x = guided_convs(feature, gains, *self.convs)
         depthwise = for_each_pass(self.separable.depthwise.weight, passes)
@@ -79,10 +85,27 @@ def guided_convs(feature: Tensor, gains: Tensor, first: nn.Conv2d, second: nn.Co
     return x + bias.repeat(1, passes, 1, 1).to(x.dtype)
 
 
-class _Align(torch.autograd.Function):
-    """Bring each tap's product to the pixel that it counts for: out[b, q, v] = in[b, q + v, v], zero outside.
+def _shared_by_batch(feature: Tensor, gains: Tensor) -> bool:
+    """Whether sharing the first convolution pays: on the CPU, in single or double precision and without gradients."""
+    watched = torch.is_grad_enabled() or torch.compiler.is_compiling() or torch.jit.is_tracing()
+    exact = not torch.is_autocast_enabled("cpu") and feature.dtype in (torch.float32, torch.float64)
+    return not watched and exact and feature.device.type == "cpu" and len(feature) == 1 and len(gains) >= SHARING_PAYS
 
-    (B, h, w, 25, D) -> the same. A function of its own, since slices that autograd follows would each fill a whole
+
+def shared_conv(feature: Tensor, gains: Tensor, conv: nn.Conv2d) -> Tensor:
+    """`conv(gain * feature)`, 3x3 with padding 1, for each gain: (1, D, h, w) and (S, 1, h, w) -> (S, D', h, w)."""
+    height, width = feature.shape[-2:]
+    taps = conv.weight.permute(2, 3, 0, 1).reshape(-1, conv.in_channels)
+    products = F.linear(feature.permute(0, 2, 3, 1), taps).unflatten(-1, (-1, conv.out_channels))
+    weights = F.unfold(gains, 3, padding=1).permute(2, 0, 1)
+    x = torch.bmm(weights, _shifted(products, 1).flatten(0, 2)) + conv.bias
+    return x.unflatten(0, (height, width)).permute(2, 3, 0, 1)
+
+
+class _Align(torch.autograd.Function):
+    """Bring each tap's product to the pixel that it counts for: (B, h, w, 25, D) -> the same.
+
+    A function of its own, since slices that autograd follows would each fill a whole
     gradient.
     """
 
@@ -96,10 +119,12 @@ class _Align(torch.autograd.Function):
 
 
 def _shifted(x: Tensor, sign: int) -> Tensor:
+    """(B, h, w, V, D) -> the same: out[b, q, v] = x[b, q + sign * v, v] for V taps v of a square, zero outside."""
     out = torch.zeros_like(x)
-    height, width = x.shape[1:3]
-    for tap in range(TAPS):
-        dy, dx = (sign * (offset - REACH) for offset in divmod(tap, 2 * REACH + 1))
+    height, width, taps = x.shape[1:4]
+    side = math.isqrt(taps)
+    for tap in range(taps):
+        dy, dx = (sign * (offset - side // 2) for offset in divmod(tap, side))
         to, source = zip(*(_overlap(d, length) for d, length in ((dy, height), (dx, width))), strict=True)
         out[:, to[0], to[1], tap] = x[:, source[0], source[1], tap]
     return out

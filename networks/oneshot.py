@@ -15,6 +15,7 @@ from .backbones import XCEPTION, Encoder
 from .heads import AttentionGuidance, BinaryAttentionGuidance, BinaryNearestPrototype, NearestPrototype
 from .layers import resize, resize_labels
 from .prototypes import PrototypeBank, class_masks, cosine_similarity, masked_average
+from .winners import human_mask, shown_winner
 
 WAYS = ("kway", "1way")
 
@@ -35,11 +36,19 @@ class Reference(NamedTuple):
 
 
 class Logits(NamedTuple):
-    """Logits at the query's size: `npm` and `agm` (B, N or 2, H, W), `coarse` (B, 2, H, W); `agm` may be missing."""
+    """Logits of a query: `npm` and `agm` (B, N or 2, H, W), `coarse` (B, 2, H, W); `agm` may be missing."""
 
     npm: Tensor
     agm: Tensor | None
     coarse: Tensor
+
+
+class Labels(NamedTuple):
+    """What a query is parsed into: winning slots `npm` and `agm` (B, H, W), `human` (B, H, W) bool; `agm` as above."""
+
+    npm: Tensor
+    agm: Tensor | None
+    human: Tensor
 
 
 class Outputs(NamedTuple):
@@ -121,7 +130,20 @@ class OneShotNetwork(nn.Module):
         return foreground
 
     def parse(self, query: Features, reference: Reference, size: tuple[int, int], with_agm: bool = False) -> Logits:
-        """Logits at `size` (H, W) for a query under a reference whose prototypes are used as they are.
+        """Logits at `size` (H, W); the rest as of `logits`."""
+        found = self.logits(query, reference, with_agm)
+        return Logits(*(None if one is None else resize(one, size) for one in found))
+
+    def label(self, query: Features, reference: Reference, size: tuple[int, int], with_agm: bool = False) -> Labels:
+        """The winners of `parse`'s logits, at less cost; 0 where `human` is not (spec: EOPNet, step 9, screening)."""
+        found = self.logits(query, reference, with_agm)
+        human = human_mask(found.coarse, size)
+        present = reference.present[:, 1 if self.way == "kway" else 0 :]
+        npm, agm = (None if one is None else shown_winner(one, present, size) * human for one in (found.npm, found.agm))
+        return Labels(npm, agm, human)
+
+    def logits(self, query: Features, reference: Reference, with_agm: bool = False) -> Logits:
+        """Logits at feature size for a query under a reference whose prototypes are used as they are.
 
         The batch sizes of both must agree, or either be 1. AGM is only computed when asked for. However many
         classes the reference has, the background keeps the scale of the training's `num_slots`.
@@ -130,11 +152,7 @@ class OneShotNetwork(nn.Module):
         similarity = cosine_similarity(query.fine, reference.prototypes[:, start:])
         present = reference.present[:, start:]
         agm = self.agm(query.fine, similarity, present) if with_agm else None
-        return Logits(
-            resize(self._nearest(similarity, present), size),
-            None if agm is None else resize(agm, size),
-            resize(self.coarse_logits(query, reference), size),
-        )
+        return Logits(self._nearest(similarity, present), agm, self.coarse_logits(query, reference))
 
     def _nearest(self, similarity: Tensor, present: Tensor) -> Tensor:
         if self.way == "1way":

@@ -109,7 +109,7 @@ def inference(options: argparse.Namespace, device: torch.device) -> dict[str, An
         size = image.shape[-2:]
         cases = {
             "bare": lambda: network.decoder(*network.encoder(image)),
-            "parse": lambda: network.parse(network.encode(image), reference, size),
+            "parse": lambda: network.label(network.encode(image), reference, size),
         }
         with FlopCounterMode(display=False) as counter:
             cases["bare"]()

@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import nn
 
-from networks.guided import GuidedConv, guided_convs
+from networks.guided import GuidedConv, guided_convs, shared_conv
 
 from .samples import random_episode, tiny_network
 
@@ -26,6 +26,25 @@ def test_products_are_shared_exactly_up_to_the_edges(size):
     gradients = [torch.autograd.grad((out * weights).sum(), wanted) for out in (ours, expected)]
     for one, other in zip(*gradients, strict=True):
         torch.testing.assert_close(one, other, rtol=1e-10, atol=1e-10)
+
+
+@pytest.mark.parametrize("size", [(1, 1), (1, 5), (7, 9)])
+def test_one_feature_under_many_gains_shares_the_first_convolution(size):
+    torch.manual_seed(0)
+    conv = nn.Conv2d(4, 6, 3, padding=1).double()
+    feature, gains = torch.randn(1, 4, *size).double(), torch.randn(5, 1, *size).double()
+    torch.testing.assert_close(shared_conv(feature, gains, conv), conv(gains * feature), rtol=1e-12, atol=1e-12)
+
+
+@pytest.mark.parametrize("supports", [2, 4])
+def test_a_batch_of_gains_on_one_feature_gives_what_each_gives_alone(supports):
+    torch.manual_seed(0)
+    guide = GuidedConv(4).double().eval()
+    feature, gains = torch.randn(1, 4, 6, 5).double(), torch.randn(supports, 1, 6, 5).double()
+    with torch.no_grad():
+        together = guide(feature, gains)
+        alone = torch.cat([guide(feature, gains[i : i + 1]) for i in range(supports)])
+    torch.testing.assert_close(together, alone)
 
 
 @pytest.mark.parametrize("passes", [1, 2, 5])

@@ -18,7 +18,8 @@ from .distributed import rank, world_size
 from .metrics import IGNORE, ConfusionMatrix, binary_figures, kway_figures, mean
 from .workers import make_loader, stops_held
 
-PAIRS_AT_ONCE = 5  # supports that one query is parsed under in one call; bounds the memory
+PAIRS_AT_ONCE = 15  # supports that one query is parsed under in one call
+FEATURES_AT_ONCE = 2**28  # bytes that the query's feature may take in such a call, once for each support
 
 
 @dataclass
@@ -50,7 +51,7 @@ class Evaluation:
 def evaluate(network: Any, episodes: Any, plan: EvaluationPlan) -> Evaluation:
     """Parse the query of every pair of `episodes` under its support and score it (spec: Test, Metrics).
 
-    `network` has `encode`, `refer`, `recall`, `parse`, `visible_label`; `episodes` has `pairs` and `split`. Under
+    `network` has `encode`, `refer`, `recall`, `label`, `visible_label`; `episodes` has `pairs` and `split`. Under
     several processes each takes its share of the queries, without padding, and all return the joint figures.
     """
     network.eval()
@@ -69,8 +70,9 @@ def evaluate(network: Any, episodes: Any, plan: EvaluationPlan) -> Evaluation:
     ):
         with autocast(plan.device, plan.amp):
             features = network.encode(network.encoder.normalize(image))
-        for start in range(0, len(numbers), PAIRS_AT_ONCE):
-            chunk = numbers[start : start + PAIRS_AT_ONCE]
+        at_once = max(1, min(PAIRS_AT_ONCE, FEATURES_AT_ONCE // features.fine.nbytes))
+        for start in range(0, len(numbers), at_once):
+            chunk = numbers[start : start + at_once]
             pairs = [episodes.pairs[number] for number in chunk]
             for number, prediction in zip(
                 chunk, _parse(network, features, label, foreground, pairs, references, scores), strict=True
@@ -120,13 +122,10 @@ def _parse(
         torch.cat([_binary(label, pair.class_id) for pair in pairs]) if binary else label.expand(len(pairs), -1, -1)
     )
     with autocast(plan.device, plan.amp):
-        logits = network.parse(features, reference, label.shape[-2:], with_agm=plan.with_agm)
-    human = logits.coarse.argmax(dim=1)
+        found = network.label(features, reference, label.shape[-2:], with_agm=plan.with_agm)
     truth = network.visible_label(labels, reference.present)
-    scores.foreground.update(human, foreground.expand_as(human))
-    predictions = {"npm": logits.npm, "agm": logits.agm} if plan.with_agm else {"npm": logits.npm}
-    # Pixels that the coarse branch calls background become background (screening).
-    predictions = {name: output.argmax(dim=1) * human for name, output in predictions.items()}
+    scores.foreground.update(found.human, foreground.expand_as(found.human))
+    predictions = {"npm": found.npm, "agm": found.agm} if plan.with_agm else {"npm": found.npm}
     for name, prediction in predictions.items():
         for i, pair in enumerate(pairs):
             scores.matrix(name, pair.class_id).update(prediction[i], truth[i])
