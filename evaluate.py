@@ -19,6 +19,7 @@ from dataloaders.oshp_loader import TestEpisodes
 from dataloaders.spec import DatasetSpec
 from dataloaders.stages import stage_spec
 from networks import loading
+from networks.folding import fold_batch_norm
 from networks.oneshot import OneShotNetwork
 from utils import checkpoint, distributed, report, visualize
 from utils.config import EvaluateSettings, parse
@@ -37,7 +38,8 @@ def main() -> None:
     whole = catalog.load(settings.dataset)
     spec = stage_spec(whole, loaded.stage)
     device = choose_device(settings.device, local_rank)
-    network = loaded.network.to(device)
+    network = loaded.network.to(device).eval()
+    fold_batch_norm(network)
     tune(network, device, settings.channels_last, settings.compile)
     episodes = TestEpisodes(whole, catalog.locate(whole, settings.data_root), way=network.way, stage=loaded.stage)
     picked = spread(len(episodes.pairs), settings.save_pictures)

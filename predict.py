@@ -27,11 +27,12 @@ from dataloaders import catalog
 from dataloaders.palette import palette
 from networks import decoding, released
 from networks.decoding import Maps, Tally
+from networks.folding import fold_batch_norm
 from networks.oneshot import Features
 from networks.references import Prototypes, bank_rows, blend_with_bank, pool
 from utils.annotations import IGNORE, Labels, check_pair, ids_by_name, named, read_colors, read_labels, read_names
 from utils.config import ArgumentParser
-from utils.device import choose_device
+from utils.device import choose_device, tune
 from utils.errors import UserError, run_cli
 from utils.files import read_json
 from utils.imaging import Photo, to_rgb
@@ -86,6 +87,8 @@ class OneShotParser:
         opened = released.open_checkpoint(checkpoint, catalog.load(dataset).num_slots if dataset else None, way)
         self.device = choose_device(device)
         self.network = opened.network.to(self.device).eval()
+        fold_batch_norm(self.network)
+        tune(self.network, self.device)
         self.notes, self.class_names = opened.notes, opened.class_names
         if dataset and not self.class_names:
             self.class_names = dict(enumerate(catalog.load(dataset).labels))

@@ -3,8 +3,9 @@
     python scripts/benchmark.py inference evaluation training memory loader --json benchmark.json
 
 Things that are compared take turns, and medians are reported, so that other load on the machine falls on all alike.
-Ratios compare with the bare encoder + decoder pass, in the same precision and memory format, and with the plain loop
-of `tests/plain.py`. Absolute figures hold for the machine that is named beside them.
+Ratios compare with the bare encoder + decoder pass, in the same precision and memory format, as published and with
+BatchNorm folded in, and with the plain loop of `tests/plain.py`. Absolute figures hold for the machine that is named
+beside them.
 """
 
 from __future__ import annotations
@@ -25,6 +26,7 @@ import torch
 from torch.utils.flop_counter import FlopCounterMode
 
 from networks.eopnet import EOPNet
+from networks.folding import fold_batch_norm
 from networks.losses import eopnet_losses
 from scripts.benchmark_parts import (
     loader_parts,
@@ -100,7 +102,7 @@ def clock_of(options: argparse.Namespace) -> Callable[[], float]:
 @torch.inference_mode()
 def inference(options: argparse.Namespace, device: torch.device) -> dict[str, Any]:
     """One photo parsed under a cached reference, against the bare encoder + decoder pass."""
-    network = _network(options, device).eval()
+    plain, network = _network(options, device).eval(), _folded(options, device)
     episode = synthetic_episode(1, options.size, SLOTS, device)
     image = network.encoder.normalize(episode["query"])
     with autocast(device, options.amp):
@@ -108,7 +110,8 @@ def inference(options: argparse.Namespace, device: torch.device) -> dict[str, An
         reference = network.refer(support, episode["support_label"], episode["support_foreground"])
         size = image.shape[-2:]
         cases = {
-            "bare": lambda: network.decoder(*network.encoder(image)),
+            "bare": lambda: plain.decoder(*plain.encoder(image)),
+            "folded": lambda: network.decoder(*network.encoder(image)),
             "parse": lambda: network.label(network.encode(image), reference, size),
         }
         with FlopCounterMode(display=False) as counter:
@@ -117,8 +120,10 @@ def inference(options: argparse.Namespace, device: torch.device) -> dict[str, An
     operations = counter.get_total_flops() / found["bare"]
     return {
         "bare encoder + decoder pass, s": found["bare"],
+        "bare pass with BatchNorm folded in, s": found["folded"],
         "parse with cached reference, s": found["parse"],
         "parse / bare pass": found["parse"] / found["bare"],
+        "parse / folded bare pass": found["parse"] / found["folded"],
         "photos a second": 1 / found["parse"],
         "bare pass, share of the matrix product's speed": operations / _matmul_speed(options, device),
     }
@@ -126,7 +131,7 @@ def inference(options: argparse.Namespace, device: torch.device) -> dict[str, An
 
 def evaluation(options: argparse.Namespace, device: torch.device) -> dict[str, Any]:
     """A test list of the ATR protocol's form (15 supports a query), against a bare pass for each distinct photo."""
-    network = _network(options, device).eval()
+    plain, network = _network(options, device).eval(), _folded(options, device)
     episodes = synthetic_pairs(options.queries, options.supports, options.size, SLOTS)
     plan = EvaluationPlan(
         WARMED_UP_EPOCH, range(SLOTS), range(SLOTS), device, amp=options.amp, workers=0, progress=False
@@ -137,26 +142,29 @@ def evaluation(options: argparse.Namespace, device: torch.device) -> dict[str, A
     hook = network.encoder.register_forward_hook(lambda _module, images, _out: encoded.append(len(images[0])))
 
     @torch.inference_mode()
-    def bare() -> None:
+    def bare(network: EOPNet) -> None:
         with autocast(device, options.amp):
             network.decoder(*network.encoder(image))
 
     clock = clock_of(options)
-    before = medians({"bare": bare}, options, device)["bare"]
+    cases = {"plain": lambda: bare(plain), "folded": lambda: bare(network)}
+    before = medians(cases, options, device)
     encoded.clear()
     began = clock()
     evaluate(network, episodes, plan)  # its figures come to the CPU, so the device is done
     whole, passes = clock() - began, sum(encoded)
-    after = medians({"bare": bare}, options, device)["bare"]
+    after = medians(cases, options, device)
     hook.remove()
-    bare_seconds = (before + after) / 2
+    seconds = {name: (before[name] + after[name]) / 2 for name in cases}
     return {
         "pairs": len(episodes.pairs),
         "distinct photos": photos,
         "photos encoded": passes,
-        "bare pass, s (mean of before and after)": bare_seconds,
+        "bare pass, s (mean of before and after)": seconds["plain"],
+        "the same with BatchNorm folded in, s": seconds["folded"],
         "whole evaluation, s": whole,
-        "evaluation / bare passes of the photos": whole / (bare_seconds * photos),
+        "evaluation / bare passes of the photos": whole / (seconds["plain"] * photos),
+        "evaluation / folded bare passes": whole / (seconds["folded"] * photos),
     }
 
 
@@ -206,6 +214,13 @@ def _training_steps(options: argparse.Namespace, device: torch.device) -> dict[s
         "fast": lambda: step(network, options.amp),
         "plain": lambda: step(lambda *a: plain_forward(network, *a), "off"),  # as published
     }
+
+
+def _folded(options: argparse.Namespace, device: torch.device) -> EOPNet:
+    """The network as predict.py and evaluate.py run it."""
+    network = _network(options, device).eval()
+    fold_batch_norm(network)
+    return network
 
 
 def _network(options: argparse.Namespace, device: torch.device) -> EOPNet:

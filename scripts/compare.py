@@ -26,6 +26,7 @@ from dataloaders import catalog
 from dataloaders.oshp_loader import EpisodeBatches, TestEpisodes, TrainEpisodes
 from networks import loading
 from networks.baselines import ClosedSetBaseline, NearestPrototypeBaseline, closed_set_loss
+from networks.folding import fold_batch_norm
 from networks.oneshot import OneShotNetwork
 from utils import checkpoint
 from utils.config import ArgumentParser, TrainSettings
@@ -161,6 +162,7 @@ def score(entry: Entry, tests: TestEpisodes, plan: EvaluationPlan, timed: int) -
     """A row of the table: mIoU in percent, parameters, seconds per query."""
     plan.epoch = entry.epoch
     network = entry.network.to(plan.device).eval()
+    fold_batch_norm(network)
     tune(network, plan.device)
     found = evaluate(network, tests, plan)
     return {
