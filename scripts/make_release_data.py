@@ -42,17 +42,13 @@ TAGS = {
     "hair": "hair",
     "skin": "skin",
     "glasses": "glasses sunglasses",
-    "shirt": "shirt blouse",
-    "t-shirt": "t-shirt top bodysuit bra intimate swimwear",
-    "sweater": "sweater sweatshirt jumper hoodie",
-    "vest": "vest",
+    "upper-clothes": "shirt blouse t-shirt top bodysuit bra intimate swimwear sweater sweatshirt jumper hoodie vest",
     "skirt": "skirt",
     "pants": "pants jeans leggings",
     "shorts": "shorts panties",
     "dress": "dress romper",
     "outerwear": "coat cape jacket blazer suit cardigan",
-    "shoes": "shoes flats heels loafers pumps sandals sneakers clogs wedges",
-    "boots": "boots",
+    "shoes": "shoes boots flats heels loafers pumps sandals sneakers clogs wedges",
     "legwear": "stockings tights socks",
     "bag": "bag purse wallet",
     "belt": "belt",
@@ -60,8 +56,6 @@ TAGS = {
     "accessories": "accessories bracelet earrings gloves necklace ring tie watch",
 }
 """The tags of CCP that make up each class. The order is that of the label ids."""
-
-UPPER = {"tee": "t-shirt", "long": "t-shirt", "tank": "t-shirt", "hoodie": "sweater", "sweater": "sweater"}
 
 
 def make(source: Path, data_root: Path, drawn: int) -> None:
@@ -87,8 +81,8 @@ def make(source: Path, data_root: Path, drawn: int) -> None:
 def _record(splits: dict[str, list[str]]) -> str:
     """The dataset.json. Every class is tested, from the rarest to the commonest in the photos' test list."""
     order = (
-        "boots", "vest", "scarf", "shorts", "legwear", "hat", "t-shirt", "sweater", "skirt", "belt", "dress", "glasses",
-        "shirt", "accessories", "pants", "outerwear", "bag", "hair", "shoes", "skin",
+        "scarf", "shorts", "legwear", "hat", "skirt", "belt", "dress", "glasses", "accessories", "pants", "outerwear",
+        "bag", "upper-clothes", "hair", "shoes", "skin",
     )  # fmt: skip
     content = {
         "name": NAME,
@@ -135,9 +129,9 @@ def _classes_of(outfit: toy_outfit.Outfit) -> np.ndarray:
     """Lookup table from the drawing's label values to the classes, uint8 (18,), for somebody who wears `outfit`."""
     finer = {
         "sunglasses": "glasses",
-        "upper-clothes": "outerwear" if outfit.jacket else UPPER.get(outfit.upper, "shirt"),
+        "upper-clothes": "outerwear" if outfit.jacket else "upper-clothes",
         "pants": "shorts" if outfit.cut == "shorts" else "pants",
-        "shoe": "boots" if outfit.shoes == "boot" else "shoes",
+        "shoe": "shoes",
         "face": "skin",
         "arm": "skin",
         "leg": "legwear" if outfit.tights else "skin",
