@@ -13,14 +13,15 @@ from torch.nn.parallel import DistributedDataParallel
 
 from dataloaders import catalog
 from dataloaders.oshp_loader import TestEpisodes
-from networks.losses import eopnet_losses
+from networks.losses import eopnet_losses, popnet_losses
 from networks.passes import synchronize
 from utils.engine import TrainPlan, train_epoch
 from utils.evaluator import EvaluationPlan, evaluate
 
-from .samples import random_episode, tiny_network
+from .samples import random_episode, tiny_network, tiny_stages
 
 WORLD, STEPS = 2, 2
+RUNS = [("eop", 1), ("eop", 2), ("pop", 1)]
 
 
 def joint_batches() -> list[dict]:
@@ -31,9 +32,10 @@ def joint_batches() -> list[dict]:
     return [{k: v.double() if v.is_floating_point() else v for k, v in batch.items()} for batch in batches]
 
 
-def trained(rank: int, world: int, accumulate: int) -> dict:
+def trained(rank: int, world: int, accumulate: int, method: str = "eop") -> dict:
     """Losses and state after some steps on this rank's share of the joint batches."""
-    network = tiny_network().double()
+    # Not the level "high": ASPP on so small a feature has values at the ReLU's very kink, which rounding pushes over.
+    network = (tiny_stages(level="mid") if method == "pop" else tiny_network()).double()
     network.encoder.normalize = lambda images: images
     parallel = network
     if world > 1:
@@ -41,12 +43,13 @@ def trained(rank: int, world: int, accumulate: int) -> dict:
         parallel = DistributedDataParallel(network, broadcast_buffers=False)
     share = 4 // world
     batches = [{k: v[rank * share : (rank + 1) * share] for k, v in batch.items()} for batch in joint_batches()]
-    optimizer = torch.optim.SGD([{"params": network.parameters(), "scale": 1.0}], lr=0.05, momentum=0.9)
+    learnt = [p for p in network.parameters() if p.requires_grad]
+    optimizer = torch.optim.SGD([{"params": learnt, "scale": 1.0}], lr=0.05, momentum=0.9)
     plan = TrainPlan(4, len(batches), 0.05, 0.9, torch.device("cpu"), accumulate, progress=False)
     losses = []
     train_epoch(
         parallel,
-        partial(eopnet_losses, progress=0.4),
+        partial(popnet_losses if method == "pop" else eopnet_losses, progress=0.4),
         batches,
         optimizer,
         torch.amp.GradScaler("cpu", enabled=False),
@@ -69,7 +72,7 @@ def evaluated(data_root: str) -> dict:
 def work(rank: int, folder: str, data_root: str) -> None:
     torch.set_num_threads(1)
     dist.init_process_group("gloo", init_method=f"file://{folder}/meeting", rank=rank, world_size=WORLD)
-    result = {accumulate: trained(rank, WORLD, accumulate) for accumulate in (1, 2)}
+    result = {f"{method} {accumulate}": trained(rank, WORLD, accumulate, method) for method, accumulate in RUNS}
     torch.save({"trained": result, "figures": evaluated(data_root)}, os.path.join(folder, f"rank{rank}.pt"))
     dist.destroy_process_group()
 
@@ -81,16 +84,17 @@ def ranks(tmp_path_factory, toy_root) -> list[dict]:
     return [torch.load(Path(folder) / f"rank{rank}.pt", weights_only=True) for rank in range(WORLD)]
 
 
-@pytest.mark.parametrize("accumulate", [1, 2])
-def test_training_equals_one_process_with_the_joint_batch(ranks, accumulate):
-    alone = trained(0, 1, accumulate)
+@pytest.mark.parametrize("method, accumulate", RUNS)
+def test_training_equals_one_process_with_the_joint_batch(ranks, method, accumulate):
+    alone = trained(0, 1, accumulate, method)
     assert len(alone["losses"]) == math.ceil(2 * STEPS / accumulate)
+    slack = 1 if method == "eop" else 100  # in POPNet's longer chain of layers rounding grows faster from step to step
     for rank in ranks:
-        joint = rank["trained"][accumulate]
+        joint = rank["trained"][f"{method} {accumulate}"]
         for ours, theirs in zip(joint["losses"], alone["losses"], strict=True):
-            assert ours == pytest.approx(theirs, rel=1e-9)
+            assert ours == pytest.approx(theirs, rel=slack * 1e-9)
         for name, value in alone["state"].items():
-            torch.testing.assert_close(joint["state"][name], value, rtol=1e-7, atol=1e-9, msg=name)
+            torch.testing.assert_close(joint["state"][name], value, rtol=slack * 1e-7, atol=slack * 1e-9, msg=name)
 
 
 def test_metrics_equal_one_process(ranks, toy_root):

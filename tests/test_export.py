@@ -15,13 +15,14 @@ from predict import OneShotParser
 from scripts import export_onnx
 
 from .own_photos import network, picture, write_checkpoint
+from .samples import tiny_stages
 
 ROOT = Path(__file__).resolve().parents[1]
 
 
-@pytest.mark.parametrize("way", ["kway", "1way"])
-def test_the_graphs_agree_with_pytorch(way, tmp_path):
-    net = network(way)
+@pytest.mark.parametrize("kind", ["kway", "1way", "popnet"])
+def test_the_graphs_agree_with_pytorch(kind, tmp_path):
+    net = tiny_stages().eval() if kind == "popnet" else network(kind)
     export_onnx.export(net, tmp_path)
     for size, classes in (((64, 48), 2), ((33, 90), 1), ((130, 71), 300)):
         assert export_onnx.check(net, tmp_path, size, classes) > 0.999
