@@ -24,6 +24,7 @@ from dataloaders import catalog
 from networks import released
 from networks.export import ParserGraph, ReferenceGraph
 from networks.oneshot import OneShotNetwork
+from predict import DEFAULT_SIZE
 from utils.config import ArgumentParser
 from utils.errors import UserError, run_cli
 from utils.files import replacing, write_json
@@ -50,7 +51,11 @@ def main(arguments: Sequence[str] | None = None) -> None:
     opened = released.open_checkpoint(chosen.checkpoint, slots, chosen.way)
     folder = Path(chosen.out)
     export(opened.network, folder)
-    facts = {"max_size": opened.test_size or 512, "min_score": opened.min_score or 0.0}
+    facts = {
+        "max_size": opened.test_size or DEFAULT_SIZE,
+        "enlarge": bool(opened.test_size),
+        "min_score": opened.min_score or 0.0,
+    }
     write_json(folder / "graphs.json", facts)
     for size, classes in CHECKS:
         agreement = check(opened.network, folder, size, classes)

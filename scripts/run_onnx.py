@@ -17,10 +17,11 @@ import onnxruntime
 from PIL import Image, ImageOps
 
 
-def read_photo(path: str, longest: int) -> tuple[np.ndarray, tuple[int, int]]:
-    """The photo as the graphs take it, float (3, H, W) with `longest` as its longest side, and its own (W, H)."""
+def read_photo(path: str, facts: dict) -> tuple[np.ndarray, tuple[int, int]]:
+    """The photo as the graphs take it, float (3, H, W) of the size that they were made for, and its own (W, H)."""
     picture = ImageOps.exif_transpose(Image.open(path)).convert("RGB")
-    factor = longest / max(picture.size)
+    factor = facts["max_size"] / max(picture.size)
+    factor = factor if facts["enlarge"] else min(1.0, factor)
     size = tuple(max(16, round(side * factor)) for side in picture.size)
     pixels = np.asarray(picture.resize(size, Image.Resampling.BILINEAR), dtype=np.float32)
     return pixels.transpose(2, 0, 1), picture.size
@@ -39,7 +40,7 @@ def main() -> None:
     reference, parser = (onnxruntime.InferenceSession(folder / f"{name}.onnx") for name in ("reference", "parser"))
 
     # Once: prototypes of the reference's classes.
-    image, reference_size = read_photo(chosen.reference, facts["max_size"])
+    image, reference_size = read_photo(chosen.reference, facts)
     labels = np.asarray(Image.open(chosen.labels)).astype(np.int64)
     ids = np.setdiff1d(np.unique(labels), (0, 255))
     if labels.ndim != 2 or not len(ids):
@@ -51,7 +52,7 @@ def main() -> None:
     # For each photo: slots 0..K, back to the user's ids and to the photo's own size.
     out.mkdir(parents=True, exist_ok=True)
     for path in chosen.photos:
-        image, size = read_photo(path, facts["max_size"])
+        image, size = read_photo(path, facts)
         min_score = np.array(facts["min_score"], dtype=np.float32)
         inputs = {"image": image, "prototypes": prototypes, "foreground": foreground, "min_score": min_score}
         slots, _ = parser.run(None, inputs)

@@ -14,7 +14,7 @@ pytest.importorskip("onnx")
 from predict import OneShotParser
 from scripts import export_onnx
 
-from .own_photos import network, picture, write_checkpoint
+from .own_photos import SIZE, network, picture, write_checkpoint
 from .samples import tiny_stages
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -39,14 +39,14 @@ def run_example(folder: Path) -> subprocess.CompletedProcess:
     return subprocess.run(command, cwd=folder, capture_output=True, text=True)
 
 
-@pytest.mark.parametrize("way, ids", [("kway", (0, 3, 200, 7)), ("1way", (0, 300, 2, 1000))])
-def test_the_example_runs_without_pytorch(way, ids, tmp_path):
+@pytest.mark.parametrize("way, ids, size", [("kway", (0, 3, 200, 7), SIZE[0]), ("1way", (0, 300, 2, 1000), 0)])
+def test_the_example_runs_without_pytorch(way, ids, size, tmp_path):
     """End to end: the example's label map is that of predict.py, but for the resampling."""
     image, label = picture()
     labels = np.array(ids, dtype=np.uint8 if max(ids) < 256 else np.uint16)[label]
     Image.fromarray(image).save(tmp_path / "ref.png")
     Image.fromarray(labels).save(tmp_path / "labels.png")
-    checkpoint = write_checkpoint(tmp_path / "tiny.pt", way)
+    checkpoint = write_checkpoint(tmp_path / "tiny.pt", way, test_size=size)
     export_onnx.main(["--checkpoint", str(checkpoint), "--out", str(tmp_path / "graphs")])
     done = run_example(tmp_path)
     assert done.returncode == 0, done.stderr

@@ -19,7 +19,7 @@ from .metrics import IGNORE, ConfusionMatrix, binary_figures, kway_figures, mean
 from .workers import make_loader, stops_held
 
 PAIRS_AT_ONCE = 15  # supports that one query is parsed under in one call
-FEATURES_AT_ONCE = 2**28  # bytes that the query's feature may take in such a call, once for each support
+FEATURES_AT_ONCE = 2**27  # bytes that the query's feature may take in such a call, once for each support
 
 
 @dataclass
