@@ -82,6 +82,7 @@ class Run:
             resample_supports=settings.resample_supports,
             seed=settings.seed,
             stage=stage,
+            hidden=settings.hidden_pixels,
         )
         self.episodes.split.keep_decoded(settings.cache_mb * 2**20 // max(settings.workers, 1))
         self.tests = TestEpisodes(spec, root, way=settings.way, stage=stage)

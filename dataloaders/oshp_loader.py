@@ -41,6 +41,9 @@ class TrainEpisodes(Dataset):
     and cropped to `crop_size` (H, W). `stage` chooses POPNet's label level (see `stages`); in 1-way each class then
     stands for its parent.
 
+    Hidden pixels of a query, which lie on a person and belong to no base class, are background as published, or with
+    `hidden="ignore"` left out of the losses (k-way only).
+
     Every draw follows from (seed, epoch, index) alone, so the episodes do not depend on the number of workers.
     Raises `UserError` on an unknown fold or way and on data that cannot make episodes.
     """
@@ -57,9 +60,11 @@ class TrainEpisodes(Dataset):
         resample_supports: bool = False,
         seed: int = 0,
         stage: int = FINE,
+        hidden: str = "background",
     ) -> None:
         _check_way(way)
         self.base = spec.base_classes(fold)
+        self.ignores_hidden = hidden == "ignore"
         self.split = Split(spec, root, "train", stage_table(spec, stage, self.base))
         self._parents = {c: stage_class(spec, stage, c) for c in self.base}
         self.way, self.seed = way, seed
@@ -96,6 +101,9 @@ class TrainEpisodes(Dataset):
         rng = np.random.default_rng([self.seed, int(self._epoch), index])
         query = self._augmented(pair.query, rng)
         support = self._augmented(pair.support, rng)
+        if self.ignores_hidden:
+            unknown = (query.label == 0) & (query.foreground == 1)
+            query = query._replace(label=query.label.masked_fill(unknown, IGNORE))
         class_id = self._parents[pair.class_id]
         table = _binary_table(class_id) if self.way == "1way" else ALL_LABELS
         return _episode(query, support, class_id, table)

@@ -149,6 +149,7 @@ def episode_batches(settings: TrainSettings, number: int, device: torch.device) 
     episodes = TrainEpisodes(
         spec, catalog.locate(spec, settings.data_root), fold=settings.fold, way="kway", crop_size=settings.crop_size,
         scale=settings.scale, resample_supports=settings.resample_supports, seed=settings.seed,
+        hidden=settings.hidden_pixels,
     )  # fmt: skip
     sampler = EpisodeBatches(episodes, settings.batch_size, seed=settings.seed)
     for epoch in range(-(-number // len(sampler))):

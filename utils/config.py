@@ -89,6 +89,9 @@ class TrainSettings(DataSettings, NetworkSettings, DeviceSettings):
     crop_size: tuple[int, int] = option((512, 512), "height and width of the training crops")
     scale: tuple[float, float] = option((0.5, 2.0), "range of the random resize factors")
     test_size: int = option(0, "longest side at which photos are parsed in evaluation; 0: as they are")
+    hidden_pixels: str = option(
+        "background", "what a query's pixels on a person but of no base class are (k-way)", ("background", "ignore")
+    )
     resample_supports: bool = option(False, "draw a new support for each query every epoch")
     seed: int = option(0, "seed of everything that is random")
     eval_every: int = option(5, "epochs between evaluations; 0: only after the last one")
@@ -109,6 +112,7 @@ class TrainSettings(DataSettings, NetworkSettings, DeviceSettings):
         for name in ("workers", "cache_mb", "eval_every", "test_size", "momentum", "weight_decay", "npm_lr_scale"):
             _require(getattr(self, name) >= 0, name, "must not be negative")
         _require(not self.stage or self.method == "pop", "stage", "is for --method pop")
+        _require(self.hidden_pixels != "ignore" or self.way == "kway", "hidden_pixels", "ignore is for --way kway")
         _require(min(self.crop_size) >= 32, "crop_size", "must be at least 32 pixels each way")
         _require(0 < self.scale[0] <= self.scale[1], "scale", "needs two factors, the smaller first")
 
