@@ -77,6 +77,20 @@ def test_kway_episode_hides_novel_classes(atr):
         assert hidden.any(), "novel and dropped classes are foreground without a label"
 
 
+def test_hidden_pixels_of_the_query_alone_may_be_ignored(atr):
+    plain, ignoring = train(atr), train(atr, hidden="ignore")
+    ignored = 0
+    for index in range(len(plain)):
+        one, other = plain[index], ignoring[index]
+        for key in KEYS - {"query_label"}:
+            assert torch.equal(one[key], other[key]), key
+        unknown = (one["query_label"] == 0) & (one["query_foreground"] == 1)
+        assert (other["query_label"][unknown] == 255).all()
+        assert torch.equal(other["query_label"][~unknown], one["query_label"][~unknown])
+        ignored += int(unknown.sum())
+    assert ignored
+
+
 def test_1way_episode_is_binary(atr):
     episodes = train(atr, way="1way", scale=(1, 1), crop_size=(48, 40))
     assert sorted(set(episodes.class_ids)) == list(catalog.load("atr").base_classes(1)[1:])
