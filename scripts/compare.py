@@ -151,11 +151,14 @@ def episode_batches(settings: TrainSettings, number: int, device: torch.device) 
         scale=settings.scale, resample_supports=settings.resample_supports, seed=settings.seed,
         hidden=settings.hidden_pixels,
     )  # fmt: skip
+    episodes.split.keep_decoded(settings.cache_mb * 2**20 // max(settings.workers, 1))
     sampler = EpisodeBatches(episodes, settings.batch_size, seed=settings.seed)
+    loader = make_loader(
+        episodes, settings.workers, device, batch_sampler=sampler, persistent_workers=settings.workers > 0
+    )
     for epoch in range(-(-number // len(sampler))):
         episodes.set_epoch(epoch)
         sampler.set_epoch(epoch)
-        loader = make_loader(episodes, settings.workers, device, batch_sampler=sampler)
         yield from itertools.islice(loader, number - epoch * len(sampler))
 
 
