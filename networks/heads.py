@@ -86,7 +86,8 @@ class NearestPrototype(nn.Module):
     def set_threshold(self, threshold: float) -> None:
         """Let a class of an untrained module win over the background where its similarity is above `threshold`.
 
-        Exactly so where the other classes' similarities are 0. With the fusion left at identity it would be near 1.
+        Exactly so with many slots; with K of them and the other similarities 0 it is `threshold / (1 + 1 / K)`. With
+        the fusion left at identity it would be near 1.
         """
         self.fusion.bias.fill_(threshold - 1)
 

@@ -166,6 +166,7 @@ def score(entry: Entry, tests: TestEpisodes, plan: EvaluationPlan, timed: int) -
     """A row of the table: mIoU in percent, parameters, seconds per query."""
     plan.epoch = entry.epoch
     network = entry.network.to(plan.device).eval()
+    parameters = sum(p.numel() for p in network.parameters())
     fold_batch_norm(network)
     tune(network, plan.device)
     found = evaluate(network, tests, plan)
@@ -174,7 +175,7 @@ def score(entry: Entry, tests: TestEpisodes, plan: EvaluationPlan, timed: int) -
         "iterations": entry.iterations,
         **{name: found.figures["npm"][name] for name in ("novel", "base", "human")},
         "foreground": found.foreground["mean"],
-        "parameters": sum(p.numel() for p in network.parameters()),
+        "parameters": parameters,
         "seconds_per_query": seconds_per_query(network, tests, plan, timed),
     }
 
