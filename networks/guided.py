@@ -15,7 +15,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from .layers import SeparableConv
+from .layers import SeparableConv, plain_cpu_inference
 from .passes import batch_norm_passes, for_each_pass
 from .winograd import Conv3x3
 
@@ -47,7 +47,7 @@ class GuidedConv(nn.Module):
         passes = gains.shape[1]
         if passes < SHARING_PAYS:
             first, second = self.convs
-            if _shared_by_batch(feature, gains):
+            if len(feature) == 1 and len(gains) >= SHARING_PAYS and plain_cpu_inference(feature):
                 x = second(shared_conv(feature, gains.flatten(0, 1)[:, None], first))
             else:
                 x = second(first((gains[:, :, None] * feature[:, None]).flatten(0, 1)))
@@ -83,13 +83,6 @@ def guided_convs(feature: Tensor, gains: Tensor, first: nn.Conv2d, second: nn.Co
         x[edge] -= beyond.to(x.dtype)
     bias = second(first.bias.view(1, -1, 1, 1).expand(1, -1, height, width))
     return x + bias.repeat(1, passes, 1, 1).to(x.dtype)
-
-
-def _shared_by_batch(feature: Tensor, gains: Tensor) -> bool:
-    """Whether sharing the first convolution pays: on the CPU, in single or double precision and without gradients."""
-    watched = torch.is_grad_enabled() or torch.compiler.is_compiling() or torch.jit.is_tracing()
-    exact = not torch.is_autocast_enabled("cpu") and feature.dtype in (torch.float32, torch.float64)
-    return not watched and exact and feature.device.type == "cpu" and len(feature) == 1 and len(gains) >= SHARING_PAYS
 
 
 def shared_conv(feature: Tensor, gains: Tensor, conv: nn.Conv2d) -> Tensor:

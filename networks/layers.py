@@ -72,3 +72,14 @@ def resize_labels(labels: Tensor, size: tuple[int, int] | torch.Size) -> Tensor:
 def at_least_float32(x: Tensor) -> Tensor:
     """Half precision becomes float32; float64 stays."""
     return x.float() if x.dtype in (torch.bfloat16, torch.float16) else x
+
+
+def plain_cpu_inference(x: Tensor) -> bool:
+    """Whether `x` is on the CPU in single or double precision, and nobody records what happens to it.
+
+    Only then do ways of convolving pay that save multiplications: a GPU's libraries have their own, in half precision
+    the factors cost accuracy, and training and exported networks keep torch's convolutions.
+    """
+    watched = torch.is_grad_enabled() or torch.compiler.is_compiling() or torch.jit.is_tracing()
+    exact = not torch.is_autocast_enabled("cpu") and x.dtype in (torch.float32, torch.float64)
+    return not watched and exact and x.device.type == "cpu"

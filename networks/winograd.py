@@ -13,6 +13,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from .layers import plain_cpu_inference
+
 STEP = 4  # outputs of a row that are made at once
 INPUTS = (
     (4, 0, -5, 0, 1, 0),
@@ -45,11 +47,9 @@ class Conv3x3(nn.Conv2d):
         super().__init__(in_channels, out_channels, 3, padding=1)
 
     def forward(self, x: Tensor) -> Tensor:
-        watched = torch.is_grad_enabled() or torch.compiler.is_compiling() or torch.jit.is_tracing()
-        half = torch.is_autocast_enabled("cpu") or x.dtype not in (torch.float32, torch.float64)
-        if watched or half or x.device.type != "cpu" or self.in_channels < PAYS_FROM:
-            return super().forward(x)
-        return minimal_conv3x3(x, self.weight, self.bias)
+        if plain_cpu_inference(x) and self.in_channels >= PAYS_FROM:
+            return minimal_conv3x3(x, self.weight, self.bias)
+        return super().forward(x)
 
 
 def minimal_conv3x3(x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
