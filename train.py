@@ -15,6 +15,7 @@ import dataclasses
 import signal
 import time
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import timm.layers
@@ -24,7 +25,8 @@ from torch.nn.parallel import DistributedDataParallel
 import evaluate as evaluation
 from dataloaders import catalog
 from dataloaders.oshp_loader import EpisodeBatches, TestEpisodes, TrainEpisodes
-from dataloaders.stages import stage_spec
+from dataloaders.spec import DatasetSpec
+from dataloaders.stages import FINE, stage_spec
 from networks import loading, losses
 from networks.passes import synchronize
 from utils import checkpoint, distributed, report, resume, visualize
@@ -61,6 +63,24 @@ def train(settings: TrainSettings) -> int | None:
     return None
 
 
+def training_episodes(settings: TrainSettings, spec: DatasetSpec, root: Path, stage: int = FINE) -> TrainEpisodes:
+    """The training episodes that the settings describe, with their share of the memory for decoded photos."""
+    episodes = TrainEpisodes(
+        spec,
+        root,
+        fold=settings.fold,
+        way=settings.way,
+        crop_size=settings.crop_size,
+        scale=settings.scale,
+        resample_supports=settings.resample_supports,
+        seed=settings.seed,
+        stage=stage,
+        hidden=settings.hidden_pixels,
+    )
+    episodes.split.keep_decoded(settings.cache_mb * 2**20 // max(settings.workers, 1))
+    return episodes
+
+
 class Run:
     """One training run, of one stage: what it is made of, and where it stands (`epoch` and `batch` are next to do)."""
 
@@ -72,19 +92,7 @@ class Run:
         self.spec = stage_spec(spec, stage)
         self.base = self.spec.base_classes(settings.fold)
         seed_everything(settings.seed)
-        self.episodes = TrainEpisodes(
-            spec,
-            root,
-            fold=settings.fold,
-            way=settings.way,
-            crop_size=settings.crop_size,
-            scale=settings.scale,
-            resample_supports=settings.resample_supports,
-            seed=settings.seed,
-            stage=stage,
-            hidden=settings.hidden_pixels,
-        )
-        self.episodes.split.keep_decoded(settings.cache_mb * 2**20 // max(settings.workers, 1))
+        self.episodes = training_episodes(settings, spec, root, stage)
         self.tests = TestEpisodes(spec, root, way=settings.way, stage=stage)
         world = distributed.world_size()
         self.batches = EpisodeBatches(

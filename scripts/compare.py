@@ -23,11 +23,12 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 import torch
 
 from dataloaders import catalog
-from dataloaders.oshp_loader import EpisodeBatches, TestEpisodes, TrainEpisodes
+from dataloaders.oshp_loader import EpisodeBatches, TestEpisodes
 from networks import loading
 from networks.baselines import ClosedSetBaseline, NearestPrototypeBaseline, closed_set_loss
 from networks.folding import fold_batch_norm
 from networks.oneshot import OneShotNetwork
+from train import training_episodes
 from utils import checkpoint
 from utils.config import ArgumentParser, TrainSettings
 from utils.device import autocast, choose_device, resolve_amp, seed_everything, tune
@@ -146,12 +147,7 @@ def train_closed_set(
 def episode_batches(settings: TrainSettings, number: int, device: torch.device) -> Iterator[dict[str, Any]]:
     """`number` batches of training episodes, over as many epochs as that takes."""
     spec = catalog.load(settings.dataset)
-    episodes = TrainEpisodes(
-        spec, catalog.locate(spec, settings.data_root), fold=settings.fold, way="kway", crop_size=settings.crop_size,
-        scale=settings.scale, resample_supports=settings.resample_supports, seed=settings.seed,
-        hidden=settings.hidden_pixels,
-    )  # fmt: skip
-    episodes.split.keep_decoded(settings.cache_mb * 2**20 // max(settings.workers, 1))
+    episodes = training_episodes(settings, spec, catalog.locate(spec, settings.data_root))
     sampler = EpisodeBatches(episodes, settings.batch_size, seed=settings.seed)
     loader = make_loader(
         episodes, settings.workers, device, batch_sampler=sampler, persistent_workers=settings.workers > 0

@@ -44,8 +44,7 @@ class FewEpisodes(TrainEpisodes):
 @pytest.fixture(scope="module", autouse=True)
 def few():
     with pytest.MonkeyPatch.context() as patch:
-        for module in (train_cli, compare):
-            patch.setattr(module, "TrainEpisodes", FewEpisodes)
+        patch.setattr(train_cli, "TrainEpisodes", FewEpisodes)
         for module in (train_cli, evaluate_cli, compare):
             patch.setattr(module, "TestEpisodes", FewPairs)
         yield
