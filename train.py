@@ -28,6 +28,7 @@ from dataloaders.oshp_loader import EpisodeBatches, TestEpisodes, TrainEpisodes
 from dataloaders.spec import DatasetSpec
 from dataloaders.stages import FINE, stage_spec
 from networks import loading, losses
+from networks.depthwise import quicken_gradients
 from networks.passes import synchronize
 from utils import checkpoint, distributed, report, resume, visualize
 from utils.config import TrainSettings, parse
@@ -124,6 +125,7 @@ class Run:
         self.scaler = torch.amp.GradScaler(device.type, enabled=self.amp == "fp16")
         if saved:
             self._restore(saved)
+        quicken_gradients(self.network)
         tune(self.network, device, settings.channels_last, settings.compile)
         self.parallel = self._parallel()
         self.plan = TrainPlan(
