@@ -16,6 +16,7 @@ import platform
 import sys
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -25,6 +26,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
+from networks.depthwise import quicken_gradients
 from networks.eopnet import EOPNet
 from networks.folding import fold_batch_norm
 from networks.losses import eopnet_losses
@@ -53,7 +55,7 @@ def main() -> None:
     device = choose_device(options.device)
     options.amp = resolve_amp(options.amp, device)
     if options.peak_of:  # a process of its own, started by `training_memory`
-        step = _training_steps(options, device)[options.peak_of]
+        step = _training_step(options.peak_of, options, device)
         before = peak_memory(device)
         step()
         print(json.dumps({"before_mb": before, "peak_mb": peak_memory(device)}))
@@ -170,7 +172,7 @@ def evaluation(options: argparse.Namespace, device: torch.device) -> dict[str, A
 
 def training(options: argparse.Namespace, device: torch.device) -> dict[str, Any]:
     """One training step (2 episodes of 256x256 by default) against the plain loop, which runs in float32."""
-    found = medians(_training_steps(options, device), options, device)
+    found = medians({kind: _training_step(kind, options, device) for kind in ("fast", "plain")}, options, device)
     return {
         "fast step, s": found["fast"],
         "plain step, s": found["plain"],
@@ -199,21 +201,23 @@ def loader(options: argparse.Namespace, device: torch.device) -> dict[str, Any]:
 BENCHMARKS = {f.__name__: f for f in (inference, evaluation, training, memory, loader)}
 
 
-def _training_steps(options: argparse.Namespace, device: torch.device) -> dict[str, Callable[[], None]]:
+def _training_step(kind: str, options: argparse.Namespace, device: torch.device) -> Callable[[], None]:
+    """Losses and gradients of one batch, `fast` or `plain`: the published loop over samples and classes, in float32."""
     network = _network(options, device).train()
     episode = synthetic_episode(options.batch, options.train_size, SLOTS, device)
     episode |= {who: network.encoder.normalize(episode[who]) for who in ("query", "support")}
+    forward, amp = partial(plain_forward, network), "off"
+    if kind == "fast":
+        quicken_gradients(network)
+        forward, amp = network, options.amp
 
-    def step(forward: Callable, amp: str) -> None:
+    def step() -> None:
         network.zero_grad(set_to_none=True)
         with autocast(device, amp):
             outputs = forward(episode, WARMED_UP_EPOCH)
         eopnet_losses(outputs, episode["query_foreground"], 0.5).total.backward()
 
-    return {
-        "fast": lambda: step(network, options.amp),
-        "plain": lambda: step(lambda *a: plain_forward(network, *a), "off"),  # as published
-    }
+    return step
 
 
 def _folded(options: argparse.Namespace, device: torch.device) -> EOPNet:

@@ -26,6 +26,7 @@ from dataloaders import catalog
 from dataloaders.oshp_loader import EpisodeBatches, TestEpisodes
 from networks import loading
 from networks.baselines import ClosedSetBaseline, NearestPrototypeBaseline, closed_set_loss
+from networks.depthwise import quicken_gradients
 from networks.folding import fold_batch_norm
 from networks.oneshot import OneShotNetwork
 from train import training_episodes
@@ -129,6 +130,7 @@ def train_closed_set(
     network: ClosedSetBaseline, settings: TrainSettings, iterations: int, device: torch.device, amp: str
 ) -> None:
     """Train on both photos of the episodes, with the optimiser, schedule, crops and batches of the checkpoint's run."""
+    quicken_gradients(network)
     optimizer = make_optimizer(network, settings.lr, settings.head_lr_scale, settings.momentum, settings.weight_decay)
     batches = iterations * settings.accumulate
     train_epoch(
