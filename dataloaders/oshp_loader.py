@@ -41,8 +41,9 @@ class TrainEpisodes(Dataset):
     and cropped to `crop_size` (H, W). `stage` chooses POPNet's label level (see `stages`); in 1-way each class then
     stands for its parent.
 
-    Hidden pixels of a query, which lie on a person and belong to no base class, are background as published, or with
-    `hidden="ignore"` left out of the losses (k-way only).
+    Hidden pixels, which lie on a person and belong to no base class, are background as published. In k-way they may
+    also be left out of the losses (`hidden="ignore"`, the query's alone), or make up one class more, in a slot that no
+    class takes (`hidden="class"`).
 
     Every draw follows from (seed, epoch, index) alone, so the episodes do not depend on the number of workers.
     Raises `UserError` on an unknown fold or way and on data that cannot make episodes.
@@ -64,7 +65,8 @@ class TrainEpisodes(Dataset):
     ) -> None:
         _check_way(way)
         self.base = spec.base_classes(fold)
-        self.ignores_hidden = hidden == "ignore"
+        self.hidden = hidden
+        self._hidden_id = spec.spare_slot() if hidden == "class" else IGNORE
         self.split = Split(spec, root, "train", stage_table(spec, stage, self.base))
         self._parents = {c: stage_class(spec, stage, c) for c in self.base}
         self.way, self.seed = way, seed
@@ -101,9 +103,10 @@ class TrainEpisodes(Dataset):
         rng = np.random.default_rng([self.seed, int(self._epoch), index])
         query = self._augmented(pair.query, rng)
         support = self._augmented(pair.support, rng)
-        if self.ignores_hidden:
-            unknown = (query.label == 0) & (query.foreground == 1)
-            query = query._replace(label=query.label.masked_fill(unknown, IGNORE))
+        if self.hidden != "background":
+            query = _relabel_hidden(query, self._hidden_id)
+        if self.hidden == "class":
+            support = _relabel_hidden(support, self._hidden_id)
         class_id = self._parents[pair.class_id]
         table = _binary_table(class_id) if self.way == "1way" else ALL_LABELS
         return _episode(query, support, class_id, table)
@@ -224,6 +227,11 @@ def _draw_supports(queries: np.ndarray, supports: np.ndarray, rng: np.random.Gen
     holds_query = supports[np.minimum(position, len(supports) - 1)] == queries
     drawn = rng.integers(0, len(supports) - holds_query)
     return supports[drawn + (holds_query & (drawn >= position))]
+
+
+def _relabel_hidden(sample: Sample, to: int) -> Sample:
+    hidden = (sample.label == 0) & (sample.foreground == 1)
+    return sample._replace(label=sample.label.masked_fill(hidden, to))
 
 
 def _binary_table(class_id: int) -> np.ndarray:

@@ -64,6 +64,15 @@ class DatasetSpec:
         base = self.base_classes(fold)
         return tuple(c for c in self.classes if c not in base)
 
+    def spare_slot(self) -> int:
+        """A slot that no class takes: the last raw id that is merged or dropped. Raises `UserError` without one."""
+        spare = sorted(set(range(1, self.num_slots)) - set(self.classes))
+        if not spare:
+            raise UserError(
+                f"{self.name}: every label is a class, so hidden pixels find no slot; add a label to `dropped`"
+            )
+        return spare[-1]
+
     def class_name(self, class_id: int) -> str:
         """Name of a merged class: "shoes" where left-shoe and right-shoe have been merged."""
         name = self.labels[class_id]

@@ -1,5 +1,6 @@
 """Episodes: what they hold, how they are drawn, and that bad files are named."""
 
+import dataclasses
 import pickle
 from collections import Counter
 
@@ -89,6 +90,25 @@ def test_hidden_pixels_of_the_query_alone_may_be_ignored(atr):
         assert torch.equal(other["query_label"][~unknown], one["query_label"][~unknown])
         ignored += int(unknown.sum())
     assert ignored
+
+
+def test_hidden_pixels_of_both_photos_may_be_one_more_class(atr):
+    plain, telling = train(atr), train(atr, hidden="class")
+    spare = catalog.load("atr").spare_slot()
+    assert spare not in catalog.load("atr").classes and 0 < spare < catalog.load("atr").num_slots
+    for index in range(len(plain)):
+        one, other = plain[index], telling[index]
+        for who in ("query", "support"):
+            unknown = (one[f"{who}_label"] == 0) & (one[f"{who}_foreground"] == 1)
+            assert unknown.any() and (other[f"{who}_label"][unknown] == spare).all()
+            assert torch.equal(other[f"{who}_label"][~unknown], one[f"{who}_label"][~unknown])
+
+
+def test_hidden_pixels_need_a_slot_to_be_a_class(atr):
+    spec = catalog.load("atr")
+    full = dataclasses.replace(spec, classes=tuple(range(spec.num_slots)))
+    with pytest.raises(UserError, match="every label is a class"):
+        full.spare_slot()
 
 
 def test_1way_episode_is_binary(atr):

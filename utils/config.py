@@ -90,7 +90,9 @@ class TrainSettings(DataSettings, NetworkSettings, DeviceSettings):
     scale: tuple[float, float] = option((0.5, 2.0), "range of the random resize factors")
     test_size: int = option(0, "longest side at which photos are parsed in evaluation; 0: as they are")
     hidden_pixels: str = option(
-        "background", "what a query's pixels on a person but of no base class are (k-way)", ("background", "ignore")
+        "background",
+        "pixels on a person but of no base class (k-way): background, left out of the losses, or one more class",
+        ("background", "ignore", "class"),
     )
     resample_supports: bool = option(False, "draw a new support for each query every epoch")
     seed: int = option(0, "seed of everything that is random")
@@ -112,7 +114,9 @@ class TrainSettings(DataSettings, NetworkSettings, DeviceSettings):
         for name in ("workers", "cache_mb", "eval_every", "test_size", "momentum", "weight_decay", "npm_lr_scale"):
             _require(getattr(self, name) >= 0, name, "must not be negative")
         _require(not self.stage or self.method == "pop", "stage", "is for --method pop")
-        _require(self.hidden_pixels != "ignore" or self.way == "kway", "hidden_pixels", "ignore is for --way kway")
+        published = self.hidden_pixels == "background"
+        _require(published or self.way == "kway", "hidden_pixels", f"{self.hidden_pixels} is for --way kway")
+        _require(self.hidden_pixels != "class" or self.method == "eop", "hidden_pixels", "class is for --method eop")
         _require(min(self.crop_size) >= 32, "crop_size", "must be at least 32 pixels each way")
         _require(0 < self.scale[0] <= self.scale[1], "scale", "needs two factors, the smaller first")
 
