@@ -41,7 +41,7 @@ from utils.parse_files import BATCH_SIZE, parse_photos, parse_videos
 from utils.parsing import ClassInfo, Parsing
 from utils.tiles import tiles
 
-DEFAULT_CHECKPOINT = "data/released/lite0_ccp_toy.safetensors"
+DEFAULT_CHECKPOINT = str(Path(__file__).resolve().parent / "data/released/lite0_ccp_toy.safetensors")
 DEFAULT_SIZE = 512
 MIN_SCORE = 0.0
 PROTOTYPES = ("support-only", "bank")

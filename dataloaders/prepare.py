@@ -92,7 +92,7 @@ def _convert_one(table: np.ndarray, size: int, files: dict[str, Files], image_id
 def main() -> int:
     """Command line of the preparation."""
     parser = ArgumentParser(prog="python -m dataloaders.prepare", description="Prepare a data set.")
-    parser.add_argument("dataset", choices=[*catalog.names(), "custom"])
+    parser.add_argument("dataset", choices=[*catalog.names(), "custom"], help="data set to prepare; custom: your own")
     parser.add_argument(
         "--source", type=Path, help="folder of the unpacked download, or of your own images (not for toy)"
     )

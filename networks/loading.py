@@ -94,18 +94,26 @@ def initialise(network: OneShotNetwork, pretrained: str) -> list[str]:
             "or use --pretrained imagenet or --pretrained none"
         ) from error
     if checkpoint.is_ours(content):
-        try:
-            network.load_state_dict(content["network"])
-        except (KeyError, RuntimeError) as error:
-            raise UserError(
-                f"{pretrained}: a checkpoint of another network; name the settings it was trained with"
-            ) from error
-        return [f"weights from {pretrained}"]
+        return _from_ours(network, pretrained, content)
     if network.encoder.name != XCEPTION:
         raise UserError(f"{pretrained}: the authors' weights are for --encoder {XCEPTION}, not {network.encoder.name}")
     converted = _convert(pretrained, content, network)
     network.load_state_dict(converted.state)
     return [f"weights from {pretrained}", *_tell(converted)]
+
+
+def _from_ours(network: OneShotNetwork, path: str, content: dict[str, Any]) -> list[str]:
+    notes, own = [f"weights from {path}"], network.state_dict()
+    try:
+        weights = dict(content["network"])
+        for name in [name for name in own if name.endswith("bank.rows")]:
+            if weights[name].shape[0] != own[name].shape[0]:  # of a data set with more or fewer labels
+                weights[name] = own[name]
+                notes.append(f"{name} starts empty, since {path} is of a data set with other classes")
+        network.load_state_dict(weights)
+    except (KeyError, RuntimeError) as error:
+        raise UserError(f"{path}: a checkpoint of another network; name the settings it was trained with") from error
+    return notes
 
 
 def _earlier_slots(weights: dict[str, torch.Tensor]) -> list[int]:

@@ -5,10 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 from pathlib import Path
-from typing import Any
 
-import torch
-from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
@@ -18,8 +15,6 @@ from utils.files import replacing
 
 from .loading import load_authors, load_ours
 from .oneshot import OneShotNetwork
-
-SUFFIX = ".safetensors"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -34,21 +29,17 @@ class Opened:
     notes: list[str]
 
 
-def export_released(
-    source: str | Path, out: str | Path, min_score: float | None = None, background_offset: float = 0.0
-) -> int:
+def export_released(source: str | Path, out: str | Path, min_score: float | None = None) -> int:
     """Write the network of our checkpoint `source` as a released file; returns its size in bytes.
 
     Convolution weights and the bank are stored in half precision; BatchNorm and all other vectors and scalars, whose
-    range half precision does not cover, stay in single. `min_score` is the score below which a class counts as absent;
-    `background_offset` is written into the weights, see `lower_background`.
-    Raises `UserError` when `source` is no checkpoint of this project, or is 1-way and an offset is asked for.
+    range half precision does not cover, stay in single. `min_score` is the score below which a class counts as absent.
+    Raises `UserError` when `source` is no checkpoint of this project.
     """
     content = checkpoint.read(source)
     if not checkpoint.is_ours(content):
         raise UserError(f"{source}: not a checkpoint of this project; give the last.pt or best.pt of a run")
     network = load_ours(str(source), content).network  # complains about a checkpoint whose parts do not fit
-    lower_background(network, background_offset)
     weights = {name: _compact(tensor) for name, tensor in network.state_dict().items()}
     kept = {key: content[key] for key in ("settings", "num_slots", "class_names", "trained_epoch") if key in content}
     if min_score is not None:
@@ -59,20 +50,6 @@ def export_released(
     return Path(out).stat().st_size
 
 
-def lower_background(network: OneShotNetwork, offset: float) -> None:
-    """Take `offset` off NPM's background logit, in the network's own weights.
-
-    In training far more of a body is background (hidden classes, and those that the support lacks) than on photos of a
-    user who labels the classes he wants. Raises `UserError` for a 1-way network, which has no such weight.
-    """
-    if not offset:
-        return
-    if network.way != "kway":
-        raise UserError("the background can be lowered in a k-way network only; leave --background-offset away")
-    with torch.no_grad():
-        network.npm.fusion.bias -= offset / network.npm.scaler
-
-
 def open_checkpoint(path: str | Path, num_slots: int | None = None, way: str = "") -> Opened:
     """Open a released file, a checkpoint of this project, or (with `num_slots` and `way`) one of the authors'.
 
@@ -81,7 +58,7 @@ def open_checkpoint(path: str | Path, num_slots: int | None = None, way: str = "
     path = str(path)
     if not Path(path).is_file():
         raise UserError(f"{path}: no such checkpoint; train one with train.py, or name another file")
-    content = read_released(path) if path.endswith(SUFFIX) else checkpoint.read(path)
+    content = checkpoint.read(path)
     if not checkpoint.is_ours(content):
         if num_slots is None or not way:
             raise UserError(f"{path}: not of this project, so --dataset and --way must be given")
@@ -92,20 +69,6 @@ def open_checkpoint(path: str | Path, num_slots: int | None = None, way: str = "
         min_score = content.get("min_score")
     test_size = loaded.settings.test_size if loaded.settings else 0
     return Opened(loaded.network.eval(), loaded.epoch, test_size, names, min_score, loaded.notes)
-
-
-def read_released(path: str | Path) -> dict[str, Any]:
-    """The content of a released file in the form of our checkpoints. Raises `UserError` when it cannot be read."""
-    try:
-        with safe_open(path, "pt") as file:
-            metadata = file.metadata() or {}
-            weights = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (not a mapping)
-        content = json.loads(metadata["content"])
-    except (SafetensorError, OSError, KeyError, ValueError) as error:
-        raise UserError(f"{path}: not a released checkpoint ({str(error)[:100]}); fetch or write it anew") from error
-    content["class_names"] = {int(c): name for c, name in content.get("class_names", {}).items()}
-    weights = {name: t.float() if t.dtype == torch.half else t for name, t in weights.items()}
-    return {**content, "format": metadata.get("format"), "network": weights}
 
 
 def _compact(tensor: Tensor) -> Tensor:

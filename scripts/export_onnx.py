@@ -9,6 +9,7 @@ PyTorch.
 
 from __future__ import annotations
 
+import importlib.util
 import sys
 import warnings
 from collections.abc import Sequence
@@ -29,6 +30,7 @@ from utils.config import ArgumentParser
 from utils.errors import UserError, run_cli
 from utils.files import replacing, write_json
 
+NEEDED = ("onnx", "onnxruntime")
 CHECKS = (((160, 112), 3), ((97, 131), 7))  # photo sizes and numbers of classes that the export is checked at
 AGREEMENT = 0.999  # share of pixels that must agree: ties fall either way in the last digits
 FREE = {  # axes of any length, by input and output
@@ -47,6 +49,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
     options.add_argument("--dataset", default="", help="data set of an authors' checkpoint")
     options.add_argument("--way", default="", choices=("", "kway", "1way"), help="kind of an authors' checkpoint")
     chosen = options.parse_args(arguments)
+    absent = [name for name in NEEDED if importlib.util.find_spec(name) is None]
+    if absent:
+        raise UserError(f"{absent[0]} is not installed: pip install {' '.join(NEEDED)}")
     slots = catalog.load(chosen.dataset).num_slots if chosen.dataset else None
     opened = released.open_checkpoint(chosen.checkpoint, slots, chosen.way)
     folder = Path(chosen.out)

@@ -22,7 +22,7 @@ from tqdm import tqdm
 
 from dataloaders import catalog
 from dataloaders.split import Split
-from networks import decoding, released
+from networks import decoding
 from networks.layers import resize_labels
 from predict import OneShotParser
 from utils.config import ArgumentParser
@@ -64,18 +64,16 @@ class Tables:
 
 def main(arguments: Sequence[str] | None = None) -> None:
     options = ArgumentParser(description=__doc__.splitlines()[0])
-    options.add_argument("--checkpoint", required=True)
+    options.add_argument("--checkpoint", required=True, help="released file or checkpoint of this project")
     options.add_argument("--dataset", default="ccp", help="data set to measure on (default: %(default)s)")
-    options.add_argument("--data-root", default="data/datasets")
-    options.add_argument("--split", default="train", choices=("train", "test"))
+    options.add_argument("--data-root", default="data/datasets", help="folder that holds the data sets' folders")
+    options.add_argument("--split", default="train", choices=("train", "test"), help="whose photos to pair")
     options.add_argument("--pairs", type=int, default=300, help="number of pairs (default: %(default)s)")
-    options.add_argument("--seed", type=int, default=0)
-    options.add_argument("--background-offset", type=float, default=0.0, help="as in scripts/release.py")
+    options.add_argument("--seed", type=int, default=0, help="seed of the pairs (default: %(default)s)")
     chosen = options.parse_args(arguments)
     spec = catalog.load(chosen.dataset)
     split = Split(spec, catalog.locate(spec, chosen.data_root), chosen.split)
     parser = OneShotParser(chosen.checkpoint)
-    released.lower_background(parser.network, chosen.background_offset)
     tables = measure(parser, split, spec.num_slots, chosen.pairs, chosen.seed)
     print("| min score | mIoU % | absent classes found % | present classes missed % |\n|---|---|---|---|")
     rows = tables.rows(spec.classes)

@@ -29,7 +29,7 @@ def read_photo(path: str, facts: dict) -> tuple[np.ndarray, tuple[int, int]]:
 
 def main() -> None:
     options = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    options.add_argument("photos", nargs="+")
+    options.add_argument("photos", nargs="+", help="photos to parse")
     options.add_argument("--graphs", required=True, help="the folder that export_onnx.py wrote")
     options.add_argument("--reference", required=True, help="the labelled photo")
     options.add_argument("--labels", required=True, help="its labels: an index PNG, 0 background, 255 ignored")

@@ -169,6 +169,8 @@ def test_broken_data(damage, data, tmp_path, capsys, monkeypatch):
         (["--batch-size", "1000"], "--batch-size"),
         (["--device", "cuda:99"], "cuda:99"),
         (["--no-such-option"], "--no-such-option"),
+        (["--hidden-pixels", "ignore", "--way", "1way"], "--way kway"),
+        (["--hidden-pixels", "class", "--method", "pop"], "--method eop"),
     ],
 )
 def test_impossible_settings(arguments, told, toy_root, tmp_path, capsys, monkeypatch):

@@ -4,9 +4,13 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
-from networks import released
+import evaluate
+from networks import loading, released
+from networks.backbones import LITE0
+from networks.eopnet import EOPNet
 from predict import OneShotParser
 from scripts import release
+from utils.config import EvaluateSettings
 from utils.errors import UserError
 
 from .own_photos import network, picture, write_checkpoint
@@ -43,20 +47,6 @@ def test_both_files_parse_alike(files):
     assert (one == two).mean() > 0.98
 
 
-def test_the_background_can_be_lowered_in_the_weights(tmp_path):
-    source, out = write_checkpoint(tmp_path / "tiny.pt"), tmp_path / "low.safetensors"
-    released.export_released(source, out, background_offset=2.0)
-    similarity = torch.rand(1, 4, 3, 3)
-    with torch.no_grad():
-        before, after = network().npm(similarity), released.open_checkpoint(out).network.npm(similarity)
-    torch.testing.assert_close(after[:, 0], before[:, 0] - 2.0)
-    torch.testing.assert_close(after[:, 1:], before[:, 1:])
-    one_way = write_checkpoint(tmp_path / "one.pt", "1way")
-    with pytest.raises(UserError, match="k-way network only"):
-        released.export_released(one_way, tmp_path / "x.safetensors", background_offset=2.0)
-    assert not (tmp_path / "x.safetensors").exists()
-
-
 def test_bad_files(files, tmp_path):
     source, out = files
     half, bare, strange = (tmp_path / f"{name}.safetensors" for name in ("half", "bare", "strange"))
@@ -77,3 +67,23 @@ def test_bad_files(files, tmp_path):
     with pytest.raises(UserError, match="must end in"):
         release.main(["--checkpoint", str(source), "--out", str(tmp_path / "x.pt")])
     assert not list(tmp_path.rglob("x.*"))
+
+
+@pytest.mark.parametrize("labels", [5, 9])
+def test_a_training_may_start_from_either_file(files, labels):
+    for path in files:
+        started = EOPNet(labels, "kway", LITE0, hidden=16)
+        notes = loading.initialise(started, str(path))
+        kept = {name: t for name, t in network().state_dict().items() if name != "bank.rows" or labels == 5}
+        for name, tensor in kept.items():
+            torch.testing.assert_close(started.state_dict()[name], tensor, rtol=1e-3, atol=1e-6)
+        assert len(notes) == (1 if labels == 5 else 2) and started.bank.rows.any() == (labels == 5)
+        with pytest.raises(UserError, match="another network"):
+            loading.initialise(EOPNet(labels, "kway", LITE0, hidden=8), str(path))
+
+
+def test_both_files_are_evaluated(files):
+    for path in files:
+        settings = EvaluateSettings(checkpoint=str(path))
+        loaded = evaluate.load(settings)
+        assert (settings.dataset, settings.way, loaded.epoch) == ("toy", "kway", 3)

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 from pathlib import Path
 from typing import Any
 
 import torch
+from safetensors import SafetensorError, safe_open
 
 from .errors import UserError
 from .files import remove_leftovers, replacing
 
 FORMAT = "one-shot-human-parsing"
 VERSION = 1
+RELEASED = ".safetensors"
 
 
 def save(path: str | Path, content: dict[str, Any]) -> None:
@@ -26,16 +29,34 @@ def save(path: str | Path, content: dict[str, Any]) -> None:
 
 
 def read(path: str | Path) -> Any:
-    """Read any file of tensors and plain values. Raises `UserError` where that is not what it is."""
+    """Read any file of tensors and plain values, a released one in the form of our checkpoints.
+
+    Raises `UserError` where that is not what it is.
+    """
     path = Path(path)
     if not path.is_file():
         raise UserError(f"{path}: no such checkpoint")
+    if path.suffix == RELEASED:
+        return _read_released(path)
     try:
         return torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:  # torch raises many kinds for files it cannot read
         raise UserError(
             f"{path}: not a readable checkpoint ({_first_line(error)}); it may be truncated: fetch or write it anew"
         ) from error
+
+
+def _read_released(path: Path) -> dict[str, Any]:
+    try:
+        with safe_open(path, "pt") as file:
+            metadata = file.metadata() or {}
+            weights = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (not a mapping)
+        content = json.loads(metadata["content"])
+    except (SafetensorError, OSError, KeyError, ValueError) as error:
+        raise UserError(f"{path}: not a released checkpoint ({str(error)[:100]}); fetch or write it anew") from error
+    content["class_names"] = {int(c): name for c, name in content.get("class_names", {}).items()}
+    weights = {name: t.float() if t.dtype == torch.half else t for name, t in weights.items()}
+    return {**content, "format": metadata.get("format"), "network": weights}
 
 
 def is_ours(content: Any) -> bool:

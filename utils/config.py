@@ -135,7 +135,11 @@ class EvaluateSettings(DeviceSettings):
     data_root: str = option("data/datasets", "folder that holds the data sets' folders")
     fold: int = option(0, "fold; needed for the authors' checkpoints")
     way: str = option("", "kway or 1way; needed for the authors' checkpoints", ("", "kway", "1way"))
-    epoch: int = option(-1, "epoch the network believes in; by default the checkpoint's, 39 for the authors'")
+    epoch: int = option(
+        -1,
+        "epoch to act as: up to the training's --warmup-epochs the support alone, later with the bank; "
+        "by default the checkpoint's, 39 for the authors'",
+    )
     test_size: int = option(-1, "longest side at which photos are parsed; by default as in training; 0: as they are")
     agm: bool = option(False, "score the attention guidance module too")
     save_pictures: int = option(0, "save this many pictures of support, labels, query, prediction and truth")
