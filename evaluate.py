@@ -37,6 +37,11 @@ def main() -> None:
     loaded = load(settings)
     whole = catalog.load(settings.dataset)
     spec = stage_spec(whole, loaded.stage)
+    if loaded.network.num_slots != spec.num_slots:
+        raise UserError(
+            f"{settings.checkpoint}: trained with {loaded.network.num_slots} labels, and {settings.dataset} has "
+            f"{spec.num_slots} now; put its labels back, or train anew"
+        )
     device = choose_device(settings.device, local_rank)
     network = loaded.network.to(device).eval()
     fold_batch_norm(network)

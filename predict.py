@@ -139,6 +139,12 @@ class OneShotParser:
         classes = _describe(found, {**{i: name for name, i in ids.items()}, **(names or {})})
         photos = [(self._encode([rgb])[0], self._slots(label, found)) for rgb, label in pairs]
         prototypes = pool(self.network, photos, len(found))
+        lost = [c.name for c, one in zip(classes, prototypes.classes, strict=True) if not one.any()]
+        if lost:
+            raise UserError(
+                f"{named(images[0])}: {', '.join(lost)} is too small to be seen beside its neighbours at "
+                f"{self.max_size} pixels; raise max_size"
+            )
         if self.prototypes == "bank":
             rows = bank_rows(self.network, self.class_names, [c.name for c in classes], base_ids)
             prototypes = blend_with_bank(self.network, prototypes, rows)
@@ -266,6 +272,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         way=options.way,
     )
     base_ids = read_json(options.bank_map) if options.bank_map else None
+    if base_ids is not None and not isinstance(base_ids, dict):
+        raise UserError(f'{options.bank_map}: must map names, as {{"my name": "class of the checkpoint"}} does')
     support = parser.set_reference(options.reference, labels, names, base_ids)
     for line in parser.notes:
         print(line)

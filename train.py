@@ -104,6 +104,10 @@ class Run:
                 f"{root}: {len(self.episodes)} training episodes do not fill a batch of "
                 f"{settings.batch_size} x {world}; lower --batch-size"
             )
+        if settings.level == "high" and settings.batch_size * world < 2:
+            raise UserError(
+                "--batch-size 1: the high feature level normalises one pixel a photo, so it needs 2 or more"
+            )
         # The workers live through the epochs; every draw follows from (seed, epoch, index), so none is stale.
         self.loader = make_loader(
             self.episodes, settings.workers, device, batch_sampler=self.batches, persistent_workers=settings.workers > 0
@@ -252,6 +256,7 @@ class Run:
                 "stage": self.stage,
                 "trained_epoch": trained_epoch,
                 "steps": self._step(),
+                "world": distributed.world_size(),
                 "position": {"epoch": self.epoch, "batch": self.batch},
                 "network": self.network.state_dict(),
                 "optimizer": self.optimizer.state_dict(),

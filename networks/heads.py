@@ -29,9 +29,11 @@ class AttentionGuidance(nn.Module):
     def forward(self, feature: Tensor, similarity: Tensor, present: Tensor) -> Tensor:
         """Feature (B, D, h, w), similarity (B, N-1, h, w), present (B, N-1) -> logits (B, N, h, w).
 
-        A class that is absent from the whole batch has similarity 0 everywhere; such classes share one pass.
+        A class that is absent from the whole batch (in training, that of all ranks) has similarity 0 everywhere; such
+        classes share one pass.
         """
-        somewhere = gather_batch(present)[0].any(dim=0)
+        # In evaluation the ranks go their own ways, with batches of their own.
+        somewhere = (gather_batch(present)[0] if self.training else present).any(dim=0)
         passes = somewhere.nonzero()[:, 0]
         order = somewhere.long().cumsum(0) - 1
         gains = 1 + similarity[:, passes]

@@ -79,16 +79,21 @@ def blend_with_bank(network: OneShotNetwork, prototypes: Prototypes, rows: Mappi
 
 
 def shrink_labels(label: Tensor, size: tuple[int, int] | torch.Size) -> Tensor:
-    """Resize a label map (H, W) to `size` by the nearest pixel, yet so that no class is lost.
+    """Resize a label map (H, W) to `size` by the nearest pixel, yet so that no class is lost if that can be.
 
-    A class that nearest-pixel sampling would miss takes the cell that holds most of its pixels.
+    A class that nearest-pixel sampling would miss takes the cell that holds most of its pixels, among those that are
+    not another class's last.
     """
     small = resize_labels(label[None], size)[0]
     height, width = label.shape
-    for slot in set(label.unique().tolist()) - set(small.unique().tolist()):
+    for slot in sorted(set(label.unique().tolist()) - set(small.unique().tolist())):
         ys, xs = (label == slot).nonzero(as_tuple=True)
-        cells = (ys * size[0] // height) * size[1] + xs * size[1] // width
-        small.view(-1)[cells.mode().values] = slot
+        cells, counts = ((ys * size[0] // height) * size[1] + xs * size[1] // width).unique(return_counts=True)
+        for cell in cells[counts.argsort(descending=True, stable=True)].tolist():
+            there = small.view(-1)[cell]
+            if there <= 0 or (small == there).sum() > 1:
+                small.view(-1)[cell] = slot
+                break
     return small
 
 

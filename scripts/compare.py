@@ -9,6 +9,7 @@ network passes the same evaluation. Prints a Markdown table and writes it with c
 
 from __future__ import annotations
 
+import dataclasses
 import itertools
 import statistics
 import sys
@@ -149,6 +150,8 @@ def train_closed_set(
 def episode_batches(settings: TrainSettings, number: int, device: torch.device) -> Iterator[dict[str, Any]]:
     """`number` batches of training episodes, over as many epochs as that takes."""
     spec = catalog.load(settings.dataset)
+    if settings.hidden_pixels == "class":  # no class of the baseline's: it does not learn from these pixels
+        settings = dataclasses.replace(settings, hidden_pixels="ignore")
     episodes = training_episodes(settings, spec, catalog.locate(spec, settings.data_root))
     sampler = EpisodeBatches(episodes, settings.batch_size, seed=settings.seed)
     loader = make_loader(

@@ -171,6 +171,8 @@ def test_broken_data(damage, data, tmp_path, capsys, monkeypatch):
         (["--no-such-option"], "--no-such-option"),
         (["--hidden-pixels", "ignore", "--way", "1way"], "--way kway"),
         (["--hidden-pixels", "class", "--method", "pop"], "--method eop"),
+        (["--seed", "-1"], "--seed"),
+        (["--level", "high", "--batch-size", "1"], "--batch-size 1"),
     ],
 )
 def test_impossible_settings(arguments, told, toy_root, tmp_path, capsys, monkeypatch):
@@ -214,6 +216,12 @@ def test_bad_checkpoints(tmp_path, toy_root, capsys, monkeypatch):
         line = tell(evaluate_cli.main, capsys, monkeypatch, *arguments, "--data-root", str(toy_root))
         assert path.name in line, line
     assert not (tmp_path / "out").exists()
+    grown = tmp_path / "grown.pt"
+    checkpoint.save(grown, {**content, "num_slots": 5, "network": tiny_network(num_slots=5).state_dict()})
+    line = tell(evaluate_cli.main, capsys, monkeypatch, "--checkpoint", str(grown), "--data-root", str(toy_root))
+    assert "grown.pt: trained with 5 labels, and toy has" in line
+    line = tell(evaluate_cli.main, capsys, monkeypatch, "--checkpoint", str(good), "--workers", "-1")
+    assert "--workers" in line
     line = tell(evaluate_cli.main, capsys, monkeypatch, "--checkpoint", str(good), "--fold", "2")
     assert "--fold 1, not 2" in line
 

@@ -65,7 +65,9 @@ def evaluated(data_root: str) -> dict:
     spec = catalog.load("toy")
     episodes = TestEpisodes(spec, catalog.locate(spec, data_root), way="kway")
     episodes.pairs = episodes.pairs[::13]
-    plan = EvaluationPlan(1, spec.classes, spec.base_classes(1), torch.device("cpu"), test_size=64, progress=False)
+    plan = EvaluationPlan(
+        1, spec.classes, spec.base_classes(1), torch.device("cpu"), test_size=64, with_agm=True, progress=False
+    )
     return evaluate(tiny_network(num_slots=spec.num_slots), episodes, plan).figures
 
 
@@ -100,8 +102,9 @@ def test_training_equals_one_process_with_the_joint_batch(ranks, method, accumul
 def test_metrics_equal_one_process(ranks, toy_root):
     alone = evaluated(str(toy_root))
     for rank in ranks:
-        assert rank["figures"]["npm"]["iou"] == pytest.approx(alone["npm"]["iou"], nan_ok=True)
-        assert rank["figures"]["npm"]["accuracy"] == alone["npm"]["accuracy"]
+        for output in ("npm", "agm"):
+            assert rank["figures"][output]["iou"] == pytest.approx(alone[output]["iou"], nan_ok=True)
+            assert rank["figures"][output]["accuracy"] == alone[output]["accuracy"]
 
 
 def test_accumulating_is_not_the_same_as_a_step_each():

@@ -169,6 +169,24 @@ def test_a_class_too_small_for_the_feature_is_kept():
     assert small[1, 2] == 2 and small[6, 6] == 1 and (small == 2).sum() == 1
 
 
+def test_a_small_class_does_not_take_the_last_cell_of_another():
+    label = torch.zeros(40, 40, dtype=torch.long)
+    label[1, 1], label[1, 2] = 1, 2
+    small = references.shrink_labels(label, (10, 10))
+    assert small.unique().tolist() == [0, 1]
+    label[3, 4] = 2
+    small = references.shrink_labels(label, (10, 10))
+    assert small[0, 0] == 1 and small[0, 1] == 2
+
+
+def test_a_class_that_cannot_be_seen_is_named(kway):
+    image, label = picture()
+    label[:] = 0
+    label[1, 1], label[1, 2] = 1, 2
+    with pytest.raises(UserError, match=r"hat is too small.*raise max_size|coat is too small.*raise max_size"):
+        kway.set_reference(image, label, {1: "hat", 2: "coat"})
+
+
 def test_tiles_cover_every_pixel_once():
     for size in ((100, 100), (101, 333), (40, 700), (64, 65)):
         seen = np.zeros(size, dtype=int)

@@ -145,6 +145,12 @@ def test_bad_colors(content, told, place, capsys):
     assert told in complaint(capsys)
 
 
+def test_a_bad_bank_map(place, capsys):
+    (place / "map.json").write_text('["hat"]')
+    assert run(place, "photos", more=("--prototypes", "bank", "--bank-map", place / "map.json")) == 2
+    assert "map.json: must map names" in complaint(capsys)
+
+
 def test_bad_mask_folders(place, capsys):
     (place / "masks").mkdir()
     assert run(place, "photos", labels="masks") == 2

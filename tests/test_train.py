@@ -125,6 +125,13 @@ def test_resuming_with_other_settings_is_refused(undisturbed, toy_root):
     train_cli.train(settings(toy_root, undisturbed, workers=1))
 
 
+def test_resuming_on_another_number_of_processes_is_refused(undisturbed, toy_root, tmp_path):
+    (tmp_path / "tensorboard").mkdir()
+    checkpoint.save(tmp_path / "last.pt", {**last(undisturbed), "world": 2})
+    with pytest.raises(UserError, match="by 2 processes, not 1"):
+        train_cli.train(settings(toy_root, tmp_path))
+
+
 def test_a_loss_that_is_not_finite_stops_the_run_with_its_terms(toy_root, tmp_path, monkeypatch):
     original = losses.eopnet_losses
 

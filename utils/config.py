@@ -111,7 +111,16 @@ class TrainSettings(DataSettings, NetworkSettings, DeviceSettings):
             _require(getattr(self, name) >= 1, name, "must be at least 1")
         for name in ("lr", "head_lr_scale", "temperature", "power", "save_minutes"):
             _require(getattr(self, name) > 0, name, "must be greater than 0")
-        for name in ("workers", "cache_mb", "eval_every", "test_size", "momentum", "weight_decay", "npm_lr_scale"):
+        for name in (
+            "workers",
+            "cache_mb",
+            "eval_every",
+            "test_size",
+            "momentum",
+            "weight_decay",
+            "npm_lr_scale",
+            "seed",
+        ):
             _require(getattr(self, name) >= 0, name, "must not be negative")
         _require(not self.stage or self.method == "pop", "stage", "is for --method pop")
         published = self.hidden_pixels == "background"
@@ -145,6 +154,11 @@ class EvaluateSettings(DeviceSettings):
     save_pictures: int = option(0, "save this many pictures of support, labels, query, prediction and truth")
     output: str = option("", "folder for results.json and pictures; by default the checkpoint's folder")
     workers: int = option(2, "processes that load data; 0: none beside this one")
+
+    def check(self) -> None:
+        """Raise `UserError` for a value that cannot work."""
+        for name in ("save_pictures", "workers"):
+            _require(getattr(self, name) >= 0, name, "must not be negative")
 
 
 def parse(kind: type[T], arguments: Sequence[str] | None = None, description: str = "") -> T:

@@ -54,7 +54,7 @@ def mean_over_ranks(tensor: Tensor) -> Tensor:
 def start() -> int:
     """Join the process group that torchrun set up, if it did; returns this process's number on its machine."""
     if "WORLD_SIZE" in os.environ and not dist.is_initialized():
-        dist.init_process_group("nccl" if torch.cuda.is_available() else "gloo")
+        dist.init_process_group("cpu:gloo,cuda:nccl" if torch.cuda.is_available() else "gloo")
     return int(os.environ.get("LOCAL_RANK", 0))
 
 

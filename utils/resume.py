@@ -9,6 +9,7 @@ from typing import Any
 
 from . import checkpoint
 from .config import DataSettings, NetworkSettings, TrainSettings
+from .distributed import world_size
 from .errors import UserError
 
 LAST_STAGE = 3  # EOPNet's only one counts as it: both parse the fine classes
@@ -26,7 +27,7 @@ SHARED_BY_STAGES = {f.name for kind in (DataSettings, NetworkSettings) for f in 
 def saved_run(settings: TrainSettings) -> dict[str, Any] | None:
     """The content of the run's `last.pt`; None where there is none, or a fresh start is asked for.
 
-    Raises `UserError` when it is something else or was trained with other settings.
+    Raises `UserError` when it is something else or was trained with other settings or on other processes.
     """
     path = settings.folder() / "last.pt"
     if settings.resume == "none" or not path.exists():
@@ -36,6 +37,11 @@ def saved_run(settings: TrainSettings) -> dict[str, Any] | None:
         raise UserError(f"{path}: not a checkpoint to resume from; move it away, or use --resume none")
     names = {f.name for f in dataclasses.fields(settings)} - FREE_TO_CHANGE
     _check_same(path, settings, content["settings"], names)
+    if content.get("world", world_size()) != world_size():
+        raise UserError(
+            f"{path}: was trained by {content['world']} processes, not {world_size()}; go on with as many, or choose "
+            "another --run-dir"
+        )
     return content
 
 
