@@ -26,11 +26,12 @@ from utils.config import EvaluateSettings, parse
 from utils.device import choose_device, resolve_amp, tune
 from utils.errors import UserError, run_cli
 from utils.evaluator import Evaluation, EvaluationPlan, evaluate
-from utils.files import write_json
+from utils.files import require_writable, write_json
 
 
 def main() -> None:
-    settings = parse(EvaluateSettings, description="Evaluate a checkpoint by the protocol of its benchmark.")
+    about = "Evaluate a checkpoint by the protocol of its benchmark."
+    settings = parse(EvaluateSettings, description=about, settle=catalog.settle)
     local_rank = distributed.start()
     if not settings.checkpoint:
         raise UserError("--checkpoint: name the checkpoint to evaluate")
@@ -47,6 +48,7 @@ def main() -> None:
     fold_batch_norm(network)
     tune(network, device, settings.channels_last, settings.compile)
     episodes = TestEpisodes(whole, catalog.locate(whole, settings.data_root), way=network.way, stage=loaded.stage)
+    folder = outcome_folder(settings, loaded)
     picked = spread(len(episodes.pairs), settings.save_pictures)
     plan = EvaluationPlan(
         loaded.epoch if settings.epoch < 0 else settings.epoch,
@@ -67,8 +69,8 @@ def main() -> None:
         distributed.say(f"the test list had to use {episodes.reused} images more than once")
     evaluation = evaluate(network, episodes, plan)
     if distributed.rank() == 0:
-        tell(settings, spec, network, episodes, evaluation, plan)
-    save_pictures(Path(settings.output or Path(settings.checkpoint).parent) / "pictures", spec, episodes, evaluation)
+        tell(settings, spec, network, episodes, evaluation, plan, folder / "results.json")
+    save_pictures(folder / "pictures", spec, episodes, evaluation)
 
 
 def load(settings: EvaluateSettings) -> loading.Loaded:
@@ -95,6 +97,20 @@ def load(settings: EvaluateSettings) -> loading.Loaded:
     return loading.load_authors(settings.checkpoint, content, catalog.load(settings.dataset).num_slots, settings.way)
 
 
+def outcome_folder(settings: EvaluateSettings, loaded: loading.Loaded) -> Path:
+    """Where results.json and pictures go: the authors' files lie side by side, so each has a run folder for them.
+
+    Raises `UserError` where nothing can be written.
+    """
+    folder = Path(settings.checkpoint).parent
+    if loaded.settings is None:
+        folder = Path(f"runs/{settings.dataset}_{loaded.network.method}_{settings.way}_f{settings.fold}_authors")
+    folder = Path(settings.output or folder)
+    if distributed.rank() == 0:
+        require_writable(folder)
+    return folder
+
+
 def test_size_of(settings: EvaluateSettings, loaded: loading.Loaded) -> int:
     """The longest side at which to parse: as asked, else as trained, else as published (0, no resize)."""
     if settings.test_size >= 0:
@@ -114,12 +130,12 @@ def tell(
     episodes: Any,
     evaluation: Evaluation,
     plan: EvaluationPlan,
+    path: Path,
 ) -> None:
-    """Print the tables and write results.json."""
+    """Print the tables and write results.json to `path`."""
     names = {c: spec.class_name(c) for c in spec.classes}
     novel, published = spec.novel(settings.fold), spec.published(network.method, network.way, settings.fold)
     print("\n" + report.text(evaluation, names, novel, published))
-    path = Path(settings.output or Path(settings.checkpoint).parent) / "results.json"
     about = {
         "checkpoint": settings.checkpoint,
         "dataset": spec.name,

@@ -45,7 +45,8 @@ PICTURES = 4
 
 
 def main() -> int | None:
-    return train(parse(TrainSettings, description="Train EOPNet or POPNet on one data set and fold."))
+    about = "Train EOPNet or POPNet on one data set and fold."
+    return train(parse(TrainSettings, description=about, settle=catalog.settle))
 
 
 def train(settings: TrainSettings) -> int | None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from utils.errors import UserError
 
@@ -154,6 +155,19 @@ def load(name_or_json: str | Path) -> DatasetSpec:
     if (Path(name) / "dataset.json").is_file():
         return read_dataset_json(Path(name) / "dataset.json")
     raise UserError(f"there is no data set {name!r}; choose one of {', '.join(_CATALOG)}, or give a dataset.json")
+
+
+def settle(settings: Any) -> None:
+    """Write the `dataset` of the settings as the catalogue does; `UserError` where it or the `fold` does not exist.
+
+    Settings of an evaluation may name neither.
+    """
+    if settings.dataset:
+        spec = load(settings.dataset)
+        if spec.name in _CATALOG and spec.home is None:
+            settings.dataset = spec.name
+        if settings.fold:
+            spec.base_classes(settings.fold)
 
 
 def locate(spec: DatasetSpec, data_root: str | Path = DATA_ROOT) -> Path:

@@ -107,9 +107,9 @@ def _carried_ids(split: str, files: dict[str, Files]) -> list[str]:
 
 
 def _read_mat(path: Path, variable: str) -> np.ndarray:
+    if not path.is_file():
+        raise UserError(f"{path}: no such file; --source is a clone of bearpaw/clothing-co-parsing")
     try:
         return scipy.io.loadmat(path)[variable]
-    except FileNotFoundError as error:
-        raise UserError(f"{path}: no such file; --source is a clone of bearpaw/clothing-co-parsing") from error
     except Exception as error:  # a broken .mat file raises nearly anything
         raise UserError(f"{path}: not a readable .mat file with {variable!r} ({error}); replace the file") from error

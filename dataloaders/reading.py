@@ -8,6 +8,7 @@ import numpy as np
 from PIL import Image, UnidentifiedImageError
 
 from utils.errors import UserError
+from utils.imaging import grey_step
 
 from .spec import IGNORE
 
@@ -45,7 +46,9 @@ def _read(path: Path, mode: str | None, what: str) -> np.ndarray:
                     f"{path}: the label is a {picture.mode} picture; "
                     "save it as an 8-bit grey or palette PNG whose pixel values are class ids"
                 )
-            return np.array(picture if mode in (None, picture.mode) else picture.convert(mode))
+            step = grey_step(picture) if mode is None else 1
+            pixels = np.array(picture if mode in (None, picture.mode) else picture.convert(mode))
+            return pixels // step if step > 1 else pixels
     except FileNotFoundError as error:
         raise UserError(f"{path}: no such {what}; python -m dataloaders.check tells what else is missing") from error
     except (OSError, SyntaxError, ValueError, UnidentifiedImageError, Image.DecompressionBombError) as error:

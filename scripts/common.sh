@@ -1,5 +1,6 @@
 # Sourced by the scripts here: goes to the project's folder and finds its Python.
 set -euo pipefail
+case ${CHECKPOINT:-/} in /*) ;; *) if [ -e "$CHECKPOINT" ]; then CHECKPOINT=$PWD/$CHECKPOINT; fi ;; esac
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 PYTHON=${PYTHON:-$([ -x .venv/bin/python ] && echo .venv/bin/python || echo python3)}
 
@@ -10,10 +11,10 @@ set_up() {
     PYTHON=.venv/bin/python
 }
 
-# launch PROGRAM ARGUMENTS...: one process, or NGPU of them under torchrun.
+# launch PROGRAM ARGUMENTS...: one process, or NGPU of them under torchrun. --dry-run needs one alone.
 launch() {
-    if [ "${NGPU:-1}" -gt 1 ]; then
-        exec "$PYTHON" -m torch.distributed.run --standalone --nproc_per_node "$NGPU" "$@"
+    if [ "${NGPU:-1}" -gt 1 ] && [[ " $* " != *" --dry-run "* ]]; then
+        exec "$PYTHON" -m utils.launch --standalone --nproc_per_node "$NGPU" "$@"
     fi
     exec "$PYTHON" "$@"
 }

@@ -172,6 +172,10 @@ def test_broken_data(damage, data, tmp_path, capsys, monkeypatch):
         (["--hidden-pixels", "ignore", "--way", "1way"], "--way kway"),
         (["--hidden-pixels", "class", "--method", "pop"], "--method eop"),
         (["--seed", "-1"], "--seed"),
+        (["--seed", "99999999999999999999"], "--seed"),
+        (["--lr", "inf"], "--lr"),
+        (["--bank-momentum", "7"], "--bank-momentum"),
+        (["--warmup-epochs", "-3"], "--warmup-epochs"),
         (["--level", "high", "--batch-size", "1"], "--batch-size 1"),
     ],
 )

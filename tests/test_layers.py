@@ -26,7 +26,9 @@ def test_xception_sees_bgr_between_minus_one_and_one(xception):
     assert xception.normalize(image).flatten().tolist() == [1.0, 0.0, -1.0]
 
 
-@pytest.mark.parametrize("name", ["tf_efficientnet_lite0", "resnet18", "mobilenetv3_small_100"])
+@pytest.mark.parametrize(
+    "name", ["tf_efficientnet_lite0", "resnet18", "mobilenetv3_small_100", "pvt_v2_b0", "mambaout_femto"]
+)
 def test_timm_encoders_give_strides_4_and_16(name):
     encoder = Encoder(name).eval()
     with torch.no_grad():
@@ -34,7 +36,7 @@ def test_timm_encoders_give_strides_4_and_16(name):
     assert low.shape == (1, encoder.low_channels, 16, 24) and high.shape == (1, encoder.high_channels, 4, 6)
 
 
-@pytest.mark.parametrize("name", ["vit_tiny_patch16_224", "efficientnet_lite_nothing"])
+@pytest.mark.parametrize("name", ["vit_tiny_patch16_224", "swin_tiny_patch4_window7_224", "efficientnet_lite_nothing"])
 def test_encoders_without_those_strides_are_refused(name):
     with pytest.raises(ValueError, match=name):
         Encoder(name)

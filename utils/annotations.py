@@ -38,7 +38,7 @@ def read_labels(path: str | Path, colors: Colors | None = None) -> np.ndarray | 
             f"{path}: the labels are a {picture.mode} picture; save class ids as an 8-bit grey or palette PNG, "
             "or name the colours with --colors"
         )
-    return np.array(picture).astype(np.int32)
+    return np.array(picture).astype(np.int32) // picture.info["grey_step"]
 
 
 def read_colors(path: str | Path) -> dict[str, tuple[int, int, int]]:

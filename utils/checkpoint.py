@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import pickle
 import subprocess
 from pathlib import Path
 from typing import Any
@@ -40,6 +41,13 @@ def read(path: str | Path) -> Any:
         return _read_released(path)
     try:
         return torch.load(path, map_location="cpu", weights_only=True)
+    except PermissionError:
+        raise
+    except pickle.UnpicklingError as error:
+        raise UserError(
+            f"{path}: no checkpoint, or one with Python objects beside its tensors, which is not loaded since it may "
+            "run code; save the network's state_dict() instead"
+        ) from error
     except Exception as error:  # torch raises many kinds for files it cannot read
         raise UserError(
             f"{path}: not a readable checkpoint ({_first_line(error)}); it may be truncated: fetch or write it anew"

@@ -8,9 +8,10 @@ from __future__ import annotations
 import argparse
 import dataclasses
 import json
+import math
 import types
 import typing
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NoReturn, TypeVar
@@ -110,24 +111,20 @@ class TrainSettings(DataSettings, NetworkSettings, DeviceSettings):
         for name in ("epochs", "batch_size", "accumulate", "hidden"):
             _require(getattr(self, name) >= 1, name, "must be at least 1")
         for name in ("lr", "head_lr_scale", "temperature", "power", "save_minutes"):
-            _require(getattr(self, name) > 0, name, "must be greater than 0")
-        for name in (
-            "workers",
-            "cache_mb",
-            "eval_every",
-            "test_size",
-            "momentum",
-            "weight_decay",
-            "npm_lr_scale",
-            "seed",
-        ):
-            _require(getattr(self, name) >= 0, name, "must not be negative")
+            _require(0 < getattr(self, name) < math.inf, name, "must be greater than 0")
+        for name in ("workers", "cache_mb", "eval_every", "test_size", "weight_decay", "npm_lr_scale"):
+            _require(0 <= getattr(self, name) < math.inf, name, "must not be negative")
+        for name in ("momentum", "bank_momentum"):
+            _require(0 <= getattr(self, name) <= 1, name, "must lie between 0 and 1")
+        _require(0 <= self.seed < 2**63, "seed", "must lie between 0 and 2^63")
+        _require(self.warmup_epochs >= -1, "warmup_epochs", "must be an epoch, or -1 for none")
+        _require(math.isfinite(self.npm_threshold), "npm_threshold", "must be a number")
         _require(not self.stage or self.method == "pop", "stage", "is for --method pop")
         published = self.hidden_pixels == "background"
         _require(published or self.way == "kway", "hidden_pixels", f"{self.hidden_pixels} is for --way kway")
         _require(self.hidden_pixels != "class" or self.method == "eop", "hidden_pixels", "class is for --method eop")
         _require(min(self.crop_size) >= 32, "crop_size", "must be at least 32 pixels each way")
-        _require(0 < self.scale[0] <= self.scale[1], "scale", "needs two factors, the smaller first")
+        _require(0 < self.scale[0] <= self.scale[1] < math.inf, "scale", "needs two factors, the smaller first")
 
     def folder(self) -> Path:
         """The run folder."""
@@ -152,7 +149,11 @@ class EvaluateSettings(DeviceSettings):
     test_size: int = option(-1, "longest side at which photos are parsed; by default as in training; 0: as they are")
     agm: bool = option(False, "score the attention guidance module too")
     save_pictures: int = option(0, "save this many pictures of support, labels, query, prediction and truth")
-    output: str = option("", "folder for results.json and pictures; by default the checkpoint's folder")
+    output: str = option(
+        "",
+        "folder for results.json and pictures; by default the checkpoint's, "
+        "and runs/<set>_<method>_<way>_f<fold>_authors for the authors' checkpoints",
+    )
     workers: int = option(2, "processes that load data; 0: none beside this one")
 
     def check(self) -> None:
@@ -161,10 +162,16 @@ class EvaluateSettings(DeviceSettings):
             _require(getattr(self, name) >= 0, name, "must not be negative")
 
 
-def parse(kind: type[T], arguments: Sequence[str] | None = None, description: str = "") -> T:
+def parse(
+    kind: type[T],
+    arguments: Sequence[str] | None = None,
+    description: str = "",
+    settle: Callable[[T], None] | None = None,
+) -> T:
     """Fill the settings class `kind` from command-line arguments; `--dry-run` prints them as JSON and exits.
 
-    Raises `UserError` for values that cannot work.
+    `settle` may mend them, or raise `UserError`, by what this module knows nothing of. Raises `UserError` for values
+    that cannot work.
     """
     parser = ArgumentParser(
         description=description,
@@ -181,6 +188,8 @@ def parse(kind: type[T], arguments: Sequence[str] | None = None, description: st
     settings = kind(**{k: tuple(v) if isinstance(v, list) else v for k, v in values.items()})
     if hasattr(settings, "check"):
         settings.check()
+    if settle:
+        settle(settings)
     if dry_run:
         print(json.dumps(dataclasses.asdict(settings), indent=2))
         raise SystemExit(0)

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import json
+import os
+import re
 import sys
+import time
 from collections.abc import Callable
 
 
@@ -11,20 +15,41 @@ class UserError(Exception):
 
     def __init__(self, message: str) -> None:
         # A loader process hands its error over with the traceback in the message; the user is told the line alone.
-        super().__init__(message.rpartition("UserError: ")[2].strip())
+        lines = message.rpartition("UserError: ")[2].splitlines()
+        super().__init__(" ".join(line.strip() for line in lines).strip())
 
 
 def run_cli(main: Callable[[], int | None]) -> None:
     """Run `main` and exit with its status; a `UserError` becomes one line on stderr and exit status 2.
 
-    Programming errors keep their traceback.
+    So does a file or folder that may not be entered. Programming errors keep their traceback.
     """
     try:
         status = main()
     except UserError as error:
-        print(f"error: {error}", file=sys.stderr)
-        status = 2
+        status = _tell(str(error))
+    except PermissionError as error:
+        status = _tell(_denied(error))
     except KeyboardInterrupt:
         print("stopped", file=sys.stderr)
         status = 130
     sys.exit(status or 0)
+
+
+def _denied(error: PermissionError) -> str:
+    """The line for a file that may not be touched; from a loader process, the name stands in the message alone."""
+    quoted = re.findall(r"Permission denied: '(.*)'", str(error))
+    name = error.filename or (quoted[-1] if quoted else "a file")
+    return f"{name}: permission denied; change its mode or its folder's, or name another place"
+
+
+def _tell(message: str) -> int:
+    """Print the line; of several processes the first alone does. All leave it for `utils.launch`, torchrun's way."""
+    if os.environ.get("RANK", "0") == "0":
+        print(f"error: {message}", file=sys.stderr)
+    record = os.environ.get("TORCHELASTIC_ERROR_FILE")
+    if record:
+        details = {"message": message, "extraInfo": {"timestamp": str(int(time.time())), "py_callstack": ""}}
+        with open(record, "w", encoding="utf-8") as file:
+            json.dump({"message": details}, file)
+    return 2

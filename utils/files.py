@@ -42,6 +42,16 @@ def replacing(path: str | Path) -> Iterator[Path]:
         temporary.unlink(missing_ok=True)
 
 
+def require_writable(folder: str | Path) -> None:
+    """Make the folder; raises `UserError` when nothing can be written there, before work is lost to that."""
+    try:
+        Path(folder).mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder):
+            pass
+    except OSError as error:
+        raise UserError(f"{folder}: cannot be written ({error.strerror}); choose another folder") from error
+
+
 def remove_leftovers(path: str | Path) -> None:
     """Remove temporary files of `path` that killed processes left; no other process may be writing `path`."""
     path = Path(path)

@@ -12,6 +12,7 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 from .errors import UserError
 
 MAX_PIXELS = 100_000_000
+GREY_STEPS = {"L;2": 85, "L;4": 17}
 Photo = str | Path | np.ndarray | Image.Image
 
 
@@ -37,6 +38,7 @@ def open_picture(path: str | Path | BinaryIO, max_pixels: int = MAX_PIXELS) -> I
                 width, height = picture.size
                 if width * height > max_pixels:
                     raise UserError(_too_large(path, f"{width}x{height} pixels", max_pixels))
+                picture.info["grey_step"] = grey_step(picture)
                 picture.load()
                 return picture.copy() if getattr(picture, "is_animated", False) else picture
     except FileNotFoundError as error:
@@ -49,6 +51,14 @@ def open_picture(path: str | Path | BinaryIO, max_pixels: int = MAX_PIXELS) -> I
         raise UserError(f"{path}: not an image that can be read; give a JPEG, PNG, WebP or TIFF file") from error
     except (OSError, SyntaxError, ValueError, MemoryError) as error:
         raise UserError(f"{path}: the image is damaged ({str(error)[:100]}); replace the file") from error
+
+
+def grey_step(picture: Image.Image) -> int:
+    """By what Pillow will multiply the values of a picture that is opened and not loaded yet.
+
+    It stretches a grey PNG of 2 or 4 bits over 0..255, which would make other class ids of a label map.
+    """
+    return GREY_STEPS.get(picture.tile[0][3], 1) if picture.tile else 1
 
 
 def _too_large(path: object, what: str, max_pixels: int) -> str:

@@ -6,6 +6,7 @@ import multiprocessing
 import os
 import signal
 import threading
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -20,14 +21,16 @@ PARENT_CHECK_SECONDS = 2.0
 
 def make_loader(dataset: Dataset, workers: int, device: torch.device, **options: Any) -> DataLoader:
     """A `DataLoader` whose workers leave stop signals to this process; on CUDA its memory is pinned."""
-    return DataLoader(
-        dataset,
-        num_workers=workers,
-        pin_memory=device.type == "cuda",
-        worker_init_fn=leave_signals_to_parent,
-        generator=torch.Generator(),  # leaves the global one alone
-        **options,
-    )
+    with warnings.catch_warnings():  # more workers than cores are slower, and no worse than that
+        warnings.filterwarnings("ignore", "This DataLoader will create")
+        return DataLoader(
+            dataset,
+            num_workers=workers,
+            pin_memory=device.type == "cuda",
+            worker_init_fn=leave_signals_to_parent,
+            generator=torch.Generator(),  # leaves the global one alone
+            **options,
+        )
 
 
 def leave_signals_to_parent(_worker: int) -> None:

@@ -1,0 +1,112 @@
+"""Mistakes are told in one line by whichever process meets them: denied folders, several processes, odd files."""
+
+import json
+import os
+import struct
+import subprocess
+import zlib
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from dataloaders.reading import read_label
+from utils import checkpoint
+from utils.annotations import read_labels
+from utils.errors import UserError, run_cli
+
+ROOT = Path(__file__).resolve().parents[1]
+
+
+def status_and_line(main, capsys) -> tuple[int, str]:
+    with pytest.raises(SystemExit) as stopped:
+        run_cli(main)
+    return stopped.value.code, capsys.readouterr().err
+
+
+def test_a_message_is_one_line_whatever_it_quotes():
+    assert str(UserError("a.pkl: broken (one,\n  two)")) == "a.pkl: broken (one, two)"
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        PermissionError(13, "Permission denied", "data/secret"),
+        PermissionError(
+            "Caught PermissionError in DataLoader worker process 0.\n[Errno 13] Permission denied: 'data/secret'"
+        ),
+    ],
+)
+def test_a_folder_that_may_not_be_entered(error, capsys):
+    def main():
+        raise error
+
+    status, told = status_and_line(main, capsys)
+    assert status == 2 and told.startswith("error: data/secret: permission denied") and told.count("\n") == 1
+
+
+def test_of_several_processes_the_others_leave_the_line_to_the_launcher(tmp_path, capsys, monkeypatch):
+    def main():
+        raise UserError("a.png: no such image")
+
+    monkeypatch.setenv("TORCHELASTIC_ERROR_FILE", str(tmp_path / "error.json"))
+    monkeypatch.setenv("RANK", "1")
+    assert status_and_line(main, capsys) == (2, "")
+    assert json.loads((tmp_path / "error.json").read_text())["message"]["message"] == "a.png: no such image"
+    monkeypatch.setenv("RANK", "0")
+    assert status_and_line(main, capsys) == (2, "error: a.png: no such image\n")
+
+
+def launch(*arguments: str, **more: str) -> subprocess.CompletedProcess:
+    environment = {**os.environ, "NGPU": "2", **more}
+    command = ["bash", "scripts/ccp_eop_kwf1.sh", *arguments]
+    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=300, env=environment)
+
+
+def test_a_mistake_under_several_processes_is_one_line(tmp_path):
+    done = launch("--data-root", str(tmp_path), "--pretrained", "none", "--device", "cpu")
+    assert done.returncode == 2, done.stderr
+    assert done.stderr.count("error: ") == 1 and "Traceback" not in done.stderr and str(tmp_path) in done.stderr
+
+
+def test_a_dry_run_under_several_processes_prints_once():
+    done = launch("--dry-run")
+    assert done.returncode == 0 and json.loads(done.stdout)["dataset"] == "ccp"
+
+
+def test_a_checkpoint_is_found_from_the_callers_folder(tmp_path):
+    (tmp_path / "mine.pt").write_text("no checkpoint")
+    command = ["bash", str(ROOT / "scripts/evaluate_ccp_eop_kwf1.sh")]
+    environment = {**os.environ, "CHECKPOINT": "mine.pt"}
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=300, env=environment)
+    assert done.returncode == 2 and f"{tmp_path}/mine.pt: " in done.stderr and "no such" not in done.stderr
+
+
+def test_a_pickled_network_is_told_apart_from_a_truncated_file(tmp_path):
+    torch.save(torch.nn.Linear(2, 2), tmp_path / "whole.pt")
+    with pytest.raises(UserError, match=r"whole\.pt: .*state_dict") as caught:
+        checkpoint.read(tmp_path / "whole.pt")
+    assert "\x1b" not in str(caught.value)
+
+
+def write_grey_png(path: Path, values: np.ndarray, bits: int) -> None:
+    """A grey PNG of 2 or 4 bits a pixel, which Pillow reads and does not write."""
+
+    def chunk(kind: bytes, content: bytes) -> bytes:
+        return struct.pack(">I", len(content)) + kind + content + struct.pack(">I", zlib.crc32(kind + content))
+
+    height, width = values.shape
+    unpacked = np.unpackbits(values.astype(np.uint8)[..., None], axis=2)[..., -bits:].reshape(height, -1)
+    rows = b"".join(b"\0" + row.tobytes() for row in np.packbits(unpacked, axis=1))
+    header = struct.pack(">IIBBBBB", width, height, bits, 0, 0, 0, 0)
+    parts = ((b"IHDR", header), (b"IDAT", zlib.compress(rows)), (b"IEND", b""))
+    path.write_bytes(b"\x89PNG\r\n\x1a\n" + b"".join(chunk(*part) for part in parts))
+
+
+@pytest.mark.parametrize("bits", [2, 4])
+def test_grey_labels_of_few_bits_keep_their_ids(bits, tmp_path):
+    label = np.random.default_rng(0).integers(0, 2**bits, (9, 7))
+    write_grey_png(tmp_path / "label.png", label, bits)
+    assert np.array_equal(read_label(tmp_path / "label.png", 16), label)
+    assert np.array_equal(read_labels(tmp_path / "label.png"), label)

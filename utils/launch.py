@@ -1,0 +1,38 @@
+"""torchrun with this project's exit statuses: `python -m utils.launch --nproc_per_node 4 train.py ...`
+
+torchrun ends with status 1 and a traceback of its own when one of its processes fails. Here a process's status is
+handed on, and a mistake of the user's is told in one line, whichever process met it.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from torch.distributed.elastic.multiprocessing.errors import ChildFailedError
+from torch.distributed.run import parse_args, run
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the program in several processes; returns the status of the first that failed, or 0."""
+    options = parse_args(arguments)
+    if options.nproc_per_node.isdigit():  # torchrun's own default is one thread each
+        threads = max((os.cpu_count() or 1) // int(options.nproc_per_node), 1)
+        os.environ.setdefault("OMP_NUM_THREADS", str(threads))
+    logging.getLogger("torch.distributed.elastic").setLevel(logging.CRITICAL)  # the processes tell what is wrong
+    try:
+        run(options)
+    except ChildFailedError as failed:
+        first = failed.get_first_failure()[1]
+        told = Path(first.error_file).parents[1] / "0" / "error.json"  # process 0 tells its own mistakes
+        if first.exitcode == 2 and not told.exists():
+            print(f"error: {first.message}", file=sys.stderr)
+        return first.exitcode if first.exitcode > 0 else 128 - first.exitcode
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
