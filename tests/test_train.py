@@ -132,6 +132,12 @@ def test_resuming_on_another_number_of_processes_is_refused(undisturbed, toy_roo
         train_cli.train(settings(toy_root, tmp_path))
 
 
+def test_a_folder_in_the_checkpoints_place_is_told_at_the_start(toy_root, tmp_path):
+    (tmp_path / "last.pt").mkdir()
+    with pytest.raises(UserError, match=r"last\.pt: a folder stands"):
+        train_cli.train(settings(toy_root, tmp_path, resume="none"))
+
+
 def test_a_loss_that_is_not_finite_stops_the_run_with_its_terms(toy_root, tmp_path, monkeypatch):
     original = losses.eopnet_losses
 

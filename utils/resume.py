@@ -30,6 +30,8 @@ def saved_run(settings: TrainSettings) -> dict[str, Any] | None:
     Raises `UserError` when it is something else or was trained with other settings or on other processes.
     """
     path = settings.folder() / "last.pt"
+    if path.is_dir():
+        raise UserError(f"{path}: a folder stands where the checkpoint goes; move it away, or choose another --run-dir")
     if settings.resume == "none" or not path.exists():
         return None
     content = checkpoint.read(path)
