@@ -12,6 +12,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from torch.distributed.elastic.multiprocessing.api import SignalException
 from torch.distributed.elastic.multiprocessing.errors import ChildFailedError
 from torch.distributed.run import parse_args, run
 
@@ -31,6 +32,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if first.exitcode == 2 and not told.exists():
             print(f"error: {first.message}", file=sys.stderr)
         return first.exitcode if first.exitcode > 0 else 128 - first.exitcode
+    except SignalException as stopped:  # torchrun has passed the signal on, and waited for the processes
+        return 128 + int(stopped.sigval)
     return 0
 
 
