@@ -17,20 +17,20 @@ from torch.utils.data import DataLoader, Dataset
 STOPS = (signal.SIGTERM, signal.SIGINT)
 CAN_TAKE_SIGNALS = hasattr(signal, "sigtimedwait")  # Linux and other Unixes, but not macOS and Windows
 PARENT_CHECK_SECONDS = 2.0
+# torch says so whenever a loader starts; more workers than cores are slower, and no worse than that
+warnings.filterwarnings("ignore", "This DataLoader will create")
 
 
 def make_loader(dataset: Dataset, workers: int, device: torch.device, **options: Any) -> DataLoader:
     """A `DataLoader` whose workers leave stop signals to this process; on CUDA its memory is pinned."""
-    with warnings.catch_warnings():  # more workers than cores are slower, and no worse than that
-        warnings.filterwarnings("ignore", "This DataLoader will create")
-        return DataLoader(
-            dataset,
-            num_workers=workers,
-            pin_memory=device.type == "cuda",
-            worker_init_fn=leave_signals_to_parent,
-            generator=torch.Generator(),  # leaves the global one alone
-            **options,
-        )
+    return DataLoader(
+        dataset,
+        num_workers=workers,
+        pin_memory=device.type == "cuda",
+        worker_init_fn=leave_signals_to_parent,
+        generator=torch.Generator(),  # leaves the global one alone
+        **options,
+    )
 
 
 def leave_signals_to_parent(_worker: int) -> None:
