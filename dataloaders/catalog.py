@@ -164,7 +164,7 @@ def settle(settings: Any) -> None:
     """
     if settings.dataset:
         spec = load(settings.dataset)
-        if spec.name in _CATALOG and spec.home is None:
+        if spec.home is None:
             settings.dataset = spec.name
         if settings.fold:
             spec.base_classes(settings.fold)

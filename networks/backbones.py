@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import timm
 import torch
@@ -57,17 +58,12 @@ def _timm_features(name: str) -> tuple[nn.Module, Sequence[int], bool, Sequence[
             f"encoder {name!r} is neither '{XCEPTION}' nor a timm model"
             + (f" (did you mean {close}?)" if close else "")
         )
-    options: dict[str, int] = {"output_stride": HIGH_STRIDE}  # dilates the last stage, in models that can
     try:
-        try:
-            info = timm.create_model(name, features_only=True, **options).feature_info
-        except (TypeError, AssertionError, NotImplementedError):
-            options = {}
-            info = timm.create_model(name, features_only=True).feature_info
+        info = _extractor(name)[0].feature_info
         levels = [max(i for i, r in enumerate(info.reduction()) if r == s) for s in (LOW_STRIDE, HIGH_STRIDE)]
-        body = timm.create_model(name, features_only=True, out_indices=levels, **options)
+        body, dilated = _extractor(name, out_indices=levels)
         channels = [info.channels()[i] for i in levels]
-        turned = not options and _channels_last(body, channels)
+        turned = not dilated and _channels_last(body, channels)
     except (RuntimeError, TypeError, ValueError, AttributeError, NotImplementedError, AssertionError) as error:
         raise ValueError(
             f"encoder {name!r} gives no features at strides {LOW_STRIDE} and {HIGH_STRIDE} for photos of any size; "
@@ -78,6 +74,14 @@ def _timm_features(name: str) -> tuple[nn.Module, Sequence[int], bool, Sequence[
     else:
         mean, std = ([255.0 * v for v in body.default_cfg[key]] for key in ("mean", "std"))
     return body, channels, turned, mean, std
+
+
+def _extractor(name: str, **options: Any) -> tuple[nn.Module, bool]:
+    """A timm feature extractor, and whether its last stage is dilated: not all models can do that."""
+    try:
+        return timm.create_model(name, features_only=True, output_stride=HIGH_STRIDE, **options), True
+    except (TypeError, AssertionError, NotImplementedError):
+        return timm.create_model(name, features_only=True, **options), False
 
 
 @torch.no_grad()

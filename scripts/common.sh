@@ -1,8 +1,13 @@
 # Sourced by the scripts here: goes to the project's folder and finds its Python.
 set -euo pipefail
-case ${CHECKPOINT:-/} in /*) ;; *) if [ -e "$CHECKPOINT" ]; then CHECKPOINT=$PWD/$CHECKPOINT; fi ;; esac
+CALLER=$PWD
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 PYTHON=${PYTHON:-$([ -x .venv/bin/python ] && echo .venv/bin/python || echo python3)}
+
+# from_caller PATH: PATH as it was meant in the folder from which the script was called.
+from_caller() {
+    case $1 in /*) echo "$1" ;; *) echo "$CALLER/$1" ;; esac
+}
 
 # set_up REQUIREMENTS: make .venv where there is none and install into it; quick when nothing is missing.
 set_up() {
@@ -24,7 +29,11 @@ train() {
     launch train.py --dataset "$1" --method "$2" --way "$3" --fold "$4" "${@:5}"
 }
 
-# evaluate SET METHOD WAY FOLD DEFAULT_CHECKPOINT ARGUMENTS...: CHECKPOINT=... names another one.
+# evaluate SET METHOD WAY FOLD DEFAULT_CHECKPOINT ARGUMENTS...: CHECKPOINT=... names another one, in either folder.
 evaluate() {
-    launch evaluate.py --dataset "$1" --way "$3" --fold "$4" --checkpoint "${CHECKPOINT:-$5}" "${@:6}"
+    local checkpoint=${CHECKPOINT:-$5}
+    if [ -n "${CHECKPOINT:-}" ] && [ -e "$(from_caller "$CHECKPOINT")" ]; then
+        checkpoint=$(from_caller "$CHECKPOINT")
+    fi
+    launch evaluate.py --dataset "$1" --way "$3" --fold "$4" --checkpoint "$checkpoint" "${@:6}"
 }

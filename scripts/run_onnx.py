@@ -41,7 +41,9 @@ def main() -> None:
 
     # Once: prototypes of the reference's classes.
     image, reference_size = read_photo(chosen.reference, facts)
-    labels = np.asarray(Image.open(chosen.labels)).astype(np.int64)
+    picture = Image.open(chosen.labels)
+    step = {"L;2": 85, "L;4": 17}.get(picture.tile[0][3], 1)  # Pillow stretches grey of few bits over 0..255
+    labels = np.asarray(picture).astype(np.int64) // step
     ids = np.setdiff1d(np.unique(labels), (0, 255))
     if labels.ndim != 2 or not len(ids):
         raise SystemExit(f"error: {chosen.labels}: not an index PNG with at least one class")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import struct
+import zlib
 from pathlib import Path
 
 import numpy as np
@@ -46,3 +48,17 @@ def write_checkpoint(path: Path, way: str = "kway", trained_epoch: int = 3, test
     content = {"settings": settings, "num_slots": 5, "class_names": NAMES, "trained_epoch": trained_epoch}
     checkpoint.save(path, {**content, "network": network(way).state_dict()})
     return path
+
+
+def write_grey_png(path: Path, values: np.ndarray, bits: int) -> None:
+    """A grey PNG of 2 or 4 bits a pixel, which Pillow reads and does not write."""
+
+    def chunk(kind: bytes, content: bytes) -> bytes:
+        return struct.pack(">I", len(content)) + kind + content + struct.pack(">I", zlib.crc32(kind + content))
+
+    height, width = values.shape
+    unpacked = np.unpackbits(values.astype(np.uint8)[..., None], axis=2)[..., -bits:].reshape(height, -1)
+    rows = b"".join(b"\0" + row.tobytes() for row in np.packbits(unpacked, axis=1))
+    header = struct.pack(">IIBBBBB", width, height, bits, 0, 0, 0, 0)
+    parts = ((b"IHDR", header), (b"IDAT", zlib.compress(rows)), (b"IEND", b""))
+    path.write_bytes(b"\x89PNG\r\n\x1a\n" + b"".join(chunk(*part) for part in parts))

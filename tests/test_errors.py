@@ -1,20 +1,28 @@
 """Mistakes are told in one line by whichever process meets them: denied folders, several processes, odd files."""
 
+import dataclasses
 import json
 import os
-import struct
+import signal
 import subprocess
-import zlib
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from torch.distributed.elastic.multiprocessing.api import SignalException
 
+import evaluate
+from dataloaders import catalog
 from dataloaders.reading import read_label
+from networks.loading import Loaded
 from utils import checkpoint
+from utils import launch as launcher
 from utils.annotations import read_labels
+from utils.config import EvaluateSettings, TrainSettings, parse
 from utils.errors import UserError, run_cli
+
+from .own_photos import network, write_grey_png
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -75,6 +83,34 @@ def test_a_dry_run_under_several_processes_prints_once():
     assert done.returncode == 0 and json.loads(done.stdout)["dataset"] == "ccp"
 
 
+def test_a_stop_signal_under_several_processes_has_its_status(monkeypatch):
+    def stopped(options):
+        raise SignalException("stopped", signal.SIGTERM)
+
+    monkeypatch.setattr("utils.launch.run", stopped)
+    monkeypatch.setenv("OMP_NUM_THREADS", "1")
+    assert launcher.main(["--nproc_per_node", "2", "train.py"]) == 143
+
+
+def test_a_data_set_is_called_as_the_catalogue_calls_it():
+    settings = parse(TrainSettings, ["--dataset", "TOY"], settle=catalog.settle)
+    assert settings.dataset == "toy"
+    with pytest.raises(UserError, match="no fold 7"):
+        parse(TrainSettings, ["--dataset", "toy", "--fold", "7", "--dry-run"], settle=catalog.settle)
+
+
+def test_results_of_the_authors_checkpoints_do_not_overwrite_each_other(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    asked = EvaluateSettings(checkpoint="data/atr_kwf1.pth", dataset="atr", fold=1, way="kway")
+    theirs = Loaded(network(), None, 39, [])
+    assert str(evaluate.outcome_folder(asked, theirs)) == "runs/atr_eop_kway_f1_authors"
+    ours = Loaded(network(), TrainSettings(), 39, [])
+    assert str(evaluate.outcome_folder(asked, ours)) == "data"
+    (tmp_path / "file").write_text("in the way")
+    with pytest.raises(UserError, match="file/out: cannot be written"):
+        evaluate.outcome_folder(dataclasses.replace(asked, output="file/out"), theirs)
+
+
 def test_a_checkpoint_is_found_from_the_callers_folder(tmp_path):
     (tmp_path / "mine.pt").write_text("no checkpoint")
     command = ["bash", str(ROOT / "scripts/evaluate_ccp_eop_kwf1.sh")]
@@ -88,20 +124,6 @@ def test_a_pickled_network_is_told_apart_from_a_truncated_file(tmp_path):
     with pytest.raises(UserError, match=r"whole\.pt: .*state_dict") as caught:
         checkpoint.read(tmp_path / "whole.pt")
     assert "\x1b" not in str(caught.value)
-
-
-def write_grey_png(path: Path, values: np.ndarray, bits: int) -> None:
-    """A grey PNG of 2 or 4 bits a pixel, which Pillow reads and does not write."""
-
-    def chunk(kind: bytes, content: bytes) -> bytes:
-        return struct.pack(">I", len(content)) + kind + content + struct.pack(">I", zlib.crc32(kind + content))
-
-    height, width = values.shape
-    unpacked = np.unpackbits(values.astype(np.uint8)[..., None], axis=2)[..., -bits:].reshape(height, -1)
-    rows = b"".join(b"\0" + row.tobytes() for row in np.packbits(unpacked, axis=1))
-    header = struct.pack(">IIBBBBB", width, height, bits, 0, 0, 0, 0)
-    parts = ((b"IHDR", header), (b"IDAT", zlib.compress(rows)), (b"IEND", b""))
-    path.write_bytes(b"\x89PNG\r\n\x1a\n" + b"".join(chunk(*part) for part in parts))
 
 
 @pytest.mark.parametrize("bits", [2, 4])

@@ -14,7 +14,7 @@ pytest.importorskip("onnx")
 from predict import OneShotParser
 from scripts import export_onnx
 
-from .own_photos import SIZE, network, picture, write_checkpoint
+from .own_photos import SIZE, network, picture, write_checkpoint, write_grey_png
 from .samples import tiny_stages
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -54,6 +54,11 @@ def test_the_example_runs_without_pytorch(way, ids, size, tmp_path):
     parser.set_reference(image, labels)
     found = np.asarray(Image.open(tmp_path / "out" / "ref.png"))
     assert (found == parser.parse(image).labels).mean() > 0.98
+    write_grey_png(tmp_path / "labels.png", label, bits=4)
+    assert run_example(tmp_path).returncode == 0
+    parser.set_reference(image, label)
+    found = np.asarray(Image.open(tmp_path / "out" / "ref.png"))
+    assert set(np.unique(found)) <= set(np.unique(label)) and (found == parser.parse(image).labels).mean() > 0.98
     for wrong, told in ((np.zeros_like(labels), "at least one class"), (labels[1:], "another size")):
         Image.fromarray(wrong).save(tmp_path / "labels.png")
         done = run_example(tmp_path)

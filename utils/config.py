@@ -186,8 +186,7 @@ def parse(
     values = vars(parser.parse_args(arguments))
     dry_run = values.pop("dry_run")
     settings = kind(**{k: tuple(v) if isinstance(v, list) else v for k, v in values.items()})
-    if hasattr(settings, "check"):
-        settings.check()
+    settings.check()
     if settle:
         settle(settings)
     if dry_run:
