@@ -27,13 +27,13 @@ from starlette.datastructures import MutableHeaders
 from starlette.middleware import Middleware
 
 from dataloaders import catalog, toy
+from inference import page as demo_view
+from inference.annotations import read_labels
+from inference.parsing import Parsing
 from predict import DEFAULT_CHECKPOINT, OneShotParser, Support
-from utils import demo_view
-from utils.annotations import read_labels
 from utils.config import ArgumentParser
 from utils.errors import UserError, run_cli
 from utils.imaging import to_rgb
-from utils.parsing import Parsing
 
 MAX_PIXELS = 24_000_000
 MAX_FILE_SIZE = "16mb"

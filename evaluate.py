@@ -14,18 +14,20 @@ from typing import Any
 
 import numpy as np
 
-from dataloaders import catalog
+from dataloaders import catalog, visualize
 from dataloaders.oshp_loader import TestEpisodes
 from dataloaders.spec import DatasetSpec
 from dataloaders.stages import stage_spec
-from networks import loading
-from networks.folding import fold_batch_norm
-from networks.oneshot import OneShotNetwork
-from utils import checkpoint, distributed, report, visualize
+from engine import report
+from engine.evaluation import Evaluation, EvaluationPlan, evaluate
+from networks.base import OneShotNetwork
+from networks.checkpoints import files as checkpoint
+from networks.checkpoints import loading
+from networks.fast.folding import fold_batch_norm
+from utils import distributed
 from utils.config import EvaluateSettings, parse
 from utils.device import choose_device, resolve_amp, tune
 from utils.errors import UserError, run_cli
-from utils.evaluator import Evaluation, EvaluationPlan, evaluate
 from utils.files import require_writable, write_json
 
 

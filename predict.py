@@ -25,21 +25,22 @@ from torchvision.transforms.v2 import functional as V
 
 from dataloaders import catalog
 from dataloaders.palette import palette
-from networks import decoding, released
+from inference.annotations import IGNORE, Labels, check_pair, ids_by_name, named, read_colors, read_labels, read_names
+from inference.batches import BATCH_SIZE, parse_photos, parse_videos
+from inference.inputs import collect
+from inference.parsing import ClassInfo, Parsing
+from inference.tiles import tiles
+from networks import decoding
+from networks.base import Features
+from networks.checkpoints import released
 from networks.decoding import Maps, Tally
-from networks.folding import fold_batch_norm
-from networks.oneshot import Features
+from networks.fast.folding import fold_batch_norm
 from networks.references import Prototypes, bank_rows, blend_with_bank, pool
-from utils.annotations import IGNORE, Labels, check_pair, ids_by_name, named, read_colors, read_labels, read_names
 from utils.config import ArgumentParser
 from utils.device import choose_device, tune
 from utils.errors import UserError, run_cli
 from utils.files import read_json
 from utils.imaging import Photo, to_rgb
-from utils.inputs import collect
-from utils.parse_files import BATCH_SIZE, parse_photos, parse_videos
-from utils.parsing import ClassInfo, Parsing
-from utils.tiles import tiles
 
 DEFAULT_CHECKPOINT = str(Path(__file__).resolve().parent / "data/released/lite0_ccp_toy.safetensors")
 DEFAULT_SIZE = 512

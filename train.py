@@ -23,23 +23,26 @@ import torch
 from torch.nn.parallel import DistributedDataParallel
 
 import evaluate as evaluation
-from dataloaders import catalog
+from dataloaders import catalog, visualize
 from dataloaders.oshp_loader import EpisodeBatches, TestEpisodes, TrainEpisodes
 from dataloaders.spec import DatasetSpec
 from dataloaders.stages import FINE, stage_spec
-from networks import loading, losses
-from networks.depthwise import quicken_gradients
-from networks.passes import synchronize
-from utils import checkpoint, distributed, report, resume, visualize
+from engine import report, resume
+from engine.evaluation import EvaluationPlan, evaluate
+from engine.optim import make_optimizer
+from engine.training import Clock, Step, StopSignal, TrainPlan, train_epoch
+from engine.workers import make_loader, stops_held
+from networks import losses
+from networks.batchnorm import synchronize
+from networks.checkpoints import files as checkpoint
+from networks.checkpoints import loading
+from networks.fast.depthwise import quicken_gradients
+from utils import distributed
 from utils.config import TrainSettings, parse
 from utils.device import choose_device, resolve_amp, seed_everything, tune
-from utils.engine import Clock, Step, StopSignal, TrainPlan, train_epoch
 from utils.errors import UserError, run_cli
-from utils.evaluator import EvaluationPlan, evaluate
 from utils.files import write_json
 from utils.log import Board, percent
-from utils.optim import make_optimizer
-from utils.workers import make_loader, stops_held
 
 PICTURES = 4
 
@@ -262,7 +265,7 @@ class Run:
                 "network": self.network.state_dict(),
                 "optimizer": self.optimizer.state_dict(),
                 "scaler": self.scaler.state_dict(),
-                "rng": checkpoint.rng_state(),
+                "rng": resume.rng_state(),
                 "best": self.best,
                 "history": self.history,
                 "revision": checkpoint.revision(),
@@ -274,7 +277,7 @@ class Run:
             self.network.load_state_dict(saved["network"])
             self.optimizer.load_state_dict(saved["optimizer"])
             self.scaler.load_state_dict(saved["scaler"])
-            checkpoint.set_rng_state(saved["rng"])
+            resume.set_rng_state(saved["rng"])
             self.epoch, self.batch = saved["position"]["epoch"], saved["position"]["batch"]
             self.best, self.history = saved["best"], saved["history"]
         except (KeyError, RuntimeError, ValueError) as error:

@@ -16,8 +16,8 @@ from typing import Any
 
 from utils.errors import UserError
 
-from .inspection import merged_classes, parallel
 from .layout import label_path, supports_path
+from .prepare.inspection import merged_classes, parallel
 from .reading import read_label
 from .spec import DatasetSpec
 

@@ -1,4 +1,4 @@
-"""Two plain baselines that share the encoder, in the form that the evaluator takes (see `scripts/compare.py`)."""
+"""Two plain baselines that share the encoder, in the form that the evaluator takes (see `tools/compare.py`)."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
+from .base import Features, Logits, OneShotNetwork, Reference
 from .decoding import NEVER
 from .deeplab import Decoder
 from .layers import resize, resize_labels
 from .losses import segmentation_loss
-from .oneshot import Features, Logits, OneShotNetwork, Reference
 from .prototypes import class_masks, cosine_similarity, masked_average
 
 

@@ -7,7 +7,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from .oneshot import Features, OneShotNetwork
+from .base import Features, OneShotNetwork
 from .references import Prototypes
 from .winners import human_mask, winner
 

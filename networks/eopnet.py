@@ -8,10 +8,10 @@ import torch
 from torch import Tensor, nn
 
 from .backbones import XCEPTION
+from .base import Features, OneShotNetwork, Outputs, Reference
 from .deeplab import Decoder
 from .heads import CoarseHead
 from .layers import resize_labels
-from .oneshot import Features, OneShotNetwork, Outputs, Reference
 from .prototypes import class_masks, cosine_similarity, masked_average
 
 

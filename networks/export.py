@@ -5,8 +5,8 @@ from __future__ import annotations
 from torch import Tensor, nn
 
 from . import decoding
+from .base import OneShotNetwork
 from .layers import resize_labels
-from .oneshot import OneShotNetwork
 from .prototypes import masked_average
 from .references import Prototypes
 

@@ -15,9 +15,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from .batchnorm import batch_norm_passes, for_each_pass
+from .fast.winograd import Conv3x3
 from .layers import SeparableConv, plain_cpu_inference
-from .passes import batch_norm_passes, for_each_pass
-from .winograd import Conv3x3
 
 REACH = 2  # pixels that two 3x3 convolutions reach in each direction
 TAPS = (2 * REACH + 1) ** 2

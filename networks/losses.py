@@ -13,8 +13,8 @@ from torch.nn import functional as F
 from utils.config import TrainSettings
 from utils.distributed import mean_over_ranks, world_size
 
+from .base import Outputs
 from .layers import at_least_float32
-from .oneshot import Outputs
 
 IGNORE = 255
 

@@ -12,9 +12,9 @@ import torch
 from torch import Tensor, nn
 
 from .backbones import XCEPTION
+from .base import Features, OneShotNetwork, Outputs, Reference
 from .deeplab import Decoder
 from .layers import SeparableConv
-from .oneshot import Features, OneShotNetwork, Outputs, Reference
 from .prototypes import cosine_similarity
 
 BACKGROUNDS = ("fixed", "ucs")

@@ -10,8 +10,8 @@ from torch import Tensor
 
 from utils.errors import UserError
 
+from .base import Features, OneShotNetwork, Reference
 from .layers import resize_labels
-from .oneshot import Features, OneShotNetwork, Reference
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,7 @@ import scipy.io
 from PIL import Image
 
 from dataloaders import catalog
-from dataloaders.prepare_ccp import TAGS
+from dataloaders.prepare.ccp import TAGS
 from dataloaders.spec import SPLITS, DatasetSpec
 from dataloaders.supports import build_table, dump_supports
 

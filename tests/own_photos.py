@@ -10,8 +10,8 @@ import numpy as np
 import torch
 
 from networks.backbones import LITE0
+from networks.checkpoints import files as checkpoint
 from networks.eopnet import EOPNet
-from utils import checkpoint
 
 SIZE = (96, 64)
 COLORS = ((200, 40, 40), (40, 180, 60), (50, 60, 210))

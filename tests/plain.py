@@ -11,10 +11,10 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from networks.base import Features, Logits, Outputs
 from networks.eopnet import EOPNet
 from networks.guided import GuidedConv
 from networks.layers import resize
-from networks.oneshot import Features, Logits, Outputs
 
 
 def plain_forward(network: EOPNet, episode: dict[str, Tensor], epoch: int) -> Outputs:

@@ -7,7 +7,7 @@ from dataloaders import catalog
 from dataloaders.split import Split
 from networks.decoding import Maps
 from predict import OneShotParser
-from scripts import measure_absent
+from tools import measure_absent
 
 from .own_photos import write_checkpoint
 

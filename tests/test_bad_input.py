@@ -10,7 +10,7 @@ from PIL import Image
 
 import evaluate as evaluate_cli
 import train as train_cli
-from utils import checkpoint
+from networks.checkpoints import files as checkpoint
 from utils.errors import UserError, run_cli
 
 from .samples import tiny_network

@@ -12,7 +12,7 @@ TINY = ["--encoder", "tf_efficientnet_lite0", "--hidden", "8", "--size", "64", "
 
 
 def run(*arguments: str) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "scripts/benchmark.py", *arguments]
+    command = [sys.executable, "-m", "tools.benchmark", *arguments]
     return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=600)
 
 

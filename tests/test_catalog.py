@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from dataloaders import catalog
-from dataloaders.prepare_ccp import TAGS
+from dataloaders.prepare.ccp import TAGS
 from utils.errors import UserError
 
 

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from dataloaders import catalog
-from dataloaders.check import check
+from dataloaders.prepare.check import check
 from dataloaders.supports import build_table, dump_supports
 from utils.errors import UserError
 
@@ -107,7 +107,7 @@ def test_truncated_photo_is_found_by_reading_to_the_end(root):
 
 def test_sample_and_full(root, monkeypatch):
     rewrite_index(root, "train", {1: [0, 1, 3, 4, 5]})
-    monkeypatch.setattr("dataloaders.check.SAMPLE", 4)
+    monkeypatch.setattr("dataloaders.prepare.check.SAMPLE", 4)
     assert not found(root), "index 2 is not among 0, 3, 6, 9"
     assert len(found(root, full=True)) == 1
 
@@ -124,7 +124,7 @@ def test_many_findings_are_counted(root):
 def test_parallel_and_serial_agree(root, monkeypatch):
     (root / "trainval_images" / "train_003.jpg").unlink()
     serial = found(root)
-    monkeypatch.setattr("dataloaders.inspection.SMALL_JOB", 4)
+    monkeypatch.setattr("dataloaders.prepare.inspection.SMALL_JOB", 4)
     monkeypatch.setattr(os, "sched_getaffinity", lambda _: {0, 1}, raising=False)
     assert found(root) == serial
     ids = (root / "list" / "meta_train_id.txt").read_text().split()

@@ -10,7 +10,7 @@ from PIL import Image
 
 from dataloaders import catalog
 from dataloaders.oshp_loader import TestEpisodes, TrainEpisodes
-from dataloaders.prepare_custom import prepare_custom
+from dataloaders.prepare.custom import prepare_custom
 from utils.errors import UserError
 
 from .data_helpers import label_map, png_bytes, read, run_module, save_image, save_label

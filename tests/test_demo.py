@@ -15,9 +15,9 @@ pytest.importorskip("gradio", reason="the page needs gradio: pip install -r requ
 import gradio as gr
 
 import demo
+from inference import page as demo_view
 from predict import OneShotParser
-from scripts import load_test
-from utils import demo_view
+from tools import load_test
 from utils.errors import UserError
 
 from .own_photos import picture, write_checkpoint

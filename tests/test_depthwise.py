@@ -8,7 +8,7 @@ from timm.layers.conv2d_same import Conv2dSame
 from torch import nn
 
 from networks.backbones import Encoder
-from networks.depthwise import quicken_gradients
+from networks.fast.depthwise import quicken_gradients
 
 CASES = [
     # kernel, stride, padding, dilation

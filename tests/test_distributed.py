@@ -13,10 +13,10 @@ from torch.nn.parallel import DistributedDataParallel
 
 from dataloaders import catalog
 from dataloaders.oshp_loader import TestEpisodes
+from engine.evaluation import EvaluationPlan, evaluate
+from engine.training import TrainPlan, train_epoch
+from networks.batchnorm import synchronize
 from networks.losses import eopnet_losses, popnet_losses
-from networks.passes import synchronize
-from utils.engine import TrainPlan, train_epoch
-from utils.evaluator import EvaluationPlan, evaluate
 
 from .samples import random_episode, tiny_network, tiny_stages
 

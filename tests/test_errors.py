@@ -15,10 +15,10 @@ from torch.distributed.elastic.multiprocessing.api import SignalException
 import evaluate
 from dataloaders import catalog
 from dataloaders.reading import read_label
-from networks.loading import Loaded
-from utils import checkpoint
+from inference.annotations import read_labels
+from networks.checkpoints import files as checkpoint
+from networks.checkpoints.loading import Loaded
 from utils import launch as launcher
-from utils.annotations import read_labels
 from utils.config import EvaluateSettings, TrainSettings, parse
 from utils.errors import UserError, run_cli
 

@@ -12,7 +12,7 @@ pytest.importorskip("onnxruntime")
 pytest.importorskip("onnx")
 
 from predict import OneShotParser
-from scripts import export_onnx
+from tools import export_onnx
 
 from .own_photos import SIZE, network, picture, write_checkpoint, write_grey_png
 from .samples import tiny_stages
@@ -35,7 +35,7 @@ def run_example(folder: Path) -> subprocess.CompletedProcess:
         "runpy.run_path(sys.argv[0], run_name='__main__')"
     )
     arguments = ["--graphs", "graphs", "--reference", "ref.png", "--labels", "labels.png", "ref.png", "--out", "out"]
-    command = [sys.executable, "-c", program, str(ROOT / "scripts" / "run_onnx.py"), *arguments]
+    command = [sys.executable, "-c", program, str(ROOT / "tools" / "run_onnx.py"), *arguments]
     return subprocess.run(command, cwd=folder, capture_output=True, text=True)
 
 

@@ -7,7 +7,7 @@ import torch
 from torch import nn
 
 from networks.eopnet import EOPNet
-from networks.folding import fold_batch_norm
+from networks.fast.folding import fold_batch_norm
 
 from .samples import tiny_network, tiny_stages
 

@@ -12,7 +12,8 @@ from pathlib import Path
 import pytest
 
 import train as train_cli
-from utils import checkpoint, log
+from networks.checkpoints import files as checkpoint
+from utils import log
 from utils.config import TrainSettings
 from utils.errors import UserError
 

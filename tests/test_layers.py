@@ -4,10 +4,10 @@ import pytest
 import timm
 import torch
 
-from networks import official
 from networks.backbones import LITE0, Encoder, load_ordered, load_timm_xception
+from networks.backbones.xception import Xception65
+from networks.checkpoints import authors as official
 from networks.prototypes import PrototypeBank, class_masks, cosine_similarity, masked_average
-from networks.xception import Xception65
 
 
 @pytest.fixture(scope="module")

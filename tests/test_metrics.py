@@ -5,9 +5,9 @@ import math
 import pytest
 import torch
 
-from utils import report
-from utils.evaluator import Evaluation
-from utils.metrics import ConfusionMatrix, binary_figures, kway_figures
+from engine import report
+from engine.evaluation import Evaluation
+from engine.metrics import ConfusionMatrix, binary_figures, kway_figures
 
 from .shared import golden, needs_parity
 

@@ -3,7 +3,8 @@
 import pytest
 import torch
 
-from networks import loading, official
+from networks.checkpoints import authors as official
+from networks.checkpoints import loading
 from networks.eopnet import EOPNet
 from utils.errors import UserError
 

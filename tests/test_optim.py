@@ -2,7 +2,7 @@
 
 import pytest
 
-from utils.optim import make_optimizer, set_poly_lr
+from engine.optim import make_optimizer, set_poly_lr
 
 from .samples import tiny_network
 

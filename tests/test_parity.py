@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 import torch
 
-from networks import official
+from networks.base import Features
+from networks.checkpoints import authors as official
 from networks.eopnet import EOPNet
 from networks.losses import eopnet_losses
-from networks.oneshot import Features
 from networks.popnet import POPNet
 
 from .shared import PARITY, golden, needs_parity, standin_weights

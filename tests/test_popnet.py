@@ -5,13 +5,14 @@ import io
 import pytest
 import torch
 
-from networks import loading, official, released
+from engine.optim import make_optimizer
+from networks.checkpoints import authors as official
+from networks.checkpoints import files as checkpoint
+from networks.checkpoints import loading, released
 from networks.losses import popnet_losses
 from networks.prototypes import cosine_similarity
 from predict import OneShotParser
-from utils import checkpoint
 from utils.errors import UserError
-from utils.optim import make_optimizer
 
 from .own_photos import NAMES, picture
 from .plain import plain_agm, plain_npm, run_guide

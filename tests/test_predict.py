@@ -6,11 +6,11 @@ import torch
 from PIL import Image
 
 import predict
+from inference.tiles import tiles
 from networks import references
 from predict import OneShotParser
 from utils.errors import UserError
 from utils.imaging import to_rgb
-from utils.tiles import tiles
 
 from .own_photos import SIZE, network, picture, write_checkpoint
 

@@ -9,12 +9,12 @@ from PIL import Image
 
 import train
 from dataloaders import catalog
-from dataloaders.assemble import place_lists
 from dataloaders.layout import read_ids, supports_path
 from dataloaders.oshp_loader import TestEpisodes, TrainEpisodes
-from dataloaders.placing import Placement
-from dataloaders.prepare import prepare, prepare_toy
-from dataloaders.sources import find
+from dataloaders.prepare.assemble import place_lists
+from dataloaders.prepare.command import prepare, prepare_toy
+from dataloaders.prepare.placing import Placement
+from dataloaders.prepare.sources import find
 from dataloaders.spec import SPLITS
 from utils.config import TrainSettings
 from utils.errors import UserError

@@ -3,12 +3,13 @@
 import numpy as np
 import pytest
 
-from dataloaders import catalog, toy, toy_outfit
+from dataloaders import catalog, toy
 from dataloaders.layout import read_ids
 from dataloaders.oshp_loader import TrainEpisodes
-from dataloaders.prepare_ccp import TAGS
+from dataloaders.prepare.ccp import TAGS
 from dataloaders.split import Split
-from scripts import make_release_data
+from dataloaders.toy import outfit as toy_outfit
+from tools import make_release_data
 from utils.errors import UserError
 
 from .data_helpers import REPOSITORY, make_source

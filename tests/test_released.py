@@ -5,11 +5,11 @@ import torch
 from safetensors.torch import save_file
 
 import evaluate
-from networks import loading, released
 from networks.backbones import LITE0
+from networks.checkpoints import loading, released
 from networks.eopnet import EOPNet
 from predict import OneShotParser
-from scripts import release
+from tools import release
 from utils.config import EvaluateSettings
 from utils.errors import UserError
 

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from dataloaders import toy
-from dataloaders.toy_outfit import DRESS, LABELS, PANTS, SKIRT
+from dataloaders.toy.outfit import DRESS, LABELS, PANTS, SKIRT
 
 SIZE = (192, 128)
 

@@ -11,13 +11,14 @@ import evaluate as evaluate_cli
 import train as train_cli
 from dataloaders import catalog
 from dataloaders.oshp_loader import TestEpisodes
+from engine import training as engine
+from engine.evaluation import EvaluationPlan, evaluate
+from engine.metrics import ConfusionMatrix, kway_figures
 from networks import losses
-from utils import checkpoint, engine
+from networks.checkpoints import files as checkpoint
 from utils.config import EvaluateSettings, TrainSettings
 from utils.device import choose_device
 from utils.errors import UserError
-from utils.evaluator import EvaluationPlan, evaluate
-from utils.metrics import ConfusionMatrix, kway_figures
 
 
 def settings(toy_root, run_dir, **changes) -> TrainSettings:

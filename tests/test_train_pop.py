@@ -9,13 +9,15 @@ import evaluate as evaluate_cli
 import train as train_cli
 from dataloaders import catalog
 from dataloaders.oshp_loader import TestEpisodes, TrainEpisodes
+from engine import resume
+from engine import training as engine
+from engine.evaluation import EvaluationPlan, evaluate
 from networks.baselines import ClosedSetBaseline, NearestPrototypeBaseline
+from networks.checkpoints import files as checkpoint
 from networks.popnet import POPNet
-from scripts import compare
-from utils import checkpoint, engine, resume
+from tools import compare
 from utils.config import EvaluateSettings
 from utils.errors import UserError
-from utils.evaluator import EvaluationPlan, evaluate
 
 from .samples import LITE0, random_episode
 from .test_train import assert_same, last, settings

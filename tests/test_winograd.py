@@ -4,8 +4,8 @@ import pytest
 import torch
 from torch.nn import functional as F
 
-from networks import winograd
-from networks.winograd import Conv3x3, minimal_conv3x3
+from networks.fast import winograd
+from networks.fast.winograd import Conv3x3, minimal_conv3x3
 
 
 @pytest.mark.parametrize("size", [(1, 1), (3, 4), (7, 5), (16, 12), (9, 23)])

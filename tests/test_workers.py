@@ -11,7 +11,7 @@ import pytest
 import torch
 from torch.utils.data import Dataset
 
-from utils.workers import CAN_TAKE_SIGNALS, make_loader, stops_held
+from engine.workers import CAN_TAKE_SIGNALS, make_loader, stops_held
 
 ROOT = Path(__file__).resolve().parents[1]
 pytestmark = pytest.mark.skipif(not CAN_TAKE_SIGNALS, reason="this system cannot tell who sent a signal")

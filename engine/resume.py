@@ -1,0 +1,113 @@
+"""Where a run stands: what its folder holds, and whether the run may go on from there."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from networks.checkpoints import files as checkpoint
+from utils.config import DataSettings, NetworkSettings, TrainSettings
+from utils.distributed import world_size
+from utils.errors import UserError
+
+LAST_STAGE = 3  # EOPNet's only one counts as it: both parse the fine classes
+# A run that is resumed may differ in these; everything else decides what the numbers become.
+FREE_TO_CHANGE = {
+    "data_root", "workers", "cache_mb", "device", "run_dir", "resume", "eval_every", "save_minutes", "pretrained",
+    "stage",
+}  # fmt: skip
+SHARED_BY_STAGES = {f.name for kind in (DataSettings, NetworkSettings) for f in dataclasses.fields(kind)} - {
+    "data_root",
+    "warmup_epochs",
+}
+
+
+def saved_run(settings: TrainSettings) -> dict[str, Any] | None:
+    """The content of the run's `last.pt`; None where there is none, or a fresh start is asked for.
+
+    Raises `UserError` when it is something else or was trained with other settings or on other processes.
+    """
+    path = settings.folder() / "last.pt"
+    if path.is_dir():
+        raise UserError(f"{path}: a folder stands where the checkpoint goes; move it away, or choose another --run-dir")
+    if settings.resume == "none" or not path.exists():
+        return None
+    content = checkpoint.read(path)
+    if not checkpoint.is_ours(content) or "position" not in content:
+        raise UserError(f"{path}: not a checkpoint to resume from; move it away, or use --resume none")
+    names = {f.name for f in dataclasses.fields(settings)} - FREE_TO_CHANGE
+    _check_same(path, settings, content["settings"], names)
+    if content.get("world", world_size()) != world_size():
+        raise UserError(
+            f"{path}: was trained by {content['world']} processes, not {world_size()}; go on with as many, or choose "
+            "another --run-dir"
+        )
+    return content
+
+
+def stage_of(content: dict[str, Any]) -> int:
+    """The stage that a checkpoint was written in."""
+    return content.get("stage", LAST_STAGE)
+
+
+def stages_to_do(settings: TrainSettings) -> list[int]:
+    """The stages that are still to train, in turn: for EOPNet always the last. Raises `UserError` as `saved_run`."""
+    if settings.method != "pop":
+        return [LAST_STAGE]
+    saved = saved_run(settings)
+    first = stage_of(saved) if saved else 1
+    wanted = [settings.stage] if settings.stage else range(1, LAST_STAGE + 1)
+    return [stage for stage in wanted if stage >= first]
+
+
+def stage_name(stage: int) -> str:
+    """Name of the checkpoint that a finished stage leaves for the next."""
+    return f"stage{stage}.pt"
+
+
+def finished_stage(settings: TrainSettings, stage: int) -> tuple[Path, dict[str, Any]]:
+    """Path and content of the checkpoint that a finished stage left.
+
+    Raises `UserError` when it is missing, or of another network or data set.
+    """
+    path = settings.folder() / stage_name(stage)
+    if not path.exists():
+        raise UserError(
+            f"{path}: missing; stage {stage + 1} starts from it: train --stage {stage} first, or all in turn"
+        )
+    content = checkpoint.read(path)
+    if not checkpoint.is_ours(content) or stage_of(content) != stage:
+        raise UserError(f"{path}: not the checkpoint of a finished stage {stage}; train --stage {stage} anew")
+    _check_same(path, settings, content["settings"], SHARED_BY_STAGES)
+    return path, content
+
+
+def rng_state() -> dict[str, Any]:
+    """The state of torch's generators."""
+    state = {"cpu": torch.get_rng_state()}
+    if torch.cuda.is_available():
+        state["cuda"] = torch.cuda.get_rng_state()
+    return state
+
+
+def set_rng_state(state: dict[str, Any]) -> None:
+    """Take `rng_state` back."""
+    torch.set_rng_state(state["cpu"])
+    if "cuda" in state and torch.cuda.is_available():
+        torch.cuda.set_rng_state(state["cuda"])
+
+
+def _check_same(path: Path, settings: TrainSettings, then: dict[str, Any], names: Iterable[str]) -> None:
+    now = dataclasses.asdict(settings)
+    changed = [n for n in now if n in names and n in then and _plain(now[n]) != _plain(then[n])]
+    if changed:
+        told = ", ".join(f"--{n.replace('_', '-')} {_plain(then[n])}" for n in changed)
+        raise UserError(f"{path}: was trained with {told}; go on with the same, or choose another --run-dir")
+
+
+def _plain(value: Any) -> Any:
+    return list(value) if isinstance(value, tuple) else value

@@ -1,0 +1,1 @@
+"""People's own photos: references, parsing, pictures and files."""

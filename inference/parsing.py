@@ -1,0 +1,101 @@
+"""What a parse gives: the label map of one photo with its classes, as pixels, pictures and files."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+from PIL import Image
+
+from dataloaders import visualize
+from utils.files import replacing, write_json
+
+EIGHT_BIT = 256
+
+
+class ClassInfo(NamedTuple):
+    """A class of the reference: the user's id, its name and its colour in pictures (RGB)."""
+
+    id: int
+    name: str
+    color: tuple[int, int, int]
+
+
+@dataclass(frozen=True)
+class Parsing:
+    """One parsed photo.
+
+    `labels` holds the user's class ids and 0 for the background, uint8 (H, W), or uint16 where an id is above 255.
+    `foreground` is the coarse branch's mask of the person, bool (H, W). `scores` gives for each class id the mean
+    probability over the pixels that the class won, before absent classes were left out.
+    """
+
+    image: np.ndarray  # RGB uint8 (H, W, 3), upright
+    labels: np.ndarray
+    foreground: np.ndarray
+    scores: Mapping[int, float]
+    classes: tuple[ClassInfo, ...]
+
+    def areas(self) -> dict[str, dict[str, Any]]:
+        """Per class name: id, pixels, share of the photo (0..1) and score; absent classes have 0 pixels."""
+        values, counts = np.unique(self.labels, return_counts=True)
+        pixels = dict(zip(values.tolist(), counts.tolist(), strict=True))
+        return {
+            c.name: {
+                "id": c.id,
+                "pixels": pixels.get(c.id, 0),
+                "share": round(pixels.get(c.id, 0) / self.labels.size, 6),
+                "score": round(self.scores[c.id], 4),
+            }
+            for c in self.classes
+        }
+
+    def overlay(self, opacity: float | Mapping[str, float] = visualize.OPACITY, legend: bool = True) -> np.ndarray:
+        """The photo under the classes' colours, RGB uint8; with a legend of the classes found below it.
+
+        `opacity` (0..1) is one for all classes, or by class name; a class of opacity 0 is left out.
+        """
+        image = self.image.astype(np.float32)
+        found = []
+        for info in self.classes:
+            share = opacity.get(info.name, 0.0) if isinstance(opacity, Mapping) else opacity
+            here = self.labels == info.id
+            if here.any() and share > 0:
+                found.append(info)
+                image[here] = (1 - share) * image[here] + share * np.array(info.color, dtype=np.float32)
+        picture = image.astype(np.uint8)
+        if not legend or not found:
+            return picture
+        strip = visualize.legend(
+            range(len(found)), {i: c.name for i, c in enumerate(found)}, [c.color for c in found], picture.shape[1]
+        )
+        return np.concatenate([picture, strip])
+
+    def index_image(self) -> Image.Image:
+        """The label map as an image: 8-bit with a palette, or 16-bit grey where an id is above 255."""
+        if self.labels.dtype != np.uint8:
+            return Image.fromarray(self.labels)
+        palette = np.zeros((EIGHT_BIT, 3), dtype=np.uint8)
+        for info in self.classes:
+            if info.id < EIGHT_BIT:
+                palette[info.id] = info.color
+        picture = Image.fromarray(self.labels)
+        picture.putpalette(palette.tobytes())
+        return picture
+
+    def save(self, folder: str | Path, name: str) -> list[Path]:
+        """Write `<name>.png` (index map), `<name>_overlay.jpg` and `<name>.json` (areas) into `folder`.
+
+        Raises `UserError` when the folder cannot be written.
+        """
+        labels, overlay, areas = (Path(folder) / f"{name}{end}" for end in (".png", "_overlay.jpg", ".json"))
+        with replacing(labels) as temporary:
+            self.index_image().save(temporary)
+        with replacing(overlay) as temporary:
+            Image.fromarray(self.overlay()).save(temporary, quality=92)
+        height, width = self.labels.shape
+        write_json(areas, {"width": width, "height": height, "classes": self.areas()})
+        return [labels, overlay, areas]

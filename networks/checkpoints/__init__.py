@@ -1,0 +1,1 @@
+"""Weights files: this project's, released ones, the authors', and pretrained encoders."""

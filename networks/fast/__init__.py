@@ -1,0 +1,1 @@
+"""What makes the same numbers quicker, and nothing else."""

@@ -1,0 +1,1 @@
+"""Programs beside training and evaluation, run as `python -m tools.NAME`."""

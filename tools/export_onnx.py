@@ -1,0 +1,126 @@
+"""Export a checkpoint as two ONNX graphs, reference.onnx and parser.onnx, and check them against PyTorch.
+
+    python -m tools.export_onnx --checkpoint data/released/lite0_ccp_toy.safetensors --out exported
+    python -m tools.run_onnx --graphs exported --reference ref.jpg --labels ref.png photo.jpg --out parsed
+
+Sizes of photos and labels and the number of classes are free. tools/run_onnx.py uses the graphs without
+PyTorch.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import warnings
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from dataloaders import catalog
+from networks.base import OneShotNetwork
+from networks.checkpoints import released
+from networks.export import ParserGraph, ReferenceGraph
+from predict import DEFAULT_SIZE
+from utils.config import ArgumentParser
+from utils.errors import UserError, run_cli
+from utils.files import replacing, write_json
+
+NEEDED = ("onnx", "onnxruntime")
+CHECKS = (((160, 112), 3), ((97, 131), 7))  # photo sizes and numbers of classes that the export is checked at
+AGREEMENT = 0.999  # share of pixels that must agree: ties fall either way in the last digits
+FREE = {  # axes of any length, by input and output
+    "image": {1: "height", 2: "width"},
+    "labels": {0: "label_height", 1: "label_width"},
+    "class_ids": {0: "classes"},
+    "prototypes": {0: "classes"},
+    "scores": {0: "classes"},
+}
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    options = ArgumentParser(description=__doc__.splitlines()[0])
+    options.add_argument("--checkpoint", required=True, help="released file, own or authors' checkpoint")
+    options.add_argument("--out", default="exported", help="folder for the two graphs (default: %(default)s)")
+    options.add_argument("--dataset", default="", help="data set of an authors' checkpoint")
+    options.add_argument("--way", default="", choices=("", "kway", "1way"), help="kind of an authors' checkpoint")
+    chosen = options.parse_args(arguments)
+    absent = [name for name in NEEDED if importlib.util.find_spec(name) is None]
+    if absent:
+        raise UserError(f"{absent[0]} is not installed: pip install {' '.join(NEEDED)}")
+    slots = catalog.load(chosen.dataset).num_slots if chosen.dataset else None
+    opened = released.open_checkpoint(chosen.checkpoint, slots, chosen.way)
+    folder = Path(chosen.out)
+    export(opened.network, folder)
+    facts = {
+        "max_size": opened.test_size or DEFAULT_SIZE,
+        "enlarge": bool(opened.test_size),
+        "min_score": opened.min_score or 0.0,
+    }
+    write_json(folder / "graphs.json", facts)
+    for size, classes in CHECKS:
+        agreement = check(opened.network, folder, size, classes)
+        print(f"checked at {size[1]}x{size[0]}, {classes} classes: {agreement:.2%} of pixels agree")
+    print(f"written: {folder}/reference.onnx, parser.onnx, graphs.json")
+
+
+def export(network: OneShotNetwork, folder: Path) -> None:
+    """Write reference.onnx and parser.onnx into `folder`; `networks.export` says what they take and give."""
+    image, labels, ids = example((64, 48), 2)
+    prototypes, foreground = ReferenceGraph(network)(image, labels, ids)
+    _write(
+        ReferenceGraph(network),
+        {"image": image, "labels": labels, "class_ids": ids},
+        ("prototypes", "foreground"),
+        folder / "reference.onnx",
+    )
+    _write(
+        ParserGraph(network),
+        {"image": image, "prototypes": prototypes, "foreground": foreground, "min_score": torch.tensor(0.0)},
+        ("labels", "scores"),
+        folder / "parser.onnx",
+    )
+
+
+def example(size: tuple[int, int], classes: int) -> tuple[Tensor, Tensor, Tensor]:
+    """A random photo (3, H, W), its label map (H, W) of stripes, and the class ids (K,)."""
+    generator = torch.Generator().manual_seed(0)
+    image = torch.randint(0, 256, (3, *size), generator=generator).float()
+    labels = (torch.arange(size[0]) * (classes + 1) // size[0])[:, None].expand(size).contiguous()
+    return image, labels, torch.arange(1, classes + 1)
+
+
+def check(network: OneShotNetwork, folder: Path, size: tuple[int, int], classes: int) -> float:
+    """Share of pixels on which onnxruntime and PyTorch agree. Raises `UserError` when they differ."""
+    import onnxruntime
+
+    image, labels, ids = example(size, classes)
+    with torch.inference_mode():
+        expected = ReferenceGraph(network)(image, labels, ids)
+        parsed, scores = ParserGraph(network)(image, *expected, torch.tensor(0.0))
+    reference, parser = (onnxruntime.InferenceSession(folder / f"{name}.onnx") for name in ("reference", "parser"))
+    found = reference.run(None, {"image": image.numpy(), "labels": labels.numpy(), "class_ids": ids.numpy()})
+    made = {"prototypes": found[0], "foreground": found[1], "min_score": np.array(0, np.float32)}
+    found_labels, found_scores = parser.run(None, {"image": image.numpy(), **made})
+    agreement = float((found_labels == parsed.numpy()).mean())
+    pairs = ((found[0], expected[0]), (found[1], expected[1]), (found_scores, scores))
+    close = all(np.allclose(a, b.numpy(), rtol=1e-3, atol=1e-3) for a, b in pairs)
+    if agreement < AGREEMENT or not close:
+        raise UserError(f"{folder}: the graphs and PyTorch differ ({agreement:.2%} of pixels agree); do not use them")
+    return agreement
+
+
+def _write(graph: nn.Module, inputs: dict[str, Tensor], outputs: Sequence[str], path: Path) -> None:
+    with warnings.catch_warnings(), torch.inference_mode(), replacing(path) as temporary:
+        warnings.simplefilter("ignore")  # that tracing holds for this input alone, which `check` disproves
+        # The exporter that traces: the newer one needs minutes for the encoder's padding at free sizes.
+        torch.onnx.export(
+            graph.eval(), tuple(inputs.values()), str(temporary), input_names=list(inputs), output_names=list(outputs),
+            dynamic_axes={name: axes for name, axes in FREE.items() if name in (*inputs, *outputs)},
+            dynamo=False, opset_version=17,
+        )  # fmt: skip
+
+
+if __name__ == "__main__":
+    run_cli(main)

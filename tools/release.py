@@ -1,0 +1,29 @@
+"""Write a checkpoint of this project as a released file: half-precision weights and the settings, for predict.py.
+
+python -m tools.release --checkpoint runs/ccp_eop_kway_f1/best.pt --out data/released/lite0_ccp_toy.safetensors
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from networks.checkpoints.files import RELEASED
+from networks.checkpoints.released import export_released
+from utils.config import ArgumentParser
+from utils.errors import UserError, run_cli
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    parser = ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--checkpoint", required=True, help="the last.pt or best.pt of a run")
+    parser.add_argument("--out", required=True, help=f"file to write, {RELEASED}")
+    parser.add_argument("--min-score", type=float, help="score below which predict.py calls a class absent")
+    options = parser.parse_args(arguments)
+    if not options.out.endswith(RELEASED):
+        raise UserError(f"--out {options.out}: the name must end in {RELEASED}")
+    size = export_released(options.checkpoint, options.out, options.min_score)
+    print(f"written: {options.out}, {size / 1e6:.1f} MB")
+
+
+if __name__ == "__main__":
+    run_cli(main)
