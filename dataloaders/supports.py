@@ -15,9 +15,10 @@ from pathlib import Path
 from typing import Any
 
 from utils.errors import UserError
+from utils.parallel import parallel_map
 
 from .layout import label_path, supports_path
-from .prepare.inspection import merged_classes, parallel
+from .prepare.inspection import merged_classes
 from .reading import read_label
 from .spec import DatasetSpec
 
@@ -91,7 +92,7 @@ def read_supports(spec: DatasetSpec, root: Path, split: str, images: int) -> Sup
 def build_table(spec: DatasetSpec, root: Path, split: str, ids: Sequence[str]) -> dict[int, list[int]]:
     """List the images of each class from the label maps of a split, on all cores, with a progress bar."""
     task = partial(_classes_of, spec, root)
-    present = parallel(task, ids, f"{spec.title} {split}: classes of each label", "label")
+    present = parallel_map(task, ids, f"{spec.title} {split}: classes of each label", "label")
     slots = spec.num_slots - 1
     table: dict[int, list[int]] = {key: [] for key in range(2 * slots + 1)}
     last_query = spec.last_query(split, len(ids))

@@ -124,7 +124,7 @@ def test_many_findings_are_counted(root):
 def test_parallel_and_serial_agree(root, monkeypatch):
     (root / "trainval_images" / "train_003.jpg").unlink()
     serial = found(root)
-    monkeypatch.setattr("dataloaders.prepare.inspection.SMALL_JOB", 4)
+    monkeypatch.setattr("utils.parallel.SMALL_JOB", 4)
     monkeypatch.setattr(os, "sched_getaffinity", lambda _: {0, 1}, raising=False)
     assert found(root) == serial
     ids = (root / "list" / "meta_train_id.txt").read_text().split()

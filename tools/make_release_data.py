@@ -24,12 +24,12 @@ from dataloaders.layout import list_path
 from dataloaders.prepare.assemble import build_supports, usable
 from dataloaders.prepare.ccp import convert, encoded, find_ccp, tag_table
 from dataloaders.prepare.check import check
-from dataloaders.prepare.inspection import parallel
 from dataloaders.prepare.placing import Entry, Placement
 from dataloaders.spec import SPLITS
 from dataloaders.toy import outfit as toy_outfit
 from utils.config import ArgumentParser
 from utils.errors import UserError, run_cli
+from utils.parallel import parallel_map
 
 NAME, FOLDER = "release", "RELEASE_OS"
 PHOTO_SIZE = 512  # longest side of the photos, as in CCP-OS
@@ -62,14 +62,14 @@ def make(source: Path, data_root: Path, drawn: int) -> None:
     people = _choose(drawn)
     splits = {"train": found.splits["train"] + list(people), "test": found.splits["test"]}
     task = partial(_photo, tag_table(source, TAGS), found.files)
-    photos = usable(source, parallel(task, found.splits["train"] + found.splits["test"], "convert", "photo"))
+    photos = usable(source, parallel_map(task, found.splits["train"] + found.splits["test"], "convert", "photo"))
     with Placement(copy=True) as placement:
         placement.folder(root / "list")
         placement.content(root / "dataset.json", _record(splits).encode())
         for split in SPLITS:
             placement.content(list_path(root, split), "".join(f"{i}\n" for i in splits[split]).encode())
         placement.entries(root, photos, "write photos")
-        placement.entries(root, parallel(_draw, list(people.items()), "draw people", "picture"), "write drawings")
+        placement.entries(root, parallel_map(_draw, list(people.items()), "draw people", "picture"), "write drawings")
         spec = read_dataset_json(root / "dataset.json")
         build_supports(spec, root, source, splits, placement)
     outcome = check(spec, root)

@@ -18,6 +18,7 @@ import numpy as np
 
 from utils.config import ArgumentParser
 from utils.errors import UserError
+from utils.parallel import parallel_map
 
 from .. import catalog, toy
 from ..layout import image_path, label_path, list_path, read_ids
@@ -26,7 +27,7 @@ from .assemble import build_supports, place_lists, usable, verified
 from .ccp import convert, find_ccp, tag_table
 from .check import Outcome, check
 from .custom import prepare_custom
-from .inspection import Files, parallel
+from .inspection import Files
 from .placing import Entry, Placement
 from .sources import find
 
@@ -54,7 +55,7 @@ def prepare(
         listed = [image_id for split in SPLITS for image_id in splits[split]]
         if name == "ccp":
             task = partial(_convert_one, tag_table(source), size, found.files)
-            entries = usable(source, parallel(task, listed, f"{spec.title}: convert", "photo"))
+            entries = usable(source, parallel_map(task, listed, f"{spec.title}: convert", "photo"))
         else:
             entries = verified(spec, source, listed, found.files)
         placement.entries(root, entries, f"{spec.title}: {'copy' if copy or name == 'ccp' else 'link'}")

@@ -16,11 +16,12 @@ from PIL import Image, ImageOps
 
 from utils.errors import UserError
 from utils.files import read_json
+from utils.parallel import parallel_map
 
 from ..reading import read_image, read_label
 from ..spec import IGNORE
 from .custom_drawing import draw_coco, draw_labelme
-from .inspection import Files, parallel
+from .inspection import Files
 from .placing import Entry
 from .sources import LABELS, few, files_by_id, first_folder, unpaired
 
@@ -76,7 +77,7 @@ def _read_png(source: Path, labels: tuple[str, ...] | None) -> CustomSource:
     labels = labels or _names_file(source)
     slots = len(labels) if labels else IGNORE
     files = [(image_id, Files(images[image_id], maps[image_id])) for image_id in images]
-    photos = parallel(partial(_from_png, slots), files, "read photos and labels", "photo")
+    photos = parallel_map(partial(_from_png, slots), files, "read photos and labels", "photo")
     if labels is None:
         highest = max((max(photo.raw_ids, default=0) for photo in photos if isinstance(photo, Labelled)), default=0)
         labels = ("background", *(f"class-{i}" for i in range(1, highest + 1)))
@@ -93,7 +94,7 @@ def _read_labelme(source: Path, drawings: Sequence[Path], labels: tuple[str, ...
         used = {shape.get("label") for _, content in contents for shape in content["shapes"] if isinstance(shape, dict)}
         labels = ("background", *sorted(str(name) for name in used - {*BACKGROUND_NAMES, IGNORE_NAME}))
     ids = label_ids(labels)
-    photos = parallel(partial(_from_labelme, source, ids), contents, "draw labelme polygons", "photo")
+    photos = parallel_map(partial(_from_labelme, source, ids), contents, "draw labelme polygons", "photo")
     return CustomSource(labels, photos)
 
 
@@ -115,7 +116,7 @@ def _read_coco(source: Path, annotations: Path, labels: tuple[str, ...] | None) 
         raise UserError(f"{annotations}: category {unknown[0]!r} is none of dataset.json's labels; add it there")
     slots = {category: ids[name] for category, name in categories.items()}
     jobs = [(image, by_image[image["id"]]) for image in images]
-    return CustomSource(labels, parallel(partial(_from_coco, source, slots), jobs, "draw COCO regions", "photo"))
+    return CustomSource(labels, parallel_map(partial(_from_coco, source, slots), jobs, "draw COCO regions", "photo"))
 
 
 def label_ids(labels: Sequence[str]) -> dict[str, int]:

@@ -2,25 +2,21 @@
 
 from __future__ import annotations
 
-import os
-from collections.abc import Callable, Iterable, Sequence
-from concurrent.futures import ProcessPoolExecutor
+from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 from typing import NamedTuple, TypeVar
 
 import numpy as np
 from PIL import Image
-from tqdm import tqdm
 
 from utils.errors import UserError
+from utils.parallel import parallel_map
 
 from ..reading import read_image, read_label
 from ..spec import DatasetSpec
 
-Item = TypeVar("Item")
 Result = TypeVar("Result")
-SMALL_JOB = 64  # below that, starting worker processes takes longer than the work
 
 
 class Files(NamedTuple):
@@ -38,14 +34,12 @@ class Report(NamedTuple):
     classes: tuple[int, ...]  # merged foreground classes in the label map
 
 
-def inspect_all(
-    spec: DatasetSpec, files: Sequence[Files], title: str, *, decode: bool = True, workers: int | None = None
-) -> list[Report]:
+def inspect_all(spec: DatasetSpec, files: Sequence[Files], title: str, *, decode: bool = True) -> list[Report]:
     """Inspect the files of many ids on all cores, with a progress bar; reports in the same order.
 
     `decode` reads every photo to its last pixel; without it only its header is looked at.
     """
-    return parallel(partial(inspect, spec, decode), files, title, "photo", workers)
+    return parallel_map(partial(inspect, spec, decode), files, title, "photo")
 
 
 def inspect(spec: DatasetSpec, decode: bool, files: Files) -> Report:
@@ -71,22 +65,6 @@ def merged_classes(spec: DatasetSpec, raw: np.ndarray) -> tuple[int, ...]:
     """Merged foreground classes in a raw label map (H, W)."""
     found = np.flatnonzero(np.bincount(raw.ravel(), minlength=256))
     return tuple(sorted({int(c) for c in spec.merge_table()[found]} - {0, 255}))
-
-
-def parallel(
-    task: Callable[[Item], Result], items: Sequence[Item], title: str, unit: str, workers: int | None = None
-) -> list[Result]:
-    """`task` of every item, in order, on all cores (or `workers`), with a progress bar."""
-    if workers is None:
-        workers = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    if workers <= 1 or len(items) < SMALL_JOB:
-        return [task(item) for item in _progress(items, title, unit, len(items))]
-    with ProcessPoolExecutor(workers) as pool:
-        return list(_progress(pool.map(task, items, chunksize=16), title, unit, len(items)))
-
-
-def _progress(items: Iterable[Result], title: str, unit: str, total: int) -> Iterable[Result]:
-    return tqdm(items, title, total, unit=unit, disable=None)
 
 
 def _attempt(problems: list[str], function: Callable[..., Result], *arguments: object) -> Result | None:
