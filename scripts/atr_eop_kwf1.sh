@@ -1,4 +1,3 @@
 #!/usr/bin/env bash
-# Train EOPNet on ATR-OS, k-way, fold 1. Further arguments go to train.py; NGPU=4 uses four GPUs.
 source "$(dirname "$0")/common.sh"
-train atr eop kway 1 "$@"
+run atr eop kway 1 "$@"

@@ -1,4 +1,3 @@
 #!/usr/bin/env bash
-# Train POPNet's three stages on ATR-OS, 1-way, fold 2. Further arguments go to train.py; NGPU=4 uses four GPUs.
 source "$(dirname "$0")/common.sh"
-train atr pop 1way 2 "$@"
+run atr pop 1way 2 "$@"

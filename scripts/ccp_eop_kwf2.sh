@@ -1,4 +1,3 @@
 #!/usr/bin/env bash
-# Train EOPNet on CCP-OS, k-way, fold 2. Further arguments go to train.py; NGPU=4 uses four GPUs.
 source "$(dirname "$0")/common.sh"
-train ccp eop kway 2 "$@"
+run ccp eop kway 2 "$@"

@@ -1,4 +1,3 @@
 #!/usr/bin/env bash
-# Train POPNet's three stages on CCP-OS, k-way, fold 2. Further arguments go to train.py; NGPU=4 uses four GPUs.
 source "$(dirname "$0")/common.sh"
-train ccp pop kway 2 "$@"
+run ccp pop kway 2 "$@"

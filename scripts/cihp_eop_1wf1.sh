@@ -1,4 +1,3 @@
 #!/usr/bin/env bash
-# Train EOPNet on CIHP-OS, 1-way, fold 1. Further arguments go to train.py; NGPU=4 uses four GPUs.
 source "$(dirname "$0")/common.sh"
-train cihp eop 1way 1 "$@"
+run cihp eop 1way 1 "$@"

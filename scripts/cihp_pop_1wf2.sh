@@ -1,4 +1,3 @@
 #!/usr/bin/env bash
-# Train POPNet's three stages on CIHP-OS, 1-way, fold 2. Further arguments go to train.py; NGPU=4 uses four GPUs.
 source "$(dirname "$0")/common.sh"
-train cihp pop 1way 2 "$@"
+run cihp pop 1way 2 "$@"

@@ -24,16 +24,19 @@ launch() {
     exec "$PYTHON" "$@"
 }
 
-# train SET METHOD WAY FOLD ARGUMENTS...
-train() {
+# run SET METHOD WAY FOLD ARGUMENTS...: train. ARGUMENTS go to train.py; NGPU=4 trains on four GPUs.
+run() {
     launch train.py --dataset "$1" --method "$2" --way "$3" --fold "$4" "${@:5}"
 }
 
-# evaluate SET METHOD WAY FOLD DEFAULT_CHECKPOINT ARGUMENTS...: CHECKPOINT=... names another one, in either folder.
+# evaluate SET METHOD WAY FOLD ARGUMENTS...: score the checkpoint that CHECKPOINT=... names, in either folder; by
+# default the authors' file where they released one, else the last one of the run folder.
 evaluate() {
-    local checkpoint=${CHECKPOINT:-$5}
-    if [ -n "${CHECKPOINT:-}" ] && [ -e "$(from_caller "$CHECKPOINT")" ]; then
-        checkpoint=$(from_caller "$CHECKPOINT")
+    local checkpoint=runs/$1_$2_$3_f$4/last.pt
+    case $1_$2 in atr_eop | lip_eop | cihp_eop) checkpoint=data/pretrained_model/$1_${3%ay}f$4.pth ;; esac
+    if [ -n "${CHECKPOINT:-}" ]; then
+        checkpoint=$CHECKPOINT
+        [ ! -e "$(from_caller "$CHECKPOINT")" ] || checkpoint=$(from_caller "$CHECKPOINT")
     fi
-    launch evaluate.py --dataset "$1" --way "$3" --fold "$4" --checkpoint "$checkpoint" "${@:6}"
+    launch evaluate.py --dataset "$1" --way "$3" --fold "$4" --checkpoint "$checkpoint" "${@:5}"
 }

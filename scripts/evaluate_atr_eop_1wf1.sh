@@ -1,4 +1,3 @@
 #!/usr/bin/env bash
-# Evaluate EOPNet on ATR-OS, 1-way, fold 1. CHECKPOINT=... names the checkpoint, by default the authors' file.
 source "$(dirname "$0")/common.sh"
-evaluate atr eop 1way 1 data/pretrained_model/atr_1wf1.pth "$@"
+evaluate atr eop 1way 1 "$@"

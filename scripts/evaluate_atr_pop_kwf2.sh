@@ -1,4 +1,3 @@
 #!/usr/bin/env bash
-# Evaluate POPNet on ATR-OS, k-way, fold 2. CHECKPOINT=... names the checkpoint, by default the run folder's last one.
 source "$(dirname "$0")/common.sh"
-evaluate atr pop kway 2 runs/atr_pop_kway_f2/last.pt "$@"
+evaluate atr pop kway 2 "$@"

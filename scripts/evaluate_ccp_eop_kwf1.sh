@@ -1,4 +1,3 @@
 #!/usr/bin/env bash
-# Evaluate EOPNet on CCP-OS, k-way, fold 1. CHECKPOINT=... names the checkpoint, by default the run folder's last one.
 source "$(dirname "$0")/common.sh"
-evaluate ccp eop kway 1 runs/ccp_eop_kway_f1/last.pt "$@"
+evaluate ccp eop kway 1 "$@"

@@ -1,4 +1,3 @@
 #!/usr/bin/env bash
-# Evaluate POPNet on CCP-OS, 1-way, fold 2. CHECKPOINT=... names the checkpoint, by default the run folder's last one.
 source "$(dirname "$0")/common.sh"
-evaluate ccp pop 1way 2 runs/ccp_pop_1way_f2/last.pt "$@"
+evaluate ccp pop 1way 2 "$@"

@@ -1,4 +1,3 @@
 #!/usr/bin/env bash
-# Evaluate POPNet on CIHP-OS, 1-way, fold 2. CHECKPOINT=... names the checkpoint, by default the run folder's last one.
 source "$(dirname "$0")/common.sh"
-evaluate cihp pop 1way 2 runs/cihp_pop_1way_f2/last.pt "$@"
+evaluate cihp pop 1way 2 "$@"
