@@ -93,7 +93,7 @@ class Page:
 
     def take_painted(self, editor: dict[str, Any] | None, *names: str) -> tuple[Support, str]:
         """Reference from the canvas; its classes keep the brushes' colours."""
-        with Told():
+        with errors_as_toasts():
             painting = demo_view.painted(editor, names)
             support = self.parser.make_support(painting.photo, painting.masks)
             classes = tuple(c._replace(color=painting.colors[c.name]) for c in support.classes)
@@ -101,7 +101,7 @@ class Page:
 
     def take_files(self, photo: str | None, labels: str | None, names: str) -> tuple[Support, str]:
         """Reference from a photo and an index PNG, with class names by id: "1 hat, 2 coat"."""
-        with Told(photo, labels):
+        with errors_as_toasts(photo, labels):
             if not photo or not labels:
                 raise UserError("a photo and its label map are both needed; choose two files")
             index = read_labels(labels)
@@ -118,7 +118,7 @@ class Page:
 
     def parse(self, support: Support | None, files: Sequence[str] | None, opacity: float) -> tuple[Any, ...]:
         """Parse the photos; returns what is kept, overlays, table, zip file, and the classes to show."""
-        with Told(*(files or ())):
+        with errors_as_toasts(*(files or ())):
             if support is None:
                 raise UserError("there is no reference yet; finish step 1")
             if not files:
@@ -158,7 +158,7 @@ class Page:
         return support, f"Reference ready: {', '.join(c.name for c in support.classes)}. Go on with step 2."
 
 
-class Told:
+class errors_as_toasts:
     """Turns a `UserError` into a message on the page, without the server's folders in it."""
 
     def __init__(self, *paths: str | None) -> None:

@@ -20,12 +20,13 @@ from dataloaders.spec import DatasetSpec
 from dataloaders.stages import stage_spec
 from engine import report
 from engine.evaluation import Evaluation, EvaluationPlan, evaluate
+from engine.settings import EvaluateSettings, TrainSettings
 from networks.base import OneShotNetwork
 from networks.checkpoints import files as checkpoint
 from networks.checkpoints import loading
 from networks.fast.folding import fold_batch_norm
 from utils import distributed
-from utils.config import EvaluateSettings, parse
+from utils.config import parse, restore
 from utils.device import choose_device, resolve_amp, tune
 from utils.errors import UserError, run_cli
 from utils.files import require_writable, write_json
@@ -33,7 +34,7 @@ from utils.files import require_writable, write_json
 
 def main() -> None:
     about = "Evaluate a checkpoint by the protocol of its benchmark."
-    settings = parse(EvaluateSettings, description=about, settle=catalog.settle)
+    settings = parse(EvaluateSettings, description=about)
     local_rank = distributed.start()
     if not settings.checkpoint:
         raise UserError("--checkpoint: name the checkpoint to evaluate")
@@ -51,9 +52,9 @@ def main() -> None:
     tune(network, device, settings.channels_last, settings.compile)
     episodes = TestEpisodes(whole, catalog.locate(whole, settings.data_root), way=network.way, stage=loaded.stage)
     folder = outcome_folder(settings, loaded)
-    picked = spread(len(episodes.pairs), settings.save_pictures)
+    picked = evenly_spaced(len(episodes.pairs), settings.save_pictures)
     plan = EvaluationPlan(
-        loaded.epoch if settings.epoch < 0 else settings.epoch,
+        believed_epoch(settings, loaded),
         spec.classes,
         spec.base_classes(settings.fold),
         device,
@@ -71,7 +72,7 @@ def main() -> None:
         distributed.say(f"the test list had to use {episodes.reused} images more than once")
     evaluation = evaluate(network, episodes, plan)
     if distributed.rank() == 0:
-        tell(settings, spec, network, episodes, evaluation, plan, folder / "results.json")
+        write_report(settings, spec, network, episodes, evaluation, plan, folder / "results.json")
     save_pictures(folder / "pictures", spec, episodes, evaluation)
 
 
@@ -85,8 +86,9 @@ def load(settings: EvaluateSettings) -> loading.Loaded:
     content = checkpoint.read(settings.checkpoint)
     if checkpoint.is_ours(content):
         loaded = loading.load_ours(settings.checkpoint, content)
+        training = restore(TrainSettings, loaded.record)
         for name in ("dataset", "fold", "way"):
-            trained, asked = getattr(loaded.settings, name), getattr(settings, name)
+            trained, asked = getattr(training, name), getattr(settings, name)
             if asked and asked != trained:
                 raise UserError(
                     f"{settings.checkpoint}: trained with --{name} {trained}, not {asked}; name its own, or none"
@@ -105,7 +107,7 @@ def outcome_folder(settings: EvaluateSettings, loaded: loading.Loaded) -> Path:
     Raises `UserError` where nothing can be written.
     """
     folder = Path(settings.checkpoint).parent
-    if loaded.settings is None:
+    if loaded.record is None:
         folder = Path(f"runs/{settings.dataset}_{loaded.network.method}_{settings.way}_f{settings.fold}_authors")
     folder = Path(settings.output or folder)
     if distributed.rank() == 0:
@@ -113,19 +115,27 @@ def outcome_folder(settings: EvaluateSettings, loaded: loading.Loaded) -> Path:
     return folder
 
 
+def believed_epoch(settings: EvaluateSettings, loaded: loading.Loaded) -> float:
+    """The epoch that decides whether the bank takes part; `settings.prototypes` is made to say which it is."""
+    warmup = loaded.network.warmup_epochs
+    if settings.prototypes != "auto":
+        return warmup + (settings.prototypes == "bank")
+    return loaded.epoch if settings.epoch < 0 else settings.epoch
+
+
 def test_size_of(settings: EvaluateSettings, loaded: loading.Loaded) -> int:
     """The longest side at which to parse: as asked, else as trained, else as published (0, no resize)."""
     if settings.test_size >= 0:
         return settings.test_size
-    return loaded.settings.test_size if loaded.settings else 0
+    return restore(TrainSettings, loaded.record or {}).test_size
 
 
-def spread(total: int, count: int) -> list[int]:
+def evenly_spaced(total: int, count: int) -> list[int]:
     """`count` indices evenly over `total`, so that they show many classes."""
     return sorted({int(i) for i in np.linspace(0, total - 1, min(count, total))}) if count else []
 
 
-def tell(
+def write_report(
     settings: EvaluateSettings,
     spec: DatasetSpec,
     network: OneShotNetwork,

@@ -30,15 +30,15 @@ from dataloaders.stages import FINE, stage_spec
 from engine import report, resume
 from engine.evaluation import EvaluationPlan, evaluate
 from engine.optim import make_optimizer
-from engine.training import Clock, Step, StopSignal, TrainPlan, train_epoch
+from engine.settings import TrainSettings
+from engine.training import Clock, Step, StopSignal, TrainPlan, objective, train_epoch
 from engine.workers import make_loader, stops_held
-from networks import losses
 from networks.batchnorm import synchronize
 from networks.checkpoints import files as checkpoint
 from networks.checkpoints import loading
-from networks.fast.depthwise import quicken_gradients
+from networks.fast.depthwise import use_fast_depthwise_gradients
 from utils import distributed
-from utils.config import TrainSettings, parse
+from utils.config import parse
 from utils.device import choose_device, resolve_amp, seed_everything, tune
 from utils.errors import UserError, run_cli
 from utils.files import write_json
@@ -49,7 +49,7 @@ PICTURES = 4
 
 def main() -> int | None:
     about = "Train EOPNet or POPNet on one data set and fold."
-    return train(parse(TrainSettings, description=about, settle=catalog.settle))
+    return train(parse(TrainSettings, description=about))
 
 
 def train(settings: TrainSettings) -> int | None:
@@ -80,7 +80,7 @@ def training_episodes(settings: TrainSettings, spec: DatasetSpec, root: Path, st
         resample_supports=settings.resample_supports,
         seed=settings.seed,
         stage=stage,
-        hidden=settings.hidden_pixels,
+        unlabelled_person=settings.unlabelled_person,
     )
     episodes.split.keep_decoded(settings.cache_mb * 2**20 // max(settings.workers, 1))
     return episodes
@@ -133,7 +133,7 @@ class Run:
         self.scaler = torch.amp.GradScaler(device.type, enabled=self.amp == "fp16")
         if saved:
             self._restore(saved)
-        quicken_gradients(self.network)
+        use_fast_depthwise_gradients(self.network)
         tune(self.network, device, settings.channels_last, settings.compile)
         self.parallel = self._parallel()
         self.plan = TrainPlan(
@@ -171,7 +171,7 @@ class Run:
         self.sums: dict[str, float] = {}
         return train_epoch(
             self.parallel,
-            losses.objective(self.settings, self.epoch),
+            objective(self.settings, self.epoch),
             batches,
             self.optimizer,
             self.scaler,
@@ -213,7 +213,7 @@ class Run:
         return distributed.any_rank(due, self.device) if distributed.is_distributed() else due
 
     def _evaluate(self, epoch: int) -> None:
-        picked = evaluation.spread(len(self.tests.pairs), PICTURES)
+        picked = evaluation.evenly_spaced(len(self.tests.pairs), PICTURES)
         plan = EvaluationPlan(
             epoch,
             self.spec.classes,

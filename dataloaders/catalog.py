@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 from utils.errors import UserError
 
@@ -157,17 +156,17 @@ def load(name_or_json: str | Path) -> DatasetSpec:
     raise UserError(f"there is no data set {name!r}; choose one of {', '.join(_CATALOG)}, or give a dataset.json")
 
 
-def settle(settings: Any) -> None:
-    """Write the `dataset` of the settings as the catalogue does; `UserError` where it or the `fold` does not exist.
+def validate_dataset(name: str, fold: int = 0) -> str:
+    """The data set's name as the catalogue writes it; an empty name, or fold 0, says nothing and is not looked at.
 
-    Settings of an evaluation may name neither.
+    Raises `UserError` for a data set or a fold that does not exist.
     """
-    if settings.dataset:
-        spec = load(settings.dataset)
-        if spec.home is None:
-            settings.dataset = spec.name
-        if settings.fold:
-            spec.base_classes(settings.fold)
+    if not name:
+        return name
+    spec = load(name)
+    if fold:
+        spec.base_classes(fold)
+    return spec.name if spec.home is None else name
 
 
 def locate(spec: DatasetSpec, data_root: str | Path = DATA_ROOT) -> Path:

@@ -41,9 +41,9 @@ class TrainEpisodes(Dataset):
     and cropped to `crop_size` (H, W). `stage` chooses POPNet's label level (see `stages`); in 1-way each class then
     stands for its parent.
 
-    Hidden pixels, which lie on a person and belong to no base class, are background as published. In k-way they may
-    also be left out of the losses (`hidden="ignore"`, the query's alone), or make up one class more, in a slot that no
-    class takes (`hidden="class"`).
+    Pixels that lie on a person and belong to no base class are background as published. In k-way `unlabelled_person`
+    may leave them out of the losses ("ignore", the query's alone), or make them one class more, in a slot that no class
+    takes ("class").
 
     Every draw follows from (seed, epoch, index) alone, so the episodes do not depend on the number of workers.
     Raises `UserError` on an unknown fold or way and on data that cannot make episodes.
@@ -61,12 +61,12 @@ class TrainEpisodes(Dataset):
         resample_supports: bool = False,
         seed: int = 0,
         stage: int = FINE,
-        hidden: str = "background",
+        unlabelled_person: str = "background",
     ) -> None:
         _check_way(way)
         self.base = spec.base_classes(fold)
-        self.hidden = hidden
-        self._hidden_id = spec.spare_slot() if hidden == "class" else IGNORE
+        self.unlabelled_person = unlabelled_person
+        self._unlabelled_id = spec.spare_slot() if unlabelled_person == "class" else IGNORE
         self.split = Split(spec, root, "train", stage_table(spec, stage, self.base))
         self._parents = {c: stage_class(spec, stage, c) for c in self.base}
         self.way, self.seed = way, seed
@@ -103,10 +103,10 @@ class TrainEpisodes(Dataset):
         rng = np.random.default_rng([self.seed, int(self._epoch), index])
         query = self._augmented(pair.query, rng)
         support = self._augmented(pair.support, rng)
-        if self.hidden != "background":
-            query = _relabel_hidden(query, self._hidden_id)
-        if self.hidden == "class":
-            support = _relabel_hidden(support, self._hidden_id)
+        if self.unlabelled_person != "background":
+            query = _relabel_unlabelled(query, self._unlabelled_id)
+        if self.unlabelled_person == "class":
+            support = _relabel_unlabelled(support, self._unlabelled_id)
         class_id = self._parents[pair.class_id]
         table = _binary_table(class_id) if self.way == "1way" else ALL_LABELS
         return _episode(query, support, class_id, table)
@@ -229,9 +229,9 @@ def _draw_supports(queries: np.ndarray, supports: np.ndarray, rng: np.random.Gen
     return supports[drawn + (holds_query & (drawn >= position))]
 
 
-def _relabel_hidden(sample: Sample, to: int) -> Sample:
-    hidden = (sample.label == 0) & (sample.foreground == 1)
-    return sample._replace(label=sample.label.masked_fill(hidden, to))
+def _relabel_unlabelled(sample: Sample, to: int) -> Sample:
+    unlabelled = (sample.label == 0) & (sample.foreground == 1)
+    return sample._replace(label=sample.label.masked_fill(unlabelled, to))
 
 
 def _binary_table(class_id: int) -> np.ndarray:

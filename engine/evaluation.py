@@ -13,10 +13,11 @@ from torch.utils.data import Dataset
 from torchvision.transforms.v2 import functional as V
 from tqdm import tqdm
 
+from utils.constants import IGNORE
 from utils.device import autocast
 from utils.distributed import rank, world_size
 
-from .metrics import IGNORE, ConfusionMatrix, binary_figures, kway_figures, mean
+from .metrics import ConfusionMatrix, binary_figures, kway_figures, mean
 from .workers import make_loader, stops_held
 
 PAIRS_AT_ONCE = 15  # supports that one query is parsed under in one call
@@ -52,8 +53,7 @@ class Evaluation:
 def evaluate(network: Any, episodes: Any, plan: EvaluationPlan) -> Evaluation:
     """Parse the query of every pair of `episodes` under its support and score it (spec: Test, Metrics).
 
-    `network` has `encode`, `refer`, `recall`, `label`, `visible_label`; `episodes` has `pairs` and `split`. Under
-    several processes each takes its share of the queries, without padding, and all return the joint figures.
+    Under several processes each takes its share of the queries, without padding, and all return the joint figures.
     """
     network.eval()
     queries: dict[int, list[int]] = defaultdict(list)
@@ -98,8 +98,8 @@ def _references(
             features = network.encode(network.encoder.normalize(image))
         for class_id in sorted(wanted[index]):
             one = _binary(label, class_id) if network.way == "1way" else label
-            reference = network.refer(features, one, foreground)
-            references[index, class_id] = network.recall(
+            reference = network.extract_prototypes(features, one, foreground)
+            references[index, class_id] = network.blend_with_bank(
                 reference, plan.epoch, torch.tensor([class_id], device=plan.device)
             )
         bar.update()
@@ -123,8 +123,8 @@ def _parse(
         torch.cat([_binary(label, pair.class_id) for pair in pairs]) if binary else label.expand(len(pairs), -1, -1)
     )
     with autocast(plan.device, plan.amp):
-        found = network.label(features, reference, label.shape[-2:], with_agm=plan.with_agm)
-    truth = network.visible_label(labels, reference.present)
+        found = network.predict(features, reference, label.shape[-2:], with_agm=plan.with_agm)
+    truth = network.drop_unsupported(labels, reference.present)
     scores.foreground.update(found.human, foreground.expand_as(found.human))
     predictions = {"npm": found.npm, "agm": found.agm} if plan.with_agm else {"npm": found.npm}
     for name, prediction in predictions.items():

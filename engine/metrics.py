@@ -8,9 +8,8 @@ from collections.abc import Iterable, Sequence
 import torch
 from torch import Tensor
 
+from utils.constants import IGNORE
 from utils.distributed import sum_over_ranks
-
-IGNORE = 255
 
 
 class ConfusionMatrix:

@@ -9,12 +9,16 @@ from typing import Any
 
 import torch
 
+from dataloaders.settings import DataSettings
 from networks.checkpoints import files as checkpoint
-from utils.config import DataSettings, NetworkSettings, TrainSettings
+from networks.settings import NetworkSettings
+from utils.constants import STAGES
 from utils.distributed import world_size
 from utils.errors import UserError
 
-LAST_STAGE = 3  # EOPNet's only one counts as it: both parse the fine classes
+from .settings import TrainSettings
+
+LAST_STAGE = STAGES  # EOPNet's only one counts as it: both parse the fine classes
 # A run that is resumed may differ in these; everything else decides what the numbers become.
 FREE_TO_CHANGE = {
     "data_root", "workers", "cache_mb", "device", "run_dir", "resume", "eval_every", "save_minutes", "pretrained",

@@ -9,17 +9,21 @@ import signal
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from functools import partial
+from typing import Any, NamedTuple, TypeVar
 
 import torch
 from torch import Tensor, nn
 from tqdm import tqdm
 
+from networks.base import Outputs
+from networks.losses import eopnet_losses, popnet_losses
 from utils.device import autocast
 from utils.distributed import any_rank, mean_over_ranks, rank
 from utils.errors import UserError
 
 from .optim import set_poly_lr
+from .settings import TrainSettings
 
 T = TypeVar("T")
 LABELS = ("query_label", "query_foreground", "support_label", "support_foreground", "class_id")
@@ -74,6 +78,16 @@ class StopSignal:
 
     def _ask(self, *_: object) -> None:
         self.asked = True
+
+
+def objective(settings: TrainSettings, epoch: int) -> Callable[[Outputs, Tensor], NamedTuple]:
+    """The losses of the settings' method, `objective(outputs, query_foreground)`, as they are weighted in `epoch`."""
+    progress = epoch / settings.epochs
+    if settings.method == "pop":
+        return partial(popnet_losses, progress=progress)
+    return partial(
+        eopnet_losses, progress=progress, temperature=settings.temperature if settings.way == "kway" else None
+    )
 
 
 def to_device(

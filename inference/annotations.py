@@ -9,11 +9,11 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
+from utils.constants import IGNORE
 from utils.errors import UserError
 from utils.files import read_json
 from utils.imaging import Photo, open_picture, to_rgb
 
-IGNORE = 255
 LARGEST_ID = 65535
 MASK_SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".webp")
 Labels = np.ndarray | Mapping[str, np.ndarray]

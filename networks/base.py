@@ -11,13 +11,13 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
+from utils.constants import WAYS
+
 from .backbones import XCEPTION, Encoder
 from .heads import AttentionGuidance, BinaryAttentionGuidance, BinaryNearestPrototype, NearestPrototype
 from .layers import resize, resize_labels
 from .prototypes import PrototypeBank, class_masks, cosine_similarity, masked_average
 from .winners import human_mask, shown_winner
-
-WAYS = ("kway", "1way")
 
 
 class Features(NamedTuple):
@@ -81,11 +81,13 @@ class OneShotNetwork(nn.Module):
         self.screened = False  # POPNet's background may keep to the classes that the support shows
         self.encoder = Encoder(encoder)
 
-    def _add_heads(self, hidden: int, momentum: float) -> None:
+    def _add_heads(self, channels: int, momentum: float) -> None:
         """The attention guidance and nearest prototype modules, and the bank."""
-        self.agm = AttentionGuidance(hidden, self.screened) if self.way == "kway" else BinaryAttentionGuidance(hidden)
+        self.agm = (
+            AttentionGuidance(channels, self.screened) if self.way == "kway" else BinaryAttentionGuidance(channels)
+        )
         self.npm = NearestPrototype() if self.way == "kway" else BinaryNearestPrototype()
-        self.bank = PrototypeBank(self.num_slots, hidden, momentum)
+        self.bank = PrototypeBank(self.num_slots, channels, momentum)
 
     def encode(self, images: Tensor) -> Features:
         """Normalised images (B, 3, H, W) -> features at stride 4."""
@@ -95,7 +97,9 @@ class OneShotNetwork(nn.Module):
         """Logits (B, 2, h, w) of background and human foreground, at feature size."""
         raise NotImplementedError
 
-    def refer(self, support: Features, label: Tensor, foreground: Tensor, slots: int | None = None) -> Reference:
+    def extract_prototypes(
+        self, support: Features, label: Tensor, foreground: Tensor, slots: int | None = None
+    ) -> Reference:
         """Static prototypes of a support from its label map and foreground mask, each (B, H, W).
 
         `slots` counts the background and the ids that the label map may hold; by default those of the data set.
@@ -115,27 +119,27 @@ class OneShotNetwork(nn.Module):
             masked_average(support.coarse, human).detach(),
         )
 
-    def recall(self, reference: Reference, epoch: int, class_id: Tensor | None = None) -> Reference:
+    def blend_with_bank(self, reference: Reference, epoch: int, class_id: Tensor | None = None) -> Reference:
         """Blend a reference's prototypes with the bank, once the warm-up is over. `class_id` (B,) is for 1-way."""
         if epoch <= self.warmup_epochs:
             return reference
         spread, present = self._spread(reference, class_id)
         return reference._replace(
             prototypes=self._gather(self.bank.blend(spread, present), class_id),
-            foreground=self.recall_foreground(reference.foreground),
+            foreground=self.blend_foreground(reference.foreground),
         )
 
-    def recall_foreground(self, foreground: Tensor) -> Tensor:
+    def blend_foreground(self, foreground: Tensor) -> Tensor:
         """The foreground prototype (..., D) with the bank's share in it; EOPNet's is always the support's own."""
         return foreground
 
-    def parse(self, query: Features, reference: Reference, size: tuple[int, int], with_agm: bool = False) -> Logits:
+    def logits_at(self, query: Features, reference: Reference, size: tuple[int, int], with_agm: bool = False) -> Logits:
         """Logits at `size` (H, W); the rest as of `logits`."""
         found = self.logits(query, reference, with_agm)
         return Logits(*(None if one is None else resize(one, size) for one in found))
 
-    def label(self, query: Features, reference: Reference, size: tuple[int, int], with_agm: bool = False) -> Labels:
-        """The winners of `parse`'s logits, at less cost; 0 where `human` is not (spec: EOPNet, step 9, screening)."""
+    def predict(self, query: Features, reference: Reference, size: tuple[int, int], with_agm: bool = False) -> Labels:
+        """The winners of `logits_at` logits, at less cost; 0 where `human` is not (spec: EOPNet, step 9, screening)."""
         found = self.logits(query, reference, with_agm)
         human = human_mask(found.coarse, size)
         present = reference.present[:, 1 if self.way == "kway" else 0 :]
@@ -167,13 +171,13 @@ class OneShotNetwork(nn.Module):
         self, query: Features, support: Features, episode: Mapping[str, Tensor], epoch: int
     ) -> tuple[Logits, Tensor]:
         """Logits of a batch of episodes, AGM included, and the query labels without unsupported classes."""
-        static = self.refer(support, episode["support_label"], episode["support_foreground"])
-        recall = self._remember if self.training else self.recall
+        static = self.extract_prototypes(support, episode["support_label"], episode["support_foreground"])
+        recall = self._remember if self.training else self.blend_with_bank
         used = recall(static, epoch, episode["class_id"])
-        logits = self.parse(query, used, episode["query"].shape[-2:], with_agm=True)
-        return logits, self.visible_label(episode["query_label"], static.present)
+        logits = self.logits_at(query, used, episode["query"].shape[-2:], with_agm=True)
+        return logits, self.drop_unsupported(episode["query_label"], static.present)
 
-    def visible_label(self, label: Tensor, present: Tensor) -> Tensor:
+    def drop_unsupported(self, label: Tensor, present: Tensor) -> Tensor:
         """Set to 0 the pixels of a query label (B, H, W) whose class the support lacks (spec: EOPNet, step 6).
 
         `present` (B, K) is a reference's, at feature size; 255 stays.

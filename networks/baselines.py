@@ -48,9 +48,11 @@ class NearestPrototypeBaseline(_Baseline):
         feature = resize(high, low.shape[-2:])
         return Features(feature, feature)
 
-    def refer(self, support: Features, label: Tensor, foreground: Tensor, slots: int | None = None) -> Reference:
+    def extract_prototypes(
+        self, support: Features, label: Tensor, foreground: Tensor, slots: int | None = None
+    ) -> Reference:
         """As of every network, with the background's prototype in slot 0."""
-        found = super().refer(support, label, foreground, slots)
+        found = super().extract_prototypes(support, label, foreground, slots)
         background = class_masks(resize_labels(label, support.fine.shape[-2:]), 1)
         prototypes = torch.cat([masked_average(support.fine, background), found.prototypes[:, 1:]], dim=1)
         return found._replace(prototypes=prototypes)
@@ -66,11 +68,11 @@ class ClosedSetBaseline(_Baseline):
     All that it takes from a support is which classes count.
     """
 
-    def __init__(self, num_slots: int, base: Sequence[int], encoder: str, hidden: int, level: str) -> None:
+    def __init__(self, num_slots: int, base: Sequence[int], encoder: str, channels: int, level: str) -> None:
         super().__init__(num_slots, encoder)
         self.base = list(base)
-        self.decoder = Decoder(self.encoder.low_channels, self.encoder.high_channels, hidden, level)
-        self.classify = nn.Conv2d(hidden, len(self.base), 1)
+        self.decoder = Decoder(self.encoder.low_channels, self.encoder.high_channels, channels, level)
+        self.classify = nn.Conv2d(channels, len(self.base), 1)
 
     def encode(self, images: Tensor) -> Features:
         """Normalised images (B, 3, H, W) -> the decoder's feature (B, D, h, w) at stride 4, twice."""

@@ -25,17 +25,17 @@ class EOPNet(OneShotNetwork):
         num_slots: int,
         way: str = "kway",
         encoder: str = XCEPTION,
-        hidden: int = 256,
+        channels: int = 256,
         level: str = "mid",
         warmup_epochs: int = 25,
         momentum: float = 0.001,
     ) -> None:
         super().__init__(num_slots, way, encoder, warmup_epochs)
-        self.decoder = Decoder(self.encoder.low_channels, self.encoder.high_channels, hidden, level)
-        self.coarse_space = nn.Conv2d(hidden, hidden, 1)
-        self.fine_space = nn.Conv2d(hidden, hidden, 1)
-        self.coarse = CoarseHead(hidden)
-        self._add_heads(hidden, momentum)
+        self.decoder = Decoder(self.encoder.low_channels, self.encoder.high_channels, channels, level)
+        self.coarse_space = nn.Conv2d(channels, channels, 1)
+        self.fine_space = nn.Conv2d(channels, channels, 1)
+        self.coarse = CoarseHead(channels)
+        self._add_heads(channels, momentum)
 
     def encode(self, images: Tensor) -> Features:
         """Normalised images (B, 3, H, W) -> features at stride 4."""

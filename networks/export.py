@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from torch import Tensor, nn
 
+from utils.constants import IGNORE
+
 from . import decoding
 from .base import OneShotNetwork
 from .layers import resize_labels
 from .prototypes import masked_average
 from .references import Prototypes
-
-IGNORE = 255
 
 
 class ReferenceGraph(nn.Module):

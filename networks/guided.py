@@ -32,11 +32,11 @@ class GuidedConv(nn.Module):
     passes share one call: they lie beside each other as channel groups.
     """
 
-    def __init__(self, hidden: int) -> None:
+    def __init__(self, channels: int) -> None:
         super().__init__()
-        self.convs = nn.Sequential(Conv3x3(hidden, hidden), Conv3x3(hidden, hidden))
-        self.separable = SeparableConv(hidden, hidden, activate=True)
-        self.classify = nn.Conv2d(hidden, 2, 1)
+        self.convs = nn.Sequential(Conv3x3(channels, channels), Conv3x3(channels, channels))
+        self.separable = SeparableConv(channels, channels, activate=True)
+        self.classify = nn.Conv2d(channels, 2, 1)
 
     def forward(self, feature: Tensor, gains: Tensor, order: Tensor | None = None) -> Tensor:
         """Feature (B, D, h, w) times each of P gains (B, P, h, w) -> logits (B, P, 2, h, w).

@@ -20,10 +20,10 @@ class AttentionGuidance(nn.Module):
     others are 0 (spec: POPNet, unseen-class screening).
     """
 
-    def __init__(self, hidden: int, screened: bool = False) -> None:
+    def __init__(self, channels: int, screened: bool = False) -> None:
         super().__init__()
         self.screened = screened
-        self.guide = GuidedConv(hidden)
+        self.guide = GuidedConv(channels)
         self.background = Affine()
 
     def forward(self, feature: Tensor, similarity: Tensor, present: Tensor) -> Tensor:
@@ -52,9 +52,9 @@ class AttentionGuidance(nn.Module):
 class BinaryAttentionGuidance(nn.Module):
     """1-way AGM: the similarity alone, without the residual, gates the feature (spec: EOPNet, step 8)."""
 
-    def __init__(self, hidden: int) -> None:
+    def __init__(self, channels: int) -> None:
         super().__init__()
-        self.guide = GuidedConv(hidden)
+        self.guide = GuidedConv(channels)
 
     def forward(self, feature: Tensor, similarity: Tensor, present: Tensor) -> Tensor:
         """Feature (B, D, h, w), similarity (B, 1, h, w) -> logits (B, 2, h, w); `present` is not needed."""
@@ -64,9 +64,9 @@ class BinaryAttentionGuidance(nn.Module):
 class CoarseHead(nn.Module):
     """Human foreground against background from the similarity with the foreground prototype (spec: step 3)."""
 
-    def __init__(self, hidden: int) -> None:
+    def __init__(self, channels: int) -> None:
         super().__init__()
-        self.guide = GuidedConv(hidden)
+        self.guide = GuidedConv(channels)
 
     def forward(self, feature: Tensor, similarity: Tensor) -> Tensor:
         """Feature (B, D, h, w), similarity (B, 1, h, w) -> logits (B, 2, h, w)."""

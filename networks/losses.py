@@ -2,21 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from functools import partial
 from typing import NamedTuple
 
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from utils.config import TrainSettings
+from utils.constants import IGNORE
 from utils.distributed import mean_over_ranks, world_size
 
 from .base import Outputs
 from .layers import at_least_float32
-
-IGNORE = 255
 
 
 class Losses(NamedTuple):
@@ -27,16 +23,6 @@ class Losses(NamedTuple):
     npm: Tensor
     coarse: Tensor
     contrast: Tensor
-
-
-def objective(settings: TrainSettings, epoch: int) -> Callable[[Outputs, Tensor], NamedTuple]:
-    """The losses of the settings' method, `objective(outputs, query_foreground)`, as they are weighted in `epoch`."""
-    progress = epoch / settings.epochs
-    if settings.method == "pop":
-        return partial(popnet_losses, progress=progress)
-    return partial(
-        eopnet_losses, progress=progress, temperature=settings.temperature if settings.way == "kway" else None
-    )
 
 
 def eopnet_losses(outputs: Outputs, foreground: Tensor, progress: float, temperature: float | None = 0.1) -> Losses:

@@ -16,9 +16,8 @@ from .base import Features, OneShotNetwork, Outputs, Reference
 from .deeplab import Decoder
 from .layers import SeparableConv
 from .prototypes import cosine_similarity
+from .settings import BACKGROUNDS
 
-BACKGROUNDS = ("fixed", "ucs")
-STAGES = 3
 FOREGROUND_SLOTS = 2
 
 
@@ -38,7 +37,7 @@ class POPNet(OneShotNetwork):
         num_slots: int,
         way: str = "kway",
         encoder: str = XCEPTION,
-        hidden: int = 256,
+        channels: int = 256,
         level: str = "high",
         warmup_epochs: int = 25,
         momentum: float = 0.001,
@@ -49,13 +48,13 @@ class POPNet(OneShotNetwork):
             raise ValueError(f"background {background!r}: choose one of {', '.join(BACKGROUNDS)}")
         super().__init__(num_slots, way, encoder, warmup_epochs)
         self.screened = background == "ucs"
-        self.decoder = Decoder(self.encoder.low_channels, self.encoder.high_channels, hidden, level)
-        self._add_heads(hidden, momentum)
+        self.decoder = Decoder(self.encoder.low_channels, self.encoder.high_channels, channels, level)
+        self._add_heads(channels, momentum)
         self.previous = previous
         if previous is not None:
             previous.requires_grad_(False).eval()
             self.infuse = nn.Sequential(
-                SeparableConv(2 * hidden, hidden, activate=True), SeparableConv(hidden, hidden, activate=True)
+                SeparableConv(2 * channels, channels, activate=True), SeparableConv(channels, channels, activate=True)
             )
 
     @property
@@ -98,10 +97,10 @@ class POPNet(OneShotNetwork):
             return self.previous.coarse_logits(query, reference)
         return self.npm(cosine_similarity(query.coarse, reference.foreground))
 
-    def recall_foreground(self, foreground: Tensor) -> Tensor:
+    def blend_foreground(self, foreground: Tensor) -> Tensor:
         """The foreground prototype (..., D) with the share of stage 1's bank in it."""
         if self.previous is not None:
-            return self.previous.recall_foreground(foreground)
+            return self.previous.blend_foreground(foreground)
         if self.num_slots > FOREGROUND_SLOTS:  # a fine stage by itself, as in the authors' file, has no such row
             return foreground
         flat = foreground.reshape(-1, 1, foreground.shape[-1])

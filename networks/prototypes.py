@@ -42,10 +42,10 @@ class PrototypeBank(nn.Module):
     batch had passed through one process.
     """
 
-    def __init__(self, num_slots: int, hidden: int, momentum: float = 0.001) -> None:
+    def __init__(self, num_slots: int, channels: int, momentum: float = 0.001) -> None:
         super().__init__()
         self.momentum = momentum
-        self.register_buffer("rows", torch.zeros(num_slots, hidden))
+        self.register_buffer("rows", torch.zeros(num_slots, channels))
 
     def blend(self, static: Tensor, present: Tensor) -> Tensor:
         """The prototypes to use, (B, K, D), for static ones (B, K, D) whose K slots are the bank's rows.

@@ -75,7 +75,7 @@ def blend_with_bank(network: OneShotNetwork, prototypes: Prototypes, rows: Mappi
         present = torch.zeros(1, len(network.bank.rows), dtype=torch.bool, device=static.device)
         present[0, row] = True
         classes[index] = network.bank.blend(static, present)[0, row]
-    return Prototypes(classes, network.recall_foreground(prototypes.foreground))
+    return Prototypes(classes, network.blend_foreground(prototypes.foreground))
 
 
 def shrink_labels(label: Tensor, size: tuple[int, int] | torch.Size) -> Tensor:
@@ -105,7 +105,7 @@ def _pool_one(
     if network.way == "1way":
         each = torch.arange(1, classes + 1, device=label.device)[:, None, None]
         labels = torch.where(label < 0, label, (label == each).to(label.dtype))
-        found = network.refer(features, labels, foreground)
+        found = network.extract_prototypes(features, labels, foreground)
         return found.prototypes[:, 0], found.present[:, 0], found.foreground[0, 0]
-    found = network.refer(features, label[None], foreground, slots=classes + 1)
+    found = network.extract_prototypes(features, label[None], foreground, slots=classes + 1)
     return found.prototypes[0, 1:], found.present[0, 1:], found.foreground[0, 0]

@@ -34,7 +34,7 @@ def picture(size: tuple[int, int] = SIZE, seed: int = 0) -> tuple[np.ndarray, np
 def network(way: str = "kway") -> EOPNet:
     """A tiny network with reproducible random weights whose coarse branch calls everything foreground."""
     torch.manual_seed(0)
-    made = EOPNet(5, way, LITE0, hidden=16, warmup_epochs=1).eval()
+    made = EOPNet(5, way, LITE0, channels=16, warmup_epochs=1).eval()
     with torch.no_grad():
         made.coarse.guide.classify.bias.copy_(torch.tensor([-50.0, 50.0]))
         made.bank.rows[1:3] = torch.randn(2, 16)
@@ -43,7 +43,7 @@ def network(way: str = "kway") -> EOPNet:
 
 def write_checkpoint(path: Path, way: str = "kway", trained_epoch: int = 3, test_size: int = SIZE[0]) -> Path:
     """Write a checkpoint of this project with the tiny network, evaluated at `test_size` pixels."""
-    settings = {"dataset": "toy", "encoder": LITE0, "hidden": 16, "way": way, "warmup_epochs": 1}
+    settings = {"dataset": "toy", "encoder": LITE0, "channels": 16, "way": way, "warmup_epochs": 1}
     settings["test_size"] = test_size
     content = {"settings": settings, "num_slots": 5, "class_names": NAMES, "trained_epoch": trained_epoch}
     checkpoint.save(path, {**content, "network": network(way).state_dict()})

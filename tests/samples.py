@@ -12,7 +12,7 @@ from networks.popnet import POPNet
 def tiny_network(way: str = "kway", num_slots: int = 7, **options: object) -> EOPNet:
     """An EOPNet on EfficientNet-Lite0 with 8 channels and reproducible weights."""
     torch.manual_seed(0)
-    return EOPNet(num_slots, way, LITE0, hidden=8, warmup_epochs=1, **options)
+    return EOPNet(num_slots, way, LITE0, channels=8, warmup_epochs=1, **options)
 
 
 def tiny_stages(way: str = "kway", stages: tuple[int, ...] = (2, 4, 7), **options: object) -> POPNet:
@@ -20,7 +20,7 @@ def tiny_stages(way: str = "kway", stages: tuple[int, ...] = (2, 4, 7), **option
     torch.manual_seed(0)
     network = None
     for slots in stages:
-        network = POPNet(slots, way, LITE0, hidden=8, warmup_epochs=1, previous=network, **options)
+        network = POPNet(slots, way, LITE0, channels=8, warmup_epochs=1, previous=network, **options)
     return network
 
 

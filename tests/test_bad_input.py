@@ -20,7 +20,7 @@ TINY = [
     "toy",
     "--encoder",
     "tf_efficientnet_lite0",
-    "--hidden",
+    "--channels",
     "8",
     "--pretrained",
     "none",
@@ -169,8 +169,8 @@ def test_broken_data(damage, data, tmp_path, capsys, monkeypatch):
         (["--batch-size", "1000"], "--batch-size"),
         (["--device", "cuda:99"], "cuda:99"),
         (["--no-such-option"], "--no-such-option"),
-        (["--hidden-pixels", "ignore", "--way", "1way"], "--way kway"),
-        (["--hidden-pixels", "class", "--method", "pop"], "--method eop"),
+        (["--unlabelled-person", "ignore", "--way", "1way"], "--way kway"),
+        (["--unlabelled-person", "class", "--method", "pop"], "--method eop"),
         (["--seed", "-1"], "--seed"),
         (["--seed", "99999999999999999999"], "--seed"),
         (["--lr", "inf"], "--lr"),
@@ -190,7 +190,7 @@ def test_impossible_settings(arguments, told, toy_root, tmp_path, capsys, monkey
 def test_bad_checkpoints(tmp_path, toy_root, capsys, monkeypatch):
     good = tmp_path / "good.pt"
     content = {
-        "settings": {"dataset": "toy", "encoder": "tf_efficientnet_lite0", "hidden": 8},
+        "settings": {"dataset": "toy", "encoder": "tf_efficientnet_lite0", "channels": 8},
         "num_slots": 7,
         "trained_epoch": 0,
         "network": tiny_network().state_dict(),
@@ -201,7 +201,7 @@ def test_bad_checkpoints(tmp_path, toy_root, capsys, monkeypatch):
     text.write_text("this is no checkpoint")
     torch.save({"a": print}, code)
     other = tmp_path / "other.pt"
-    checkpoint.save(other, {**content, "settings": {**content["settings"], "hidden": 16}})
+    checkpoint.save(other, {**content, "settings": {**content["settings"], "channels": 16}})
     strange = tmp_path / "strange.pt"
     torch.save({"fc.weight": torch.zeros(3, 3)}, strange)
     for path in (half, text, code, other, strange, tmp_path / "missing.pt"):

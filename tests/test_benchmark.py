@@ -8,7 +8,18 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
-TINY = ["--encoder", "tf_efficientnet_lite0", "--hidden", "8", "--size", "64", "--train-size", "64", "--device", "cpu"]
+TINY = [
+    "--encoder",
+    "tf_efficientnet_lite0",
+    "--channels",
+    "8",
+    "--size",
+    "64",
+    "--train-size",
+    "64",
+    "--device",
+    "cpu",
+]
 
 
 def run(*arguments: str) -> subprocess.CompletedProcess[str]:

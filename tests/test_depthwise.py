@@ -8,7 +8,7 @@ from timm.layers.conv2d_same import Conv2dSame
 from torch import nn
 
 from networks.backbones import Encoder
-from networks.fast.depthwise import quicken_gradients
+from networks.fast.depthwise import use_fast_depthwise_gradients
 
 CASES = [
     # kernel, stride, padding, dilation
@@ -39,7 +39,7 @@ def test_gradients_are_torchs_own(kind, kernel, stride, padding, dilation):
     x = torch.randn(2, 6, 17, 14, dtype=torch.float64)
     expected = gradients(copy.deepcopy(conv), x)
     plain = conv.forward
-    quicken_gradients(conv)
+    use_fast_depthwise_gradients(conv)
     assert (conv.forward != plain) == ((kernel, stride, dilation) != (3, 1, 1))
     for got, want in zip(gradients(conv, x), expected, strict=True):
         torch.testing.assert_close(got, want, rtol=1e-12, atol=1e-12)
@@ -58,13 +58,13 @@ def test_gradients_are_torchs_own(kind, kernel, stride, padding, dilation):
     ],
 )
 def test_other_convolutions_are_left_alone(conv):
-    quicken_gradients(conv)
+    use_fast_depthwise_gradients(conv)
     assert "forward" not in vars(conv)
 
 
 def test_a_frozen_weight_or_input_needs_no_gradient():
     conv = nn.Conv2d(4, 4, 5, padding=2, groups=4, bias=False)
-    quicken_gradients(conv)
+    use_fast_depthwise_gradients(conv)
     conv(torch.randn(1, 4, 8, 8)).sum().backward()
     assert conv.weight.grad is not None
     conv.weight.grad = None
@@ -79,7 +79,7 @@ def test_an_encoder_trains_and_parses_as_before(amp):
     torch.manual_seed(0)
     encoder = Encoder("tf_efficientnet_lite0").train()
     quick = copy.deepcopy(encoder)
-    quicken_gradients(quick)
+    use_fast_depthwise_gradients(quick)
     x = torch.randn(2, 3, 64, 48)
     # bfloat16 has 8 bits of mantissa; rounding adds up over 50 layers and BatchNorm of two photos
     for network in (encoder, quick):

@@ -67,10 +67,10 @@ def test_agm_is_not_computed_unless_asked_for(monkeypatch):
     monkeypatch.setattr(network.agm, "forward", lambda *_: pytest.fail("AGM ran"))
     episode = random_episode(batch=1)
     with torch.no_grad():
-        reference = network.refer(
+        reference = network.extract_prototypes(
             network.encode(episode["support"]), episode["support_label"], episode["support_foreground"]
         )
-        assert network.parse(network.encode(episode["query"]), reference, (65, 49)).agm is None
+        assert network.logits_at(network.encode(episode["query"]), reference, (65, 49)).agm is None
 
 
 def test_the_background_keeps_its_scale_with_few_classes():
@@ -78,9 +78,9 @@ def test_the_background_keeps_its_scale_with_few_classes():
     episode = random_episode(batch=1)
     with torch.no_grad():
         query, support = network.encode(episode["query"]), network.encode(episode["support"])
-        full = network.refer(support, episode["support_label"], episode["support_foreground"])
-        few = network.refer(support, episode["support_label"], episode["support_foreground"], slots=5)
-        whole, part = (network.parse(query, reference, (65, 49)).npm for reference in (full, few))
+        full = network.extract_prototypes(support, episode["support_label"], episode["support_foreground"])
+        few = network.extract_prototypes(support, episode["support_label"], episode["support_foreground"], slots=5)
+        whole, part = (network.logits_at(query, reference, (65, 49)).npm for reference in (full, few))
     assert not full.present[:, 5:].any()
     torch.testing.assert_close(part, whole[:, :5])
 
@@ -90,7 +90,7 @@ def test_only_unsupported_classes_leave_the_query_label():
     label = torch.tensor([[[0, 1, 2, 3, 255]]])
     present = torch.zeros(1, 7, dtype=torch.bool)
     present[0, 2] = True
-    assert network.visible_label(label, present).tolist() == [[[0, 0, 2, 0, 255]]]
+    assert network.drop_unsupported(label, present).tolist() == [[[0, 0, 2, 0, 255]]]
 
 
 def test_the_state_survives_saving(tmp_path):
@@ -134,7 +134,7 @@ def test_the_bank_moves_under_mixed_precision():
 def test_unknown_way_level_and_encoder_are_refused():
     for options in ({"way": "2way"}, {"level": "low"}, {"encoder": "no_such_encoder"}):
         with pytest.raises(ValueError, match=str(next(iter(options.values())))):
-            EOPNet(5, **{"encoder": "tf_efficientnet_lite0", "hidden": 8, **options})
+            EOPNet(5, **{"encoder": "tf_efficientnet_lite0", "channels": 8, **options})
 
 
 def test_losses_ignore_255_and_empty_labels():

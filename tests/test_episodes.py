@@ -79,7 +79,7 @@ def test_kway_episode_hides_novel_classes(atr):
 
 
 def test_hidden_pixels_of_the_query_alone_may_be_ignored(atr):
-    plain, ignoring = train(atr), train(atr, hidden="ignore")
+    plain, ignoring = train(atr), train(atr, unlabelled_person="ignore")
     ignored = 0
     for index in range(len(plain)):
         one, other = plain[index], ignoring[index]
@@ -93,7 +93,7 @@ def test_hidden_pixels_of_the_query_alone_may_be_ignored(atr):
 
 
 def test_hidden_pixels_of_both_photos_may_be_one_more_class(atr):
-    plain, telling = train(atr), train(atr, hidden="class")
+    plain, telling = train(atr), train(atr, unlabelled_person="class")
     spare = catalog.load("atr").spare_slot()
     assert spare not in catalog.load("atr").classes and 0 < spare < catalog.load("atr").num_slots
     for index in range(len(plain)):

@@ -13,13 +13,13 @@ import torch
 from torch.distributed.elastic.multiprocessing.api import SignalException
 
 import evaluate
-from dataloaders import catalog
 from dataloaders.reading import read_label
+from engine.settings import EvaluateSettings, TrainSettings
 from inference.annotations import read_labels
 from networks.checkpoints import files as checkpoint
 from networks.checkpoints.loading import Loaded
 from utils import launch as launcher
-from utils.config import EvaluateSettings, TrainSettings, parse
+from utils.config import parse
 from utils.errors import UserError, run_cli
 
 from .own_photos import network, write_grey_png
@@ -93,10 +93,10 @@ def test_a_stop_signal_under_several_processes_has_its_status(monkeypatch):
 
 
 def test_a_data_set_is_called_as_the_catalogue_calls_it():
-    settings = parse(TrainSettings, ["--dataset", "TOY"], settle=catalog.settle)
+    settings = parse(TrainSettings, ["--dataset", "TOY"])
     assert settings.dataset == "toy"
     with pytest.raises(UserError, match="no fold 7"):
-        parse(TrainSettings, ["--dataset", "toy", "--fold", "7", "--dry-run"], settle=catalog.settle)
+        parse(TrainSettings, ["--dataset", "toy", "--fold", "7", "--dry-run"])
 
 
 def test_results_of_the_authors_checkpoints_do_not_overwrite_each_other(tmp_path, monkeypatch):

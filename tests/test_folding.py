@@ -14,8 +14,8 @@ from .samples import tiny_network, tiny_stages
 NETWORKS = {
     "lite0": lambda: tiny_network(),
     "lite0 high": lambda: tiny_network(level="high"),
-    "resnet18": lambda: EOPNet(7, encoder="resnet18", hidden=8),
-    "xception65": lambda: EOPNet(7, hidden=8),
+    "resnet18": lambda: EOPNet(7, encoder="resnet18", channels=8),
+    "xception65": lambda: EOPNet(7, channels=8),
     "pop": lambda: tiny_stages(),
 }
 

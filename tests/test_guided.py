@@ -63,9 +63,9 @@ def test_one_query_under_several_supports_gives_agm_as_each_alone():
     episode = random_episode(batch=3)
     with torch.no_grad():
         query, support = network.encode(episode["query"][:1]), network.encode(episode["support"])
-        reference = network.refer(support, episode["support_label"], episode["support_foreground"])
-        together = network.parse(query, reference, (65, 49), with_agm=True).agm
+        reference = network.extract_prototypes(support, episode["support_label"], episode["support_foreground"])
+        together = network.logits_at(query, reference, (65, 49), with_agm=True).agm
         for i in range(3):
             one = type(reference)(*(part[i : i + 1] for part in reference))
-            alone = network.parse(query, one, (65, 49), with_agm=True).agm
+            alone = network.logits_at(query, one, (65, 49), with_agm=True).agm
             torch.testing.assert_close(together[i : i + 1], alone, rtol=1e-4, atol=1e-4)

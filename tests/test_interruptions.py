@@ -12,9 +12,9 @@ from pathlib import Path
 import pytest
 
 import train as train_cli
+from engine.settings import TrainSettings
 from networks.checkpoints import files as checkpoint
 from utils import log
-from utils.config import TrainSettings
 from utils.errors import UserError
 
 from .test_train import assert_same, last, settings

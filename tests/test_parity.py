@@ -95,9 +95,9 @@ def test_popnet_logits_equal_the_authors(mode):
             query = network.infused(query, drawn(rng, arrays["prev_query_shape"]))
             support = network.infused(support, drawn(rng, arrays["prev_support_shape"]))
         label = arrays["support_mask"][:, 0].long()
-        static = network.refer(Features(support, support), label, (label > 0).long())
-        used = network.recall(static, EPOCHS[mode.removeprefix("infused_")])
-        logits = network.parse(Features(query, query), used, arrays["query"].shape[-2:], with_agm=True)
+        static = network.extract_prototypes(Features(support, support), label, (label > 0).long())
+        used = network.blend_with_bank(static, EPOCHS[mode.removeprefix("infused_")])
+        logits = network.logits_at(Features(query, query), used, arrays["query"].shape[-2:], with_agm=True)
     for ours, theirs in (("npm", "ncm"), ("agm", "agm")):
         difference = (getattr(logits, ours) - arrays[f"{theirs}_{mode}"]).abs().max().item()
         assert difference < 1e-4, f"{ours} logits differ by {difference:.2g}"

@@ -71,18 +71,18 @@ def test_the_features_of_every_stage_are_infused_into_the_next():
     assert torch.equal(third.coarse, first.fine) and torch.equal(second.coarse, first.fine)
 
 
-def refer(network, episode):
+def extract_prototypes(network, episode):
     query, support = network.encode(episode["query"]), network.encode(episode["support"])
-    return query, network.refer(support, episode["support_label"], episode["support_foreground"])
+    return query, network.extract_prototypes(support, episode["support_label"], episode["support_foreground"])
 
 
 @pytest.mark.parametrize("background", ["fixed", "ucs"])
 def test_backgrounds_equal_the_plain_loop_over_classes(background):
     network = tiny_stages(background=background).eval()
-    query, reference = refer(network, random_episode(batch=3))
+    query, reference = extract_prototypes(network, random_episode(batch=3))
     assert len({tuple(row) for row in reference.present.tolist()}) > 1  # supports that show different classes
     with torch.no_grad():
-        found = network.parse(query, reference, query.fine.shape[-2:], with_agm=True)
+        found = network.logits_at(query, reference, query.fine.shape[-2:], with_agm=True)
         for i in range(3):
             feature, prototypes = query.fine[i : i + 1], reference.prototypes[i : i + 1]
             similarity = cosine_similarity(feature, prototypes[:, 1:])
@@ -116,15 +116,15 @@ def test_the_foreground_is_what_stage_one_says():
     first.bank.rows[1] = torch.rand(8)
     episode = random_episode(batch=1)
     with torch.no_grad():
-        query, reference = refer(network, episode)
+        query, reference = extract_prototypes(network, episode)
         for epoch, recalled in ((1, False), (2, True)):
-            used = network.recall(reference, epoch)
+            used = network.blend_with_bank(reference, epoch)
             assert torch.equal(used.foreground, reference.foreground) != recalled
-            logits = network.parse(query, used, SIZE)
-            alone = first.refer(
+            logits = network.logits_at(query, used, SIZE)
+            alone = first.extract_prototypes(
                 first.encode(episode["support"]), episode["support_foreground"], episode["support_foreground"]
             )
-            expected = first.parse(first.encode(episode["query"]), first.recall(alone, epoch), SIZE)
+            expected = first.logits_at(first.encode(episode["query"]), first.blend_with_bank(alone, epoch), SIZE)
             torch.testing.assert_close(logits.coarse, expected.npm)
 
 
@@ -157,7 +157,7 @@ def write_chain(path, way):
     network = tiny_stages(way, stages=(2, 4, 5))
     network.previous.previous.bank.rows[1] = 1.0
     network.bank.rows[1:3] = torch.rand(2, 8)
-    settings = {"method": "pop", "encoder": network.encoder.name, "hidden": 8, "way": way, "level": "high"}
+    settings = {"method": "pop", "encoder": network.encoder.name, "channels": 8, "way": way, "level": "high"}
     settings |= {"warmup_epochs": 1, "test_size": 64, "dataset": "toy"}
     content = {"settings": settings, "num_slots": 5, "class_names": NAMES, "trained_epoch": 3, "stage": 3}
     checkpoint.save(path, {**content, "network": network.state_dict()})
@@ -191,7 +191,7 @@ def test_the_authors_stage_is_taken_and_kept_apart_from_eopnet(tmp_path):
     assert torch.equal(loaded.network.bank.rows, weights["prototype"]) and loaded.stage == 3
     assert loaded.network.decoder.level == "high" and "without knowledge infusion" in " ".join(loaded.notes)
     feature = torch.rand(1, 1, 256)
-    assert torch.equal(loaded.network.recall_foreground(feature), feature)  # its bank holds no foreground
+    assert torch.equal(loaded.network.blend_foreground(feature), feature)  # its bank holds no foreground
     with pytest.raises(ValueError, match="the network is eop_kway"):
         official.convert(weights, tiny_network(num_slots=18))
     with pytest.raises(UserError, match="pop_1way"):

@@ -40,7 +40,7 @@ def test_the_result_is_what_the_network_says(kway):
         photos = torch.stack([torch.from_numpy(p).permute(2, 0, 1) for p in (image, query)])
         support, query_features = (net.encode(net.encoder.normalize(photo[None])) for photo in photos)
         labels = torch.from_numpy(label)[None].long()
-        logits = net.parse(query_features, net.refer(support, labels, (labels > 0).long()), SIZE)
+        logits = net.logits_at(query_features, net.extract_prototypes(support, labels, (labels > 0).long()), SIZE)
     # The network has a slot for a class 4 that the reference lacks; the parser has none, at the same background.
     expected = logits.npm[:, :4].argmax(dim=1)[0].numpy()
     kway.set_reference(image, label)
@@ -122,7 +122,7 @@ def test_a_1way_class_is_judged_as_the_network_judges_it(binary):
     with torch.inference_mode():
         features = net.encode(net.encoder.normalize(torch.from_numpy(image).permute(2, 0, 1)[None]))
         one = torch.from_numpy(label == 2)[None].long()
-        logits = net.parse(features, net.refer(features, one, one), SIZE)
+        logits = net.logits_at(features, net.extract_prototypes(features, one, one), SIZE)
     assert (binary.parse(image, support).labels == logits.npm.argmax(dim=1)[0].numpy()).mean() > 0.999
 
 

@@ -16,7 +16,7 @@ from dataloaders.prepare.command import prepare, prepare_toy
 from dataloaders.prepare.placing import Placement
 from dataloaders.prepare.sources import find
 from dataloaders.spec import SPLITS
-from utils.config import TrainSettings
+from engine.settings import TrainSettings
 from utils.errors import UserError
 
 from .data_helpers import make_data, make_source, read, run_module, save_image
@@ -38,7 +38,7 @@ def trained_step(name, data_root, run_dir):
     root = catalog.locate(spec, data_root)
     (root / "support" / f"{name}_meta_test_list.txt").write_bytes(pickle.dumps(pairs))
     settings = TrainSettings(
-        dataset=name, data_root=str(data_root), encoder="tf_efficientnet_lite0", hidden=16, pretrained="none",
+        dataset=name, data_root=str(data_root), encoder="tf_efficientnet_lite0", channels=16, pretrained="none",
         epochs=1, crop_size=(32, 32), workers=0, device="cpu", run_dir=str(run_dir),
     )  # fmt: skip
     train.train(settings)

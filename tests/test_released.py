@@ -5,12 +5,12 @@ import torch
 from safetensors.torch import save_file
 
 import evaluate
+from engine.settings import EvaluateSettings
 from networks.backbones import LITE0
 from networks.checkpoints import loading, released
 from networks.eopnet import EOPNet
 from predict import OneShotParser
 from tools import release
-from utils.config import EvaluateSettings
 from utils.errors import UserError
 
 from .own_photos import network, picture, write_checkpoint
@@ -72,14 +72,14 @@ def test_bad_files(files, tmp_path):
 @pytest.mark.parametrize("labels", [5, 9])
 def test_a_training_may_start_from_either_file(files, labels):
     for path in files:
-        started = EOPNet(labels, "kway", LITE0, hidden=16)
+        started = EOPNet(labels, "kway", LITE0, channels=16)
         notes = loading.initialise(started, str(path))
         kept = {name: t for name, t in network().state_dict().items() if name != "bank.rows" or labels == 5}
         for name, tensor in kept.items():
             torch.testing.assert_close(started.state_dict()[name], tensor, rtol=1e-3, atol=1e-6)
         assert len(notes) == (1 if labels == 5 else 2) and started.bank.rows.any() == (labels == 5)
         with pytest.raises(UserError, match="another network"):
-            loading.initialise(EOPNet(labels, "kway", LITE0, hidden=8), str(path))
+            loading.initialise(EOPNet(labels, "kway", LITE0, channels=8), str(path))
 
 
 def test_both_files_are_evaluated(files):

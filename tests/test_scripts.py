@@ -101,7 +101,7 @@ def test_training_settings_default_to_the_published_ones():
     settings = dry_run("atr_eop_kwf1.sh", "--workers=3")
     published = {
         "encoder": "xception65",
-        "hidden": 256,
+        "channels": 256,
         "level": "mid",
         "batch_size": 2,
         "lr": 0.001,

@@ -14,9 +14,9 @@ from dataloaders.oshp_loader import TestEpisodes
 from engine import training as engine
 from engine.evaluation import EvaluationPlan, evaluate
 from engine.metrics import ConfusionMatrix, kway_figures
+from engine.settings import EvaluateSettings, TrainSettings
 from networks import losses
 from networks.checkpoints import files as checkpoint
-from utils.config import EvaluateSettings, TrainSettings
 from utils.device import choose_device
 from utils.errors import UserError
 
@@ -26,7 +26,7 @@ def settings(toy_root, run_dir, **changes) -> TrainSettings:
         dataset="toy",
         data_root=str(toy_root),
         encoder="tf_efficientnet_lite0",
-        hidden=8,
+        channels=8,
         pretrained="none",
         epochs=2,
         warmup_epochs=0,
@@ -77,7 +77,7 @@ def test_a_run_writes_checkpoints_settings_results_and_logs(undisturbed):
     content = last(undisturbed)
     assert content["position"] == {"epoch": 2, "batch": 0} and content["trained_epoch"] == 1
     assert (undisturbed / "best.pt").exists() and list((undisturbed / "tensorboard").iterdir())
-    assert json.loads((undisturbed / "settings.json").read_text())["hidden"] == 8
+    assert json.loads((undisturbed / "settings.json").read_text())["channels"] == 8
     results = json.loads((undisturbed / "results.json").read_text())
     assert 0 <= results["figures"]["npm"]["human"] <= 100
     assert content["history"][0]["epoch"] == 1

@@ -12,11 +12,11 @@ from dataloaders.oshp_loader import TestEpisodes, TrainEpisodes
 from engine import resume
 from engine import training as engine
 from engine.evaluation import EvaluationPlan, evaluate
+from engine.settings import EvaluateSettings
 from networks.baselines import ClosedSetBaseline, NearestPrototypeBaseline
 from networks.checkpoints import files as checkpoint
 from networks.popnet import POPNet
 from tools import compare
-from utils.config import EvaluateSettings
 from utils.errors import UserError
 
 from .samples import LITE0, random_episode
@@ -120,8 +120,8 @@ def test_stages_trained_one_by_one_are_the_same(undisturbed, toy_root, tmp_path)
         assert last(tmp_path)["stage"] == stage
     same_checkpoints(undisturbed, tmp_path)
     assert resume.stages_to_do(pop(toy_root, tmp_path, stage=2)) == []  # done: resuming has nothing to do
-    with pytest.raises(UserError, match=r"stage2\.pt: was trained with --hidden 8"):
-        train_cli.train(pop(toy_root, tmp_path, stage=3, hidden=16, resume="none"))
+    with pytest.raises(UserError, match=r"stage2\.pt: was trained with --channels 8"):
+        train_cli.train(pop(toy_root, tmp_path, stage=3, channels=16, resume="none"))
 
 
 def test_one_way_trains_and_evaluates(toy_root, tmp_path):
@@ -193,9 +193,9 @@ def test_the_nearest_prototype_baseline_finds_the_support_in_itself():
     episode = random_episode(batch=1)
     with torch.no_grad():
         features = network.encode(episode["support"])
-        reference = network.refer(features, episode["support_label"], episode["support_foreground"])
+        reference = network.extract_prototypes(features, episode["support_label"], episode["support_foreground"])
         size = features.fine.shape[-2:]
-        logits = network.parse(features, network.recall(reference, 99), size)
+        logits = network.logits_at(features, network.blend_with_bank(reference, 99), size)
     cosine = torch.nn.functional.cosine_similarity(features.fine[:, None], reference.prototypes[..., None, None], dim=2)
     shown = reference.present[0].nonzero()[:, 0].tolist()
     winner = torch.tensor([0, *shown])[cosine[0, [0, *shown]].argmax(dim=0)]
@@ -210,10 +210,10 @@ def test_the_closed_set_head_answers_base_classes_of_the_support_only():
     episode["support_label"][episode["support_label"] == 4] = 0
     with torch.no_grad():
         features = network.encode(episode["query"])
-        reference = network.refer(
+        reference = network.extract_prototypes(
             network.encode(episode["support"]), episode["support_label"], episode["support_foreground"]
         )
-        logits = network.parse(features, reference, (65, 49))
+        logits = network.logits_at(features, reference, (65, 49))
         assert set(logits.npm.argmax(dim=1).unique().tolist()) <= {0, 1, 2}
         everything, labels = network.train()(episode, 0)
     assert everything.shape == (2, 7, 65, 49) and labels.shape == (2, 65, 49)

@@ -26,13 +26,15 @@ def test_labels_are_the_winners_of_the_parse(kind, bias):
     episode = random_episode(network.way, batch=4)
     query, support = episode["query"][:1].double(), episode["support"].double()
     with torch.no_grad():
-        reference = network.refer(network.encode(support), episode["support_label"], episode["support_foreground"])
+        reference = network.extract_prototypes(
+            network.encode(support), episode["support_label"], episode["support_foreground"]
+        )
         assert not reference.present[:, 1:].all() or network.way == "1way"
         features = network.encode(query)
         if network.way == "1way":
             network.npm.set_threshold(cosine_similarity(features.fine, reference.prototypes).median().item())
-        found = network.label(features, reference, SIZE, with_agm=True)
-        logits = network.parse(features, reference, SIZE, with_agm=True)
+        found = network.predict(features, reference, SIZE, with_agm=True)
+        logits = network.logits_at(features, reference, SIZE, with_agm=True)
     human = logits.coarse.argmax(dim=1)
     assert torch.equal(found.human, human.bool())
     assert torch.equal(found.npm, logits.npm.argmax(dim=1) * human)

@@ -26,7 +26,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from engine.evaluation import EvaluationPlan, evaluate
 from networks.eopnet import EOPNet
-from networks.fast.depthwise import quicken_gradients
+from networks.fast.depthwise import use_fast_depthwise_gradients
 from networks.fast.folding import fold_batch_norm
 from networks.losses import eopnet_losses
 from tests.plain import plain_forward
@@ -102,12 +102,12 @@ def inference(options: argparse.Namespace, device: torch.device) -> dict[str, An
     image = network.encoder.normalize(episode["query"])
     with autocast(device, options.amp):
         support = network.encode(network.encoder.normalize(episode["support"]))
-        reference = network.refer(support, episode["support_label"], episode["support_foreground"])
+        reference = network.extract_prototypes(support, episode["support_label"], episode["support_foreground"])
         size = image.shape[-2:]
         cases = {
             "bare": lambda: plain.decoder(*plain.encoder(image)),
             "folded": lambda: network.decoder(*network.encoder(image)),
-            "parse": lambda: network.label(network.encode(image), reference, size),
+            "parse": lambda: network.predict(network.encode(image), reference, size),
         }
         with FlopCounterMode(display=False) as counter:
             cases["bare"]()
@@ -201,7 +201,7 @@ def _training_step(kind: str, options: argparse.Namespace, device: torch.device)
     episode |= {who: network.encoder.normalize(episode[who]) for who in ("query", "support")}
     forward, amp = partial(plain_forward, network), "off"
     if kind == "fast":
-        quicken_gradients(network)
+        use_fast_depthwise_gradients(network)
         forward, amp = network, options.amp
 
     def step() -> None:
@@ -223,7 +223,7 @@ def _folded(options: argparse.Namespace, device: torch.device) -> EOPNet:
 def _network(options: argparse.Namespace, device: torch.device) -> EOPNet:
     torch.manual_seed(0)
     try:
-        network = EOPNet(SLOTS, "kway", options.encoder, hidden=options.hidden).to(device)
+        network = EOPNet(SLOTS, "kway", options.encoder, channels=options.channels).to(device)
     except ValueError as error:
         raise UserError(f"--encoder: {error}") from error
     network.bank.rows.normal_()
@@ -245,7 +245,7 @@ def _options() -> argparse.Namespace:
     parser = ArgumentParser(description=__doc__.split("\n")[0], formatter_class=argparse.ArgumentDefaultsHelpFormatter)
     parser.add_argument("what", nargs="*", help=f"what to measure: {', '.join(BENCHMARKS)}; by default all")
     parser.add_argument("--encoder", default="xception65", help="encoder of the network")
-    parser.add_argument("--hidden", type=int, default=256, help="channels of the feature")
+    parser.add_argument("--channels", type=int, default=256, help="channels of the feature")
     parser.add_argument("--size", type=int, default=512, help="side of the photos in inference and evaluation")
     parser.add_argument(
         "--train-size", type=int, default=256, help="side of the training crops in `training`, `memory`"

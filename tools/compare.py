@@ -25,16 +25,18 @@ from dataloaders.oshp_loader import EpisodeBatches, TestEpisodes
 from engine.evaluation import EvaluationPlan, evaluate, load_images
 from engine.optim import make_optimizer
 from engine.report import nan_to_none
+from engine.settings import TrainSettings
 from engine.training import TrainPlan, train_epoch
 from engine.workers import make_loader
 from networks.base import OneShotNetwork
 from networks.baselines import ClosedSetBaseline, NearestPrototypeBaseline, closed_set_loss
 from networks.checkpoints import files as checkpoint
 from networks.checkpoints import loading
-from networks.fast.depthwise import quicken_gradients
+from networks.fast.depthwise import use_fast_depthwise_gradients
 from networks.fast.folding import fold_batch_norm
 from train import training_episodes
-from utils.config import ArgumentParser, TrainSettings
+from utils.config import ArgumentParser, restore
+from utils.constants import STAGES
 from utils.device import autocast, choose_device, resolve_amp, seed_everything, tune
 from utils.errors import UserError, run_cli
 from utils.files import write_json, write_text
@@ -92,11 +94,11 @@ def load_trained(paths: dict[str, str]) -> tuple[list[Entry], TrainSettings]:
         if not checkpoint.is_ours(content) or "steps" not in content:
             raise UserError(f"{path}: not a checkpoint of train.py; give the last.pt of a run")
         loaded = loading.load_ours(path, content)
-        settings = loaded.settings
+        settings = restore(TrainSettings, content["settings"])
         if settings.method != method or settings.way != "kway":
             raise UserError(f"{path}: a {settings.method} {settings.way} checkpoint; --{method} takes a k-way {method}")
-        if content["stage"] < loading.STAGES:
-            raise UserError(f"{path}: only stage {content['stage']} of {loading.STAGES}; train the rest first")
+        if content["stage"] < STAGES:
+            raise UserError(f"{path}: only stage {content['stage']} of {STAGES}; train the rest first")
         for name in MUST_AGREE:
             if shared and getattr(shared, name) != getattr(settings, name):
                 raise UserError(f"{path}: trained with another --{name.replace('_', '-')} than {paths['eop']}")
@@ -112,7 +114,7 @@ def baselines(settings: TrainSettings, iterations: int, device: torch.device, am
     spec = catalog.load(settings.dataset)
     seed_everything(settings.seed)
     closed = ClosedSetBaseline(
-        spec.num_slots, spec.base_classes(settings.fold), settings.encoder, settings.hidden, settings.level
+        spec.num_slots, spec.base_classes(settings.fold), settings.encoder, settings.channels, settings.level
     )
     print(*loading.initialise(closed, settings.pretrained), sep="\n", flush=True)
     nearest = NearestPrototypeBaseline(spec.num_slots, settings.encoder)
@@ -128,7 +130,7 @@ def train_closed_set(
     network: ClosedSetBaseline, settings: TrainSettings, iterations: int, device: torch.device, amp: str
 ) -> None:
     """Train on both photos of the episodes, with the optimiser, schedule, crops and batches of the checkpoint's run."""
-    quicken_gradients(network)
+    use_fast_depthwise_gradients(network)
     optimizer = make_optimizer(network, settings.lr, settings.head_lr_scale, settings.momentum, settings.weight_decay)
     batches = iterations * settings.accumulate
     train_epoch(
@@ -147,8 +149,8 @@ def train_closed_set(
 def episode_batches(settings: TrainSettings, number: int, device: torch.device) -> Iterator[dict[str, Any]]:
     """`number` batches of training episodes, over as many epochs as that takes."""
     spec = catalog.load(settings.dataset)
-    if settings.hidden_pixels == "class":  # no class of the baseline's: it does not learn from these pixels
-        settings = dataclasses.replace(settings, hidden_pixels="ignore")
+    if settings.unlabelled_person == "class":  # no class of the baseline's: it does not learn from these pixels
+        settings = dataclasses.replace(settings, unlabelled_person="ignore")
     episodes = training_episodes(settings, spec, catalog.locate(spec, settings.data_root))
     sampler = EpisodeBatches(episodes, settings.batch_size, seed=settings.seed)
     loader = make_loader(
@@ -187,10 +189,12 @@ def seconds_per_query(network: OneShotNetwork, tests: TestEpisodes, plan: Evalua
         images = list(load_images(tests.split, [pair.support, pair.query], plan))
         (support, label, foreground), (query, truth, _) = images
         with autocast(plan.device, plan.amp):
-            reference = network.refer(network.encode(network.encoder.normalize(support)), label, foreground)
-            reference = network.recall(reference, plan.epoch)
+            reference = network.extract_prototypes(
+                network.encode(network.encoder.normalize(support)), label, foreground
+            )
+            reference = network.blend_with_bank(reference, plan.epoch)
             began = clock(plan.device)
-            network.label(network.encode(network.encoder.normalize(query)), reference, truth.shape[-2:])
+            network.predict(network.encode(network.encoder.normalize(query)), reference, truth.shape[-2:])
             seconds.append(clock(plan.device) - began)
     return statistics.median(seconds[1:] or seconds)  # the first also pays for choosing kernels
 

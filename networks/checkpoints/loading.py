@@ -10,13 +10,15 @@ from urllib.error import URLError
 import timm
 import torch
 
-from utils.config import COCO_WEIGHTS, NetworkSettings, TrainSettings, restore
+from utils.config import restore
+from utils.constants import STAGES, WAYS
 from utils.errors import UserError
 
 from ..backbones import LITE0, XCEPTION, load_ordered, load_timm_xception
 from ..base import OneShotNetwork
 from ..eopnet import EOPNet
-from ..popnet import STAGES, POPNet
+from ..popnet import POPNet
+from ..settings import COCO_WEIGHTS, NetworkSettings
 from . import authors as official
 from . import files as checkpoint
 
@@ -26,10 +28,10 @@ AUTHORS_EPOCH = 39
 
 
 class Loaded(NamedTuple):
-    """A network from a checkpoint. `settings` is None for the authors' files, which hold none."""
+    """A network from a checkpoint. `record` is None for the authors' files, which hold none."""
 
     network: OneShotNetwork
-    settings: TrainSettings | None
+    record: dict[str, Any] | None  # the settings that it was trained with
     epoch: int  # the epoch of the weights, which decides between static and bank prototypes
     notes: list[str]  # what is worth telling the user
     stage: int = STAGES  # whose labels the network parses: POPNet's 1, 2 or 3; EOPNet's are those of stage 3
@@ -37,7 +39,7 @@ class Loaded(NamedTuple):
 
 def build(num_slots: int, way: str, settings: NetworkSettings, previous: POPNet | None = None) -> OneShotNetwork:
     """A network with random weights, for POPNet on top of `previous`. Raises `UserError` for an unknown encoder."""
-    shape = (settings.encoder, settings.hidden, settings.level, settings.warmup_epochs, settings.bank_momentum)
+    shape = (settings.encoder, settings.channels, settings.level, settings.warmup_epochs, settings.bank_momentum)
     try:
         if settings.method == "pop":
             return POPNet(num_slots, way, *shape, settings.background, previous)
@@ -49,14 +51,14 @@ def build(num_slots: int, way: str, settings: NetworkSettings, previous: POPNet 
 def load_ours(path: str, content: dict[str, Any]) -> Loaded:
     """The network of a checkpoint of this project. Raises `UserError` when its parts do not fit together."""
     try:
-        settings = restore(TrainSettings, content["settings"])
+        settings = restore(NetworkSettings, content["settings"])
         network = None
         for slots in (*_earlier_slots(content["network"]), content["num_slots"]):
-            network = build(slots, settings.way, settings, network)
+            network = build(slots, content["settings"].get("way", WAYS[0]), settings, network)
         network.load_state_dict(content["network"])
         stage = network.stage if isinstance(network, POPNet) else STAGES
         notes = [f"stage {stage} of {STAGES}, scored at its own labels"] if stage < STAGES else []
-        return Loaded(network, settings, content["trained_epoch"], notes, stage)
+        return Loaded(network, content["settings"], content["trained_epoch"], notes, stage)
     except (KeyError, RuntimeError, TypeError) as error:
         detail = str(error).splitlines()[0]
         raise UserError(

@@ -67,7 +67,7 @@ def open_checkpoint(path: str | Path, num_slots: int | None = None, way: str = "
     else:
         loaded, names = load_ours(path, content), content.get("class_names", {})
         min_score = content.get("min_score")
-    test_size = loaded.settings.test_size if loaded.settings else 0
+    test_size = (loaded.record or {}).get("test_size", 0)
     return Opened(loaded.network.eval(), loaded.epoch, test_size, names, min_score, loaded.notes)
 
 

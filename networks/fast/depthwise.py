@@ -22,7 +22,7 @@ from ..layers import at_least_float32
 WINDOW = 3  # side of the kernel whose gradients are fast
 
 
-def quicken_gradients(network: nn.Module) -> None:
+def use_fast_depthwise_gradients(network: nn.Module) -> None:
     """Let a network's depthwise convolutions take their gradients as above, where it pays: in training on the CPU."""
     for module in network.modules():
         if isinstance(module, nn.Conv2d) and _pays(module):
