@@ -21,7 +21,6 @@ from typing import Any
 import numpy as np
 import torch
 from torch import Tensor
-from torchvision.transforms.v2 import functional as V
 
 from dataloaders import catalog
 from dataloaders.palette import palette
@@ -40,7 +39,7 @@ from utils.config import ArgumentParser
 from utils.device import choose_device, tune
 from utils.errors import UserError, run_cli
 from utils.files import read_json
-from utils.imaging import Photo, to_rgb
+from utils.imaging import Photo, resize_longest, to_rgb
 
 DEFAULT_CHECKPOINT = str(Path(__file__).resolve().parent / "data/released/lite0_ccp_toy.safetensors")
 DEFAULT_SIZE = 512
@@ -177,7 +176,7 @@ class OneShotParser:
         """Features of each photo, batch 1; photos that come to the same size pass the network together."""
         tensors = [torch.from_numpy(photo).permute(2, 0, 1).to(self.device) for photo in photos]
         if scale:
-            tensors = [V.resize(t, self._network_size(t.shape[-2:]), antialias=True) for t in tensors]
+            tensors = [resize_longest(t, self.max_size, self.enlarge) for t in tensors]
         results: dict[int, Features] = {}
         for size in {t.shape for t in tensors}:
             places = [i for i, t in enumerate(tensors) if t.shape == size]
@@ -185,11 +184,6 @@ class OneShotParser:
             coarse, fine = self.network.encode(batch)
             results |= {i: Features(coarse[n : n + 1], fine[n : n + 1]) for n, i in enumerate(places)}
         return [results[i] for i in range(len(photos))]
-
-    def _network_size(self, size: Sequence[int]) -> list[int]:
-        factor = self.max_size / max(size)
-        factor = factor if self.enlarge else min(1.0, factor)
-        return [max(16, round(length * factor)) for length in size]
 
     @torch.inference_mode()
     def maps(self, photo: np.ndarray, support: Support) -> Maps:

@@ -10,7 +10,7 @@ from inference.tiles import tiles
 from networks import references
 from predict import OneShotParser
 from utils.errors import UserError
-from utils.imaging import to_rgb
+from utils.imaging import resize_longest, to_rgb
 
 from .own_photos import SIZE, network, picture, write_checkpoint
 
@@ -226,12 +226,34 @@ def test_odd_sizes(kway, size):
 
 
 def test_small_photos_are_enlarged_as_in_the_evaluation(tmp_path):
+    small, large = picture((40, 20)), picture((2048, 1024))
+
+    def seen(parser, pair):
+        """The size at which the network sees a photo; its feature has a quarter of it."""
+        return [4 * side for side in parser.maps(pair[0], parser.make_support(*pair)).classes.shape[-2:]]
+
     for test_size, expected in ((96, [96, 48]), (0, [40, 20])):
         checkpoint = write_checkpoint(tmp_path / f"{test_size}.pt", test_size=test_size)
         parser = OneShotParser(checkpoint, "cpu")
-        assert parser._network_size((40, 20)) == expected
-    assert parser._network_size((2048, 1024)) == [512, 256]
-    assert OneShotParser(checkpoint, "cpu", max_size=80)._network_size((40, 20)) == [80, 40]
+        assert seen(parser, small) == expected
+    assert seen(parser, large) == [512, 256]
+    assert seen(OneShotParser(checkpoint, "cpu", max_size=80), small) == [80, 40]
+
+
+@pytest.mark.parametrize(
+    "size, longest, enlarge, expected",
+    [
+        ((40, 20), 96, True, (96, 48)),
+        ((40, 20), 96, False, (40, 20)),
+        ((2048, 1024), 512, False, (512, 256)),
+        ((300, 2), 96, True, (96, 16)),
+        ((3, 200), 512, False, (16, 200)),
+    ],
+)
+def test_a_photo_at_network_size(size, longest, enlarge, expected):
+    photo = torch.full((3, *size), 77, dtype=torch.uint8)
+    resized = resize_longest(photo, longest, enlarge)
+    assert resized.shape == (3, *expected) and resized.dtype == torch.uint8 and (resized == 77).all()
 
 
 def saved(tmp_path, pixels, name="photo.png", **options):

@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import warnings
 from pathlib import Path
-from typing import BinaryIO
+from typing import TYPE_CHECKING, BinaryIO
 
 import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
 
 from .errors import UserError
 
+if TYPE_CHECKING:
+    from torch import Tensor
+
 MAX_PIXELS = 100_000_000
+LEAST_SIDE = 16  # of a photo at network size: below one cell of the deepest feature nothing is left to see
 GREY_STEPS = {"L;2": 85, "L;4": 17}
 Photo = str | Path | np.ndarray | Image.Image
 
@@ -51,6 +55,19 @@ def open_picture(path: str | Path | BinaryIO, max_pixels: int = MAX_PIXELS) -> I
         raise UserError(f"{path}: not an image that can be read; give a JPEG, PNG, WebP or TIFF file") from error
     except (OSError, SyntaxError, ValueError, MemoryError) as error:
         raise UserError(f"{path}: the image is damaged ({str(error)[:100]}); replace the file") from error
+
+
+def resize_longest(image: Tensor, longest: int, enlarge: bool = True) -> Tensor:
+    """A photo (3, H, W), uint8, as the network sees it: its longer side has `longest` pixels, no side less than 16.
+
+    Without `enlarge` smaller photos keep their size. The pixels are averaged where the photo gets smaller.
+    """
+    from torchvision.transforms.v2 import functional  # late: who only reads photos need not wait for torch
+
+    factor = longest / max(image.shape[-2:])
+    factor = factor if enlarge else min(1.0, factor)
+    size = [max(LEAST_SIDE, round(side * factor)) for side in image.shape[-2:]]
+    return functional.resize(image, size, antialias=True)
 
 
 def grey_step(picture: Image.Image) -> int:
