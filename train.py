@@ -251,6 +251,7 @@ class Run:
         self.saved_at = time.monotonic()
         if distributed.rank() > 0:
             return
+        self.board.flush()
         checkpoint.save(
             self.folder / name,
             {

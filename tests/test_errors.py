@@ -5,6 +5,7 @@ import json
 import os
 import signal
 import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -76,6 +77,20 @@ def test_a_mistake_under_several_processes_is_one_line(tmp_path):
     done = launch("--data-root", str(tmp_path), "--pretrained", "none", "--device", "cpu")
     assert done.returncode == 2, done.stderr
     assert done.stderr.count("error: ") == 1 and "Traceback" not in done.stderr and str(tmp_path) in done.stderr
+
+
+def test_a_mistake_that_one_process_alone_meets_is_one_line(tmp_path):
+    program = tmp_path / "program.py"
+    program.write_text(
+        "import os, time\nfrom utils.errors import UserError, run_cli\n"
+        "def main():\n    if os.environ['RANK'] == '1':\n        raise UserError('b.png: no such image')\n"
+        "    time.sleep(60)\n"
+        "run_cli(main)\n"
+    )
+    command = [sys.executable, "-m", "utils.launch", "--standalone", "--nproc_per_node", "2", str(program)]
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=300, env=environment)
+    assert (done.returncode, done.stderr) == (2, "error: b.png: no such image\n")
 
 
 def test_a_dry_run_under_several_processes_prints_once():

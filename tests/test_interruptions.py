@@ -10,6 +10,7 @@ import time
 from pathlib import Path
 
 import pytest
+from tensorboardX.proto.event_pb2 import Event
 
 import train as train_cli
 from engine.settings import TrainSettings
@@ -77,6 +78,20 @@ def assert_equal_end(undisturbed: dict, folder: Path) -> None:
     assert_same(*({k: v for k, v in content.items() if k not in apart} for content in (undisturbed, last(folder))))
 
 
+def logged_steps(folder: Path) -> set[int]:
+    """The steps of all losses in the folder's TensorBoard files: records of length, checksum, event, checksum."""
+    steps = set()
+    for path in (folder / "tensorboard").iterdir():
+        content, at = path.read_bytes(), 0
+        while len(content) >= at + 12 and len(content) >= (
+            end := at + 16 + int.from_bytes(content[at : at + 8], "little")
+        ):
+            event = Event.FromString(content[at + 12 : end - 4])
+            steps |= {event.step for value in event.summary.value if value.tag.startswith("loss/")}
+            at = end
+    return steps
+
+
 @pytest.mark.slow
 def test_kill_9_at_random_moments_loses_nothing(start, undisturbed, tmp_path):
     expected, seconds = undisturbed
@@ -89,6 +104,7 @@ def test_kill_9_at_random_moments_loses_nothing(start, undisturbed, tmp_path):
         if (tmp_path / "last.pt").exists():
             at = last(tmp_path)["position"]
             positions.append((at["epoch"], at["batch"]))
+            assert logged_steps(tmp_path) >= set(range(last(tmp_path)["steps"]))
     assert positions == sorted(positions)
     process = start(tmp_path)
     process.join()

@@ -9,6 +9,8 @@ import sys
 import time
 from collections.abc import Callable
 
+LAUNCHER_TELLS = "ONE_SHOT_LAUNCHER_TELLS"  # environment variable: the launcher prints its processes' mistakes
+
 
 class UserError(Exception):
     """Bad input: the message is one line that names the file, what is wrong and the remedy."""
@@ -44,8 +46,11 @@ def _denied(error: PermissionError) -> str:
 
 
 def _tell(message: str) -> int:
-    """Print the line; of several processes the first alone does. All leave it for `utils.launch`, torchrun's way."""
-    if os.environ.get("RANK", "0") == "0":
+    """Print the line; of several processes the first alone does, or `utils.launch` where that started them.
+
+    All leave it in the file that torchrun names, in the form of torch's `record`.
+    """
+    if os.environ.get("RANK", "0") == "0" and LAUNCHER_TELLS not in os.environ:
         print(f"error: {message}", file=sys.stderr)
     record = os.environ.get("TORCHELASTIC_ERROR_FILE")
     if record:

@@ -1,7 +1,7 @@
 """torchrun with this project's exit statuses: `python -m utils.launch --nproc_per_node 4 train.py ...`
 
-torchrun ends with status 1 and a traceback of its own when one of its processes fails. Here a process's status is
-handed on, and a mistake of the user's is told in one line, whichever process met it.
+torchrun ends with status 1 and a traceback of its own when one of its processes fails, also under torch's `record`.
+Here a process's status is handed on, and a mistake of the user's is told in one line, whichever process met it first.
 """
 
 from __future__ import annotations
@@ -10,11 +10,12 @@ import logging
 import os
 import sys
 from collections.abc import Sequence
-from pathlib import Path
 
 from torch.distributed.elastic.multiprocessing.api import SignalException
 from torch.distributed.elastic.multiprocessing.errors import ChildFailedError
 from torch.distributed.run import parse_args, run
+
+from .errors import LAUNCHER_TELLS
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -24,16 +25,19 @@ def main(arguments: Sequence[str] | None = None) -> int:
         threads = max((os.cpu_count() or 1) // int(options.nproc_per_node), 1)
         os.environ.setdefault("OMP_NUM_THREADS", str(threads))
     logging.getLogger("torch.distributed.elastic").setLevel(logging.CRITICAL)  # the processes tell what is wrong
+    os.environ[LAUNCHER_TELLS] = "1"
     try:
         run(options)
     except ChildFailedError as failed:
         first = failed.get_first_failure()[1]
-        told = Path(first.error_file).parents[1] / "0" / "error.json"  # process 0 tells its own mistakes
-        if first.exitcode == 2 and not told.exists():
-            print(f"error: {first.message}", file=sys.stderr)
+        message = first.error_file_data["message"]  # a dict where the process left one, see utils/errors.py
+        if first.exitcode == 2 and isinstance(message, dict):
+            print(f"error: {message['message']}", file=sys.stderr)
         return first.exitcode if first.exitcode > 0 else 128 - first.exitcode
     except SignalException as stopped:  # torchrun has passed the signal on, and waited for the processes
         return 128 + int(stopped.sigval)
+    finally:
+        del os.environ[LAUNCHER_TELLS]
     return 0
 
 

@@ -20,8 +20,9 @@ FLUSH_SECONDS = 20.0
 class Board:
     """TensorBoard in the run folder; does nothing with `enabled=False` (all ranks but the first).
 
-    Events are written where they arise. tensorboardX's own writer hands them to a thread through a bounded queue; if
-    the disk is full, that thread ends, and the run would wait for it for ever.
+    Events are written where they arise. tensorboardX's `SummaryWriter` hands them to a thread through a queue; if the
+    disk is full, that thread ends, and the run waits for ever: at the next event, or at its end where the queue is
+    unbounded. Its `flush` does not reach what is still in the queue either.
     Raises `UserError` when the folder cannot be written.
     """
 
@@ -45,6 +46,16 @@ class Board:
         """An RGB image (H, W, 3)."""
         self._add(image(name, pixels, dataformats="HWC"), step)
 
+    def flush(self) -> None:
+        """Put all events so far into the file: before a checkpoint is written, so that none of its steps is lost."""
+        if not self.events:
+            return
+        try:
+            self.events.flush()
+            self._flushed = time.time()
+        except OSError as error:
+            raise self._failed(error) from error
+
     def close(self) -> None:
         """Flush and close."""
         if self.events:
@@ -60,11 +71,10 @@ class Board:
         event.wall_time = time.time()
         try:
             self.events.write_event(event)
-            if event.wall_time - self._flushed > FLUSH_SECONDS:
-                self.events.flush()
-                self._flushed = event.wall_time
         except OSError as error:
             raise self._failed(error) from error
+        if event.wall_time - self._flushed > FLUSH_SECONDS:
+            self.flush()
 
     def _failed(self, error: OSError) -> UserError:
         return UserError(
