@@ -28,13 +28,14 @@ from inference.annotations import IGNORE, Labels, check_pair, ids_by_name, named
 from inference.batches import BATCH_SIZE, parse_photos, parse_videos
 from inference.inputs import collect
 from inference.parsing import ClassInfo, Parsing
+from inference.references import bank_rows, blend_classes, pool
 from inference.tiles import tiles
 from networks import decoding
 from networks.base import Features
 from networks.checkpoints import released
 from networks.decoding import Maps, Tally
 from networks.fast.folding import fold_batch_norm
-from networks.references import Prototypes, bank_rows, blend_with_bank, pool
+from networks.prototypes import Prototypes
 from utils.config import ArgumentParser
 from utils.device import choose_device, tune
 from utils.errors import UserError, run_cli
@@ -138,8 +139,8 @@ class OneShotParser:
             raise UserError(f"{named(images[0])}: its labels hold no class, only background; mark at least one class")
         classes = _describe(found, {**{i: name for name, i in ids.items()}, **(names or {})})
         photos = [(self._encode([rgb])[0], self._slots(label, found)) for rgb, label in pairs]
-        prototypes = pool(self.network, photos, len(found))
-        lost = [c.name for c, one in zip(classes, prototypes.classes, strict=True) if not one.any()]
+        vectors, foreground = pool(self.network, photos, len(found))
+        lost = [c.name for c, one in zip(classes, vectors, strict=True) if not one.any()]
         if lost:
             raise UserError(
                 f"{named(images[0])}: {', '.join(lost)} is too small to be seen beside its neighbours at "
@@ -147,8 +148,8 @@ class OneShotParser:
             )
         if self.prototypes == "bank":
             rows = bank_rows(self.network, self.class_names, [c.name for c in classes], base_ids)
-            prototypes = blend_with_bank(self.network, prototypes, rows)
-        return Support(classes, prototypes)
+            vectors, foreground = blend_classes(self.network, vectors, rows), self.network.blend_foreground(foreground)
+        return Support(classes, Prototypes.of_classes(vectors, foreground, self.network.way))
 
     def parse(self, image: Photo | Sequence[Photo], support: Support | None = None) -> Parsing | list[Parsing]:
         """Parse one photo, or a list of them into a list, under `support`, by default the one that was set.
@@ -180,19 +181,18 @@ class OneShotParser:
         results: dict[int, Features] = {}
         for size in {t.shape for t in tensors}:
             places = [i for i, t in enumerate(tensors) if t.shape == size]
-            batch = self.network.encoder.normalize(torch.stack([tensors[i] for i in places]))
-            coarse, fine = self.network.encode(batch)
+            coarse, fine = self.network.encode(torch.stack([tensors[i] for i in places]))
             results |= {i: Features(coarse[n : n + 1], fine[n : n + 1]) for n, i in enumerate(places)}
         return [results[i] for i in range(len(photos))]
 
     @torch.inference_mode()
     def maps(self, photo: np.ndarray, support: Support) -> Maps:
         """Logits at feature size of an RGB photo (H, W, 3), seen whole: what the label map is decoded from."""
-        return decoding.class_maps(self.network, self._encode([photo])[0], support.prototypes)[0]
+        return self.network.class_maps(self._encode([photo])[0], support.prototypes)[0]
 
     @torch.inference_mode()
     def _finish(self, photo: np.ndarray, features: Features, support: Support) -> Parsing:
-        maps = decoding.class_maps(self.network, features, support.prototypes)[0]
+        maps = self.network.class_maps(features, support.prototypes)[0]
         scores = decoding.tally(maps).scores
         labels, foreground = self._decode(maps, scores >= self.min_score, photo.shape[:2])
         return _result(photo, labels, foreground, scores, support)
@@ -204,9 +204,9 @@ class OneShotParser:
         total: Tally | None = None
         for tile in tiles(photo.shape[:2], self.max_size):
             features = self._encode([np.ascontiguousarray(photo[tile.window])], scale=False)[0]
-            maps = decoding.class_maps(self.network, features, support.prototypes)[0]
+            maps = self.network.class_maps(features, support.prototypes)[0]
             counted = decoding.tally(maps)
-            total = counted if total is None else total + counted
+            total = counted if total is None else total.plus(counted)
             parts.append((tile, maps))
         scores = total.scores
         labels = np.zeros(photo.shape[:2], dtype=np.int64)

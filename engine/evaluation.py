@@ -70,7 +70,7 @@ def evaluate(network: Any, episodes: Any, plan: EvaluationPlan) -> Evaluation:
         load_images(episodes.split, list(queries), plan), queries.values(), strict=True
     ):
         with autocast(plan.device, plan.amp):
-            features = network.encode(network.encoder.normalize(image))
+            features = network.encode(image)
         at_once = max(1, min(PAIRS_AT_ONCE, FEATURES_AT_ONCE // features.fine.nbytes))
         for start in range(0, len(numbers), at_once):
             chunk = numbers[start : start + at_once]
@@ -95,13 +95,13 @@ def _references(
     references = {}
     for index, (image, label, foreground) in zip(supports, load_images(split, supports, plan), strict=True):
         with autocast(plan.device, plan.amp):
-            features = network.encode(network.encoder.normalize(image))
+            features = network.encode(image)
         for class_id in sorted(wanted[index]):
             one = _binary(label, class_id) if network.way == "1way" else label
             reference = network.extract_prototypes(features, one, foreground)
-            references[index, class_id] = network.blend_with_bank(
-                reference, plan.epoch, torch.tensor([class_id], device=plan.device)
-            )
+            if network.bank_in_use(plan.epoch):
+                reference = network.blend_with_bank(reference, torch.tensor([class_id], device=plan.device))
+            references[index, class_id] = reference
         bar.update()
     return references
 

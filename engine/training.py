@@ -90,13 +90,10 @@ def objective(settings: TrainSettings, epoch: int) -> Callable[[Outputs, Tensor]
     )
 
 
-def to_device(
-    episode: Mapping[str, Any], device: torch.device, normalize: Callable[[Tensor], Tensor]
-) -> dict[str, Tensor]:
-    """Move a batch of episodes: images become the encoder's normalised input, label maps int64."""
+def to_device(episode: Mapping[str, Any], device: torch.device) -> dict[str, Tensor]:
+    """Move a batch of episodes; label maps become int64."""
     moved = {name: episode[name].to(device, non_blocking=True).long() for name in LABELS}
-    moved |= {name: normalize(episode[name].to(device, non_blocking=True)) for name in ("query", "support")}
-    return moved
+    return moved | {name: episode[name].to(device, non_blocking=True) for name in ("query", "support")}
 
 
 def train_epoch(
@@ -150,8 +147,7 @@ def train_epoch(
 def _losses(
     network: nn.Module, objective: Callable, batch: Mapping[str, Any], plan: TrainPlan, epoch: int
 ) -> dict[str, Tensor]:
-    normalize = getattr(network, "module", network).encoder.normalize
-    episode = to_device(batch, plan.device, normalize)
+    episode = to_device(batch, plan.device)
     with autocast(plan.device, plan.amp):
         outputs = network(episode, epoch)
     return objective(outputs, episode["query_foreground"])._asdict()

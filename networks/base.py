@@ -1,4 +1,4 @@
-"""What the one-shot networks share: references from labelled supports, the bank's share in them, nearest prototypes.
+"""What the one-shot networks share: prototypes from labelled supports, the bank's share in them, nearest prototypes.
 
 EOPNet and POPNet differ in how they come to their features and to the human foreground; everything after it is here.
 """
@@ -11,13 +11,13 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
-from utils.constants import WAYS
+from utils.constants import IGNORE, WAYS
 
 from .backbones import XCEPTION, Encoder
+from .decoding import Maps, human_mask, shown_winner
 from .heads import AttentionGuidance, BinaryAttentionGuidance, BinaryNearestPrototype, NearestPrototype
 from .layers import resize, resize_labels
-from .prototypes import PrototypeBank, class_masks, cosine_similarity, masked_average
-from .winners import human_mask, shown_winner
+from .prototypes import PrototypeBank, Prototypes, class_masks, cosine_similarity, masked_average
 
 
 class Features(NamedTuple):
@@ -25,14 +25,6 @@ class Features(NamedTuple):
 
     coarse: Tensor
     fine: Tensor
-
-
-class Reference(NamedTuple):
-    """What a support says of its classes. K is the number of slots in k-way (slot 0 stays empty), 1 in 1-way."""
-
-    prototypes: Tensor  # (B, K, D) static prototypes, zero where absent
-    present: Tensor  # (B, K) bool
-    foreground: Tensor  # (B, 1, D) prototype of the human foreground in the coarse space
 
 
 class Logits(NamedTuple):
@@ -66,40 +58,47 @@ class Outputs(NamedTuple):
 class OneShotNetwork(nn.Module):
     """Base of the networks. `num_slots` counts the background and every label id of the data set.
 
-    Images come normalised (see `Encoder.normalize`), label maps as integers with 255 for pixels to ignore; in
-    1-way label maps are binary. Epochs count from 0; the bank is used from the epoch after `warmup_epochs`.
-    A subclass gives `encode` and `coarse_logits`.
+    Images are RGB with values 0..255; label maps hold integers, 255 for pixels to ignore, and are binary in 1-way.
+    Epochs count from 0; the bank is used from the epoch after `warmup_epochs`. A subclass gives `embed` and
+    `coarse_logits`.
     """
 
     method = ""
+    screened = False  # POPNet's background may keep to the classes that the support shows
 
     def __init__(self, num_slots: int, way: str = "kway", encoder: str = XCEPTION, warmup_epochs: float = 25) -> None:
         super().__init__()
         if way not in WAYS:
             raise ValueError(f"way {way!r}: choose one of {', '.join(WAYS)}")
         self.num_slots, self.way, self.warmup_epochs = num_slots, way, warmup_epochs
-        self.screened = False  # POPNet's background may keep to the classes that the support shows
         self.encoder = Encoder(encoder)
 
     def _add_heads(self, channels: int, momentum: float) -> None:
         """The attention guidance and nearest prototype modules, and the bank."""
-        self.agm = (
-            AttentionGuidance(channels, self.screened) if self.way == "kway" else BinaryAttentionGuidance(channels)
-        )
-        self.npm = NearestPrototype() if self.way == "kway" else BinaryNearestPrototype()
+        kway = self.way == "kway"
+        self.agm = AttentionGuidance(channels, self.screened) if kway else BinaryAttentionGuidance(channels)
+        self.npm = NearestPrototype() if kway else BinaryNearestPrototype()
         self.bank = PrototypeBank(self.num_slots, channels, momentum)
 
     def encode(self, images: Tensor) -> Features:
-        """Normalised images (B, 3, H, W) -> features at stride 4."""
+        """RGB images (B, 3, H, W), values 0..255 of any dtype -> features at stride 4."""
+        return self.embed(self.encoder.normalize(images))
+
+    def embed(self, images: Tensor) -> Features:
+        """As `encode`, for images that are normalised as the encoder wants them."""
         raise NotImplementedError
 
-    def coarse_logits(self, query: Features, reference: Reference) -> Tensor:
+    def coarse_logits(self, query: Features, prototypes: Prototypes) -> Tensor:
         """Logits (B, 2, h, w) of background and human foreground, at feature size."""
         raise NotImplementedError
 
+    def bank_in_use(self, epoch: float) -> bool:
+        """Whether the warm-up is over in `epoch`, so that prototypes are blended with the bank."""
+        return epoch > self.warmup_epochs
+
     def extract_prototypes(
         self, support: Features, label: Tensor, foreground: Tensor, slots: int | None = None
-    ) -> Reference:
+    ) -> Prototypes:
         """Static prototypes of a support from its label map and foreground mask, each (B, H, W).
 
         `slots` counts the background and the ids that the label map may hold; by default those of the data set.
@@ -112,54 +111,83 @@ class OneShotNetwork(nn.Module):
         else:
             masks = masks[:, 1:]
         human = class_masks(resize_labels(foreground, size), 2)[:, 1:]
-        return Reference(
+        return Prototypes(
             masked_average(support.fine, masks),
             masks.flatten(2).any(dim=2),
             # The published coarse branch does not train the encoder through the prototype.
             masked_average(support.coarse, human).detach(),
         )
 
-    def blend_with_bank(self, reference: Reference, epoch: int, class_id: Tensor | None = None) -> Reference:
-        """Blend a reference's prototypes with the bank, once the warm-up is over. `class_id` (B,) is for 1-way."""
-        if epoch <= self.warmup_epochs:
-            return reference
-        spread, present = self._spread(reference, class_id)
-        return reference._replace(
-            prototypes=self._gather(self.bank.blend(spread, present), class_id),
-            foreground=self.blend_foreground(reference.foreground),
+    def blend_with_bank(self, prototypes: Prototypes, class_id: Tensor | None = None) -> Prototypes:
+        """Prototypes with the bank's share in them. `class_id` (B,) is for 1-way."""
+        rows, present = self._as_rows(prototypes, class_id)
+        return prototypes._replace(
+            classes=self._from_rows(self.bank.blend(rows, present), class_id),
+            foreground=self.blend_foreground(prototypes.foreground),
         )
 
     def blend_foreground(self, foreground: Tensor) -> Tensor:
         """The foreground prototype (..., D) with the bank's share in it; EOPNet's is always the support's own."""
         return foreground
 
-    def logits_at(self, query: Features, reference: Reference, size: tuple[int, int], with_agm: bool = False) -> Logits:
-        """Logits at `size` (H, W); the rest as of `logits`."""
-        found = self.logits(query, reference, with_agm)
-        return Logits(*(None if one is None else resize(one, size) for one in found))
-
-    def predict(self, query: Features, reference: Reference, size: tuple[int, int], with_agm: bool = False) -> Labels:
-        """The winners of `logits_at` logits, at less cost; 0 where `human` is not (spec: EOPNet, step 9, screening)."""
-        found = self.logits(query, reference, with_agm)
-        human = human_mask(found.coarse, size)
-        present = reference.present[:, 1 if self.way == "kway" else 0 :]
-        npm, agm = (None if one is None else shown_winner(one, present, size) * human for one in (found.npm, found.agm))
-        return Labels(npm, agm, human)
-
-    def logits(self, query: Features, reference: Reference, with_agm: bool = False) -> Logits:
-        """Logits at feature size for a query under a reference whose prototypes are used as they are.
+    def logits(self, query: Features, prototypes: Prototypes, with_agm: bool = False) -> Logits:
+        """Logits at feature size for a query under prototypes, which are used as they are.
 
         The batch sizes of both must agree, or either be 1. AGM is only computed when asked for. However many
-        classes the reference has, the background keeps the scale of the training's `num_slots`.
+        classes there are, the background keeps the scale of the training's `num_slots`.
         """
         start = 1 if self.way == "kway" else 0
-        similarity = cosine_similarity(query.fine, reference.prototypes[:, start:])
-        present = reference.present[:, start:]
+        similarity = cosine_similarity(query.fine, prototypes.classes[:, start:])
+        present = prototypes.present[:, start:]
         agm = self.agm(query.fine, similarity, present) if with_agm else None
-        return Logits(self._nearest(similarity, present), agm, self.coarse_logits(query, reference))
+        return Logits(self._nearest(similarity, present), agm, self.coarse_logits(query, prototypes))
+
+    def logits_at(
+        self, query: Features, prototypes: Prototypes, size: tuple[int, int], with_agm: bool = False
+    ) -> Logits:
+        """`logits` brought to `size` (H, W)."""
+        logits = self.logits(query, prototypes, with_agm)
+        agm = None if logits.agm is None else resize(logits.agm, size)
+        return Logits(resize(logits.npm, size), agm, resize(logits.coarse, size))
+
+    def predict(self, query: Features, prototypes: Prototypes, size: tuple[int, int], with_agm: bool = False) -> Labels:
+        """The winners of `logits_at`, at less cost; 0 where `human` is not (spec: EOPNet, step 9, screening)."""
+        logits = self.logits(query, prototypes, with_agm)
+        human = human_mask(logits.coarse, size)
+        present = prototypes.present[:, 1 if self.way == "kway" else 0 :]
+        agm = None if logits.agm is None else shown_winner(logits.agm, present, size) * human
+        return Labels(shown_winner(logits.npm, present, size) * human, agm, human)
+
+    def class_maps(self, query: Features, prototypes: Prototypes) -> list[Maps]:
+        """Logits at feature size of every photo in a batch, for prototypes of `Prototypes.of_classes`.
+
+        A 1-way network parses each class in turn; their foreground-minus-background logits compete with each other
+        and with a background of 0.
+        """
+        if self.way == "kway":
+            logits = self.logits(query, prototypes)
+            return [Maps(*pair) for pair in zip(logits.npm, logits.coarse, strict=True)]
+        maps = []
+        for coarse, fine in zip(query.coarse, query.fine, strict=True):
+            logits = self.logits(Features(coarse[None], fine[None]), prototypes)
+            margin = logits.npm[:, 1] - logits.npm[:, 0]
+            maps.append(Maps(torch.cat([torch.zeros_like(margin[:1]), margin]), logits.coarse[0]))
+        return maps
+
+    def drop_unsupported(self, label: Tensor, present: Tensor) -> Tensor:
+        """Set to 0 the pixels of a query label (B, H, W) whose class the support lacks (spec: EOPNet, step 6).
+
+        `present` (B, K) is that of the prototypes, at feature size; 255 stays.
+        """
+        known = torch.zeros(len(label), 256, dtype=torch.bool, device=label.device)
+        first = 0 if self.way == "kway" else 1
+        known[:, first : first + present.shape[1]] = present
+        known[:, 0] = known[:, IGNORE] = True
+        kept = known.gather(1, label.flatten(1).long()).view_as(label)
+        return torch.where(kept, label, torch.zeros_like(label))
 
     def _nearest(self, similarity: Tensor, present: Tensor) -> Tensor:
-        if self.way == "1way":
+        if isinstance(self.npm, BinaryNearestPrototype):
             return self.npm(similarity)
         if not self.screened:
             return self.npm(similarity, self.num_slots - 1)
@@ -172,38 +200,29 @@ class OneShotNetwork(nn.Module):
     ) -> tuple[Logits, Tensor]:
         """Logits of a batch of episodes, AGM included, and the query labels without unsupported classes."""
         static = self.extract_prototypes(support, episode["support_label"], episode["support_foreground"])
-        recall = self._remember if self.training else self.blend_with_bank
-        used = recall(static, epoch, episode["class_id"])
-        logits = self.logits_at(query, used, episode["query"].shape[-2:], with_agm=True)
+        used = static
+        if self.training:
+            used = self._remember(static, self.bank_in_use(epoch), episode["class_id"])
+        elif self.bank_in_use(epoch):
+            used = self.blend_with_bank(static, episode["class_id"])
+        height, width = episode["query"].shape[-2:]
+        logits = self.logits_at(query, used, (height, width), with_agm=True)
         return logits, self.drop_unsupported(episode["query_label"], static.present)
 
-    def drop_unsupported(self, label: Tensor, present: Tensor) -> Tensor:
-        """Set to 0 the pixels of a query label (B, H, W) whose class the support lacks (spec: EOPNet, step 6).
+    def _remember(self, static: Prototypes, dynamic: bool, class_id: Tensor) -> Prototypes:
+        rows, present = self._as_rows(static, class_id)
+        return static._replace(classes=self._from_rows(self.bank.remember(rows, present, dynamic), class_id))
 
-        `present` (B, K) is a reference's, at feature size; 255 stays.
-        """
-        known = torch.zeros(len(label), 256, dtype=torch.bool, device=label.device)
-        first = 0 if self.way == "kway" else 1
-        known[:, first : first + present.shape[1]] = present
-        known[:, 0] = known[:, 255] = True
-        kept = known.gather(1, label.flatten(1).long()).view_as(label)
-        return torch.where(kept, label, torch.zeros_like(label))
-
-    def _remember(self, static: Reference, epoch: int, class_id: Tensor) -> Reference:
-        spread, present = self._spread(static, class_id)
-        used = self.bank.remember(spread, present, dynamic=epoch > self.warmup_epochs)
-        return static._replace(prototypes=self._gather(used, class_id))
-
-    def _spread(self, reference: Reference, class_id: Tensor | None) -> tuple[Tensor, Tensor]:
+    def _as_rows(self, prototypes: Prototypes, class_id: Tensor | None) -> tuple[Tensor, Tensor]:
         """Prototypes and presence over all of the bank's rows: in 1-way the one class takes the row of its id."""
         if self.way == "kway":
-            return reference.prototypes, reference.present
+            return prototypes.classes, prototypes.present
         if class_id is None:
             raise ValueError("1-way needs the class id of each episode to find its row in the bank")
         here = class_masks(class_id[:, None, None], self.num_slots)[:, :, 0, 0]
-        return here[..., None] * reference.prototypes, here.bool() & reference.present
+        return here[..., None] * prototypes.classes, here.bool() & prototypes.present
 
-    def _gather(self, prototypes: Tensor, class_id: Tensor | None) -> Tensor:
-        if self.way == "kway":
-            return prototypes
-        return prototypes[torch.arange(len(prototypes), device=prototypes.device), class_id][:, None]
+    def _from_rows(self, rows: Tensor, class_id: Tensor | None) -> Tensor:
+        if class_id is None or self.way == "kway":
+            return rows
+        return rows[torch.arange(len(rows), device=rows.device), class_id][:, None]

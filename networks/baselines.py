@@ -9,12 +9,12 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
-from .base import Features, Logits, OneShotNetwork, Reference
+from .base import Features, Logits, OneShotNetwork
 from .decoding import NEVER
 from .deeplab import Decoder
 from .layers import resize, resize_labels
 from .losses import segmentation_loss
-from .prototypes import class_masks, cosine_similarity, masked_average
+from .prototypes import Prototypes, class_masks, cosine_similarity, masked_average
 
 
 class _Baseline(OneShotNetwork):
@@ -23,15 +23,15 @@ class _Baseline(OneShotNetwork):
     def __init__(self, num_slots: int, encoder: str) -> None:
         super().__init__(num_slots, "kway", encoder, warmup_epochs=math.inf)
 
-    def class_logits(self, query: Features, reference: Reference) -> Tensor:
+    def class_logits(self, query: Features, prototypes: Prototypes) -> Tensor:
         """Logits (B, N, h, w) at feature size, background first."""
         raise NotImplementedError
 
-    def logits(self, query: Features, reference: Reference, with_agm: bool = False) -> Logits:
+    def logits(self, query: Features, prototypes: Prototypes, with_agm: bool = False) -> Logits:
         """Logits at feature size; classes that the support lacks never win."""
-        shown = reference.present.clone()
+        shown = prototypes.present.clone()
         shown[:, 0] = True
-        logits = self.class_logits(query, reference).masked_fill(~shown[:, :, None, None], NEVER)
+        logits = self.class_logits(query, prototypes).masked_fill(~shown[:, :, None, None], NEVER)
         return Logits(logits, None, torch.stack([logits[:, 0], logits[:, 1:].amax(dim=1)], dim=1))
 
 
@@ -42,7 +42,7 @@ class NearestPrototypeBaseline(_Baseline):
     that prototypes see as many pixels, and as many of the small classes, as those of the other networks.
     """
 
-    def encode(self, images: Tensor) -> Features:
+    def embed(self, images: Tensor) -> Features:
         """Normalised images (B, 3, H, W) -> the high-level feature (B, C, h, w) at stride 4, twice."""
         low, high = self.encoder(images)
         feature = resize(high, low.shape[-2:])
@@ -50,16 +50,16 @@ class NearestPrototypeBaseline(_Baseline):
 
     def extract_prototypes(
         self, support: Features, label: Tensor, foreground: Tensor, slots: int | None = None
-    ) -> Reference:
+    ) -> Prototypes:
         """As of every network, with the background's prototype in slot 0."""
-        found = super().extract_prototypes(support, label, foreground, slots)
+        prototypes = super().extract_prototypes(support, label, foreground, slots)
         background = class_masks(resize_labels(label, support.fine.shape[-2:]), 1)
-        prototypes = torch.cat([masked_average(support.fine, background), found.prototypes[:, 1:]], dim=1)
-        return found._replace(prototypes=prototypes)
+        classes = torch.cat([masked_average(support.fine, background), prototypes.classes[:, 1:]], dim=1)
+        return prototypes._replace(classes=classes)
 
-    def class_logits(self, query: Features, reference: Reference) -> Tensor:
+    def class_logits(self, query: Features, prototypes: Prototypes) -> Tensor:
         """Cosine similarities (B, N, h, w)."""
-        return cosine_similarity(query.fine, reference.prototypes)
+        return cosine_similarity(query.fine, prototypes.classes)
 
 
 class ClosedSetBaseline(_Baseline):
@@ -74,12 +74,12 @@ class ClosedSetBaseline(_Baseline):
         self.decoder = Decoder(self.encoder.low_channels, self.encoder.high_channels, channels, level)
         self.classify = nn.Conv2d(channels, len(self.base), 1)
 
-    def encode(self, images: Tensor) -> Features:
+    def embed(self, images: Tensor) -> Features:
         """Normalised images (B, 3, H, W) -> the decoder's feature (B, D, h, w) at stride 4, twice."""
         feature = self.decoder(*self.encoder(images))
         return Features(feature, feature)
 
-    def class_logits(self, query: Features, reference: Reference | None) -> Tensor:
+    def class_logits(self, query: Features, prototypes: Prototypes | None) -> Tensor:
         """The classifier's logits (B, N, h, w); novel classes never win."""
         logits = self.classify(query.fine)
         slots = logits.new_full((len(logits), self.num_slots, *logits.shape[-2:]), NEVER)

@@ -8,11 +8,11 @@ import torch
 from torch import Tensor, nn
 
 from .backbones import XCEPTION
-from .base import Features, OneShotNetwork, Outputs, Reference
+from .base import Features, OneShotNetwork, Outputs
 from .deeplab import Decoder
 from .heads import CoarseHead
 from .layers import resize_labels
-from .prototypes import class_masks, cosine_similarity, masked_average
+from .prototypes import Prototypes, class_masks, cosine_similarity, masked_average
 
 
 class EOPNet(OneShotNetwork):
@@ -37,17 +37,17 @@ class EOPNet(OneShotNetwork):
         self.coarse = CoarseHead(channels)
         self._add_heads(channels, momentum)
 
-    def encode(self, images: Tensor) -> Features:
+    def embed(self, images: Tensor) -> Features:
         """Normalised images (B, 3, H, W) -> features at stride 4."""
         feature = self.decoder(*self.encoder(images))
         return Features(self.coarse_space(feature), self.fine_space(feature))
 
-    def coarse_logits(self, query: Features, reference: Reference) -> Tensor:
+    def coarse_logits(self, query: Features, prototypes: Prototypes) -> Tensor:
         """Logits (B, 2, h, w) of background and human foreground (spec: EOPNet, step 3)."""
-        return self.coarse(query.coarse, cosine_similarity(query.coarse, reference.foreground))
+        return self.coarse(query.coarse, cosine_similarity(query.coarse, prototypes.foreground))
 
     def forward(self, episode: Mapping[str, Tensor], epoch: int) -> Outputs:
-        """A batch of episodes with normalised `query` and `support` -> what the losses need. AGM included."""
+        """A batch of episodes with RGB `query` and `support` -> what the losses need. AGM included."""
         query, support = self.encode(episode["query"]), self.encode(episode["support"])
         return Outputs(
             *self._answer(query, support, episode, epoch),

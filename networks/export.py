@@ -9,8 +9,7 @@ from utils.constants import IGNORE
 from . import decoding
 from .base import OneShotNetwork
 from .layers import resize_labels
-from .prototypes import masked_average
-from .references import Prototypes
+from .prototypes import Prototypes, masked_average
 
 
 class ReferenceGraph(nn.Module):
@@ -26,7 +25,7 @@ class ReferenceGraph(nn.Module):
         The two are the prototypes of the classes, a row of zeros where a class has no pixel at feature size, and the
         prototype of the human foreground: every labelled pixel. 0 is the background, 255 is ignored.
         """
-        features = self.network.encode(self.network.encoder.normalize(image[None]))
+        features = self.network.encode(image[None])
         labels = resize_labels(labels[None], features.fine.shape[-2:])
         masks = (labels == class_ids[:, None, None]).float()
         human = ((labels > 0) & (labels != IGNORE)).float()
@@ -48,8 +47,8 @@ class ParserGraph(nn.Module):
         Gives the label map (H, W) int64, 0 for the background and 1..K for the classes in the order of their
         prototypes, and the score of each class (K,). A class with an empty prototype is absent.
         """
-        features = self.network.encode(self.network.encoder.normalize(image[None]))
-        maps = decoding.class_maps(self.network, features, Prototypes(prototypes, foreground))[0]
+        features = self.network.encode(image[None])
+        maps = self.network.class_maps(features, Prototypes.of_classes(prototypes, foreground, self.network.way))[0]
         scores = decoding.tally(maps).scores
         kept = (scores >= min_score) & (prototypes != 0).any(dim=1)
         return decoding.decode(maps, kept, image.shape[-2:])[0], scores

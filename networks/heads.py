@@ -8,12 +8,12 @@ from torch import Tensor, nn
 from utils.distributed import gather_batch
 
 from .guided import GuidedConv
-from .layers import Affine
+from .layers import Affine, Layer
 
 THRESHOLD = 0.5  # similarity with its prototype from which a class wins over the background before any training
 
 
-class AttentionGuidance(nn.Module):
+class AttentionGuidance(Layer):
     """k-way AGM: similarity of each class guides a shared classifier (spec: EOPNet, step 4).
 
     With `screened` the background averages over the classes that a sample's support shows, and the logits of the
@@ -33,7 +33,7 @@ class AttentionGuidance(nn.Module):
         classes share one pass.
         """
         # In evaluation the ranks go their own ways, with batches of their own.
-        somewhere = (gather_batch(present)[0] if self.training else present).any(dim=0)
+        somewhere = (gather_batch(present)[0][0] if self.training else present).any(dim=0)
         passes = somewhere.nonzero()[:, 0]
         order = somewhere.long().cumsum(0) - 1
         gains = 1 + similarity[:, passes]
@@ -49,7 +49,7 @@ class AttentionGuidance(nn.Module):
         return torch.cat([self.background(background), logits[:, :, 0]], dim=1)
 
 
-class BinaryAttentionGuidance(nn.Module):
+class BinaryAttentionGuidance(Layer):
     """1-way AGM: the similarity alone, without the residual, gates the feature (spec: EOPNet, step 8)."""
 
     def __init__(self, channels: int) -> None:
@@ -61,7 +61,7 @@ class BinaryAttentionGuidance(nn.Module):
         return self.guide(feature, similarity)[:, 0]
 
 
-class CoarseHead(nn.Module):
+class CoarseHead(Layer):
     """Human foreground against background from the similarity with the foreground prototype (spec: step 3)."""
 
     def __init__(self, channels: int) -> None:
@@ -73,7 +73,7 @@ class CoarseHead(nn.Module):
         return self.guide(feature, 1 + similarity)[:, 0]
 
 
-class NearestPrototype(nn.Module):
+class NearestPrototype(Layer):
     """k-way NPM, the output that is evaluated (spec: EOPNet, step 4)."""
 
     def __init__(self) -> None:
@@ -106,7 +106,7 @@ class NearestPrototype(nn.Module):
         return self.scaler * torch.cat([background, self.foreground(similarity)], dim=1)
 
 
-class BinaryNearestPrototype(nn.Module):
+class BinaryNearestPrototype(Layer):
     """1-way NPM: a 1x1 convolution of the similarity (spec: EOPNet, step 8)."""
 
     def __init__(self) -> None:

@@ -2,12 +2,22 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING, Any
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 
-class SeparableConv(nn.Module):
+class Layer(nn.Module):
+    """A module whose call gives one tensor; type checkers cannot know that of `nn.Module`."""
+
+    if TYPE_CHECKING:
+
+        def __call__(self, *inputs: Any, **options: Any) -> Tensor: ...
+
+
+class SeparableConv(Layer):
     """Depthwise 3x3 -> BN -> pointwise 1x1 -> BN, optionally with a ReLU after each BN.
 
     (B, C, H, W) -> (B, C', H', W'); the padding equals the dilation, so stride 1 keeps the size.
@@ -33,7 +43,7 @@ class SeparableConv(nn.Module):
         return F.relu(x, inplace=True) if self.activate else x
 
 
-class ConvBNReLU(nn.Module):
+class ConvBNReLU(Layer):
     """1x1 convolution without bias -> BN -> ReLU: (B, C, H, W) -> (B, C', H, W)."""
 
     def __init__(self, in_channels: int, out_channels: int) -> None:
@@ -45,7 +55,7 @@ class ConvBNReLU(nn.Module):
         return F.relu(self.bn(self.conv(x)), inplace=True)
 
 
-class Affine(nn.Module):
+class Affine(Layer):
     """`weight * x + bias` with one scalar each; shaped like a 1x1 convolution from 1 to 1 channel."""
 
     def __init__(self, weight: float = 1.0, bias: float = 0.0) -> None:

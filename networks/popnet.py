@@ -12,10 +12,10 @@ import torch
 from torch import Tensor, nn
 
 from .backbones import XCEPTION
-from .base import Features, OneShotNetwork, Outputs, Reference
+from .base import Features, OneShotNetwork, Outputs
 from .deeplab import Decoder
 from .layers import SeparableConv
-from .prototypes import cosine_similarity
+from .prototypes import Prototypes, cosine_similarity
 from .settings import BACKGROUNDS
 
 FOREGROUND_SLOTS = 2
@@ -78,24 +78,24 @@ class POPNet(OneShotNetwork):
             self.previous.eval()
         return self
 
-    def encode(self, images: Tensor) -> Features:
+    def embed(self, images: Tensor) -> Features:
         """Normalised images (B, 3, H, W) -> stage 1's feature as `coarse`, this stage's as `fine`, at stride 4."""
         feature = self.decoder(*self.encoder(images))
         if self.previous is None:
             return Features(feature, feature)
         with torch.no_grad():
-            before = self.previous.encode(images)
+            before = self.previous.embed(images)
         return Features(before.coarse, self.infused(feature, before.fine))
 
     def infused(self, feature: Tensor, previous: Tensor) -> Tensor:
         """Knowledge infusion: this stage's feature and the previous stage's, each (B, D, h, w) -> (B, D, h, w)."""
         return self.infuse(torch.cat([previous, feature], dim=1))
 
-    def coarse_logits(self, query: Features, reference: Reference) -> Tensor:
+    def coarse_logits(self, query: Features, prototypes: Prototypes) -> Tensor:
         """Logits (B, 2, h, w) of background and human foreground: stage 1's nearest prototype."""
         if self.previous is not None:
-            return self.previous.coarse_logits(query, reference)
-        return self.npm(cosine_similarity(query.coarse, reference.foreground))
+            return self.previous.coarse_logits(query, prototypes)
+        return self.npm(cosine_similarity(query.coarse, prototypes.foreground))
 
     def blend_foreground(self, foreground: Tensor) -> Tensor:
         """The foreground prototype (..., D) with the share of stage 1's bank in it."""

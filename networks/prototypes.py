@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -9,6 +11,31 @@ from torch.nn import functional as F
 from utils.distributed import gather_batch
 
 from .layers import at_least_float32
+
+
+class Prototypes(NamedTuple):
+    """What a support says of its classes. K is the number of slots in k-way (slot 0 stays empty), 1 in 1-way."""
+
+    classes: Tensor  # (B, K, D), zero where absent
+    present: Tensor  # (B, K) bool
+    foreground: Tensor  # (B, 1, D) prototype of the human foreground in the coarse space
+
+    @classmethod
+    def of_classes(cls, vectors: Tensor, foreground: Tensor, way: str) -> Prototypes:
+        """From one prototype for each of any number of classes, (K, D), and that of the foreground, (D,).
+
+        In k-way they make up one reference; in 1-way each class is one of a batch of K. A zero prototype is absent.
+        """
+        if way == "1way":
+            classes = vectors[:, None]
+        else:
+            classes = torch.cat([torch.zeros_like(vectors[:1]), vectors])[None]
+        return cls(classes, (classes != 0).any(dim=2), foreground[None, None])
+
+    @classmethod
+    def join(cls, parts: list[Prototypes]) -> Prototypes:
+        """Several as one batch."""
+        return cls(*(torch.cat(tensors) for tensors in zip(*parts, strict=True)))
 
 
 def class_masks(labels: Tensor, num_slots: int) -> Tensor:
@@ -42,6 +69,8 @@ class PrototypeBank(nn.Module):
     batch had passed through one process.
     """
 
+    rows: Tensor
+
     def __init__(self, num_slots: int, channels: int, momentum: float = 0.001) -> None:
         super().__init__()
         self.momentum = momentum
@@ -59,7 +88,7 @@ class PrototypeBank(nn.Module):
 
         With `dynamic=False` (warm-up) the static prototypes are used and remembered as they are.
         """
-        everyone, shown, first = gather_batch(static.detach(), present)
+        (everyone, shown), first = gather_batch(static.detach(), present)
         bank = self.rows.to(static.dtype)
         used = []
         for i in range(len(everyone)):

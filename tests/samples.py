@@ -34,7 +34,7 @@ def random_episode(
         coarse = torch.randint(0, high, (batch, 4, 3), generator=generator)
         return coarse.repeat_interleave(17, 1)[:, : size[0]].repeat_interleave(17, 2)[:, :, : size[1]]
 
-    episode = {who: torch.randn(batch, 3, *size, generator=generator) for who in ("query", "support")}
+    episode = {who: 128 + 48 * torch.randn(batch, 3, *size, generator=generator) for who in ("query", "support")}
     for who in ("query", "support"):
         label = blocks(2 if way == "1way" else num_slots - 2)
         label[:, :2] = 255

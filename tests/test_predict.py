@@ -6,8 +6,8 @@ import torch
 from PIL import Image
 
 import predict
+from inference import references
 from inference.tiles import tiles
-from networks import references
 from predict import OneShotParser
 from utils.errors import UserError
 from utils.imaging import resize_longest, to_rgb
@@ -38,7 +38,7 @@ def test_the_result_is_what_the_network_says(kway):
     net = network()
     with torch.inference_mode():
         photos = torch.stack([torch.from_numpy(p).permute(2, 0, 1) for p in (image, query)])
-        support, query_features = (net.encode(net.encoder.normalize(photo[None])) for photo in photos)
+        support, query_features = (net.encode(photo[None]) for photo in photos)
         labels = torch.from_numpy(label)[None].long()
         logits = net.logits_at(query_features, net.extract_prototypes(support, labels, (labels > 0).long()), SIZE)
     # The network has a slot for a class 4 that the reference lacks; the parser has none, at the same background.
@@ -88,9 +88,9 @@ def test_several_references_average_each_class_over_those_that_hold_it(kway):
     only_first = np.where(label == 3, 0, label)
     one, two = kway.make_support(a, label), kway.make_support(b, only_first)
     both = kway.make_support([a, b], [label, only_first])
-    mean = (one.prototypes.classes[:2] + two.prototypes.classes) / 2
-    torch.testing.assert_close(both.prototypes.classes[:2], mean)
-    torch.testing.assert_close(both.prototypes.classes[2], one.prototypes.classes[2])
+    mean = (one.prototypes.classes[0, 1:][:2] + two.prototypes.classes[0, 1:]) / 2
+    torch.testing.assert_close(both.prototypes.classes[0, 1:][:2], mean)
+    torch.testing.assert_close(both.prototypes.classes[0, 1:][2], one.prototypes.classes[0, 1:][2])
     torch.testing.assert_close(both.prototypes.foreground, (one.prototypes.foreground + two.prototypes.foreground) / 2)
 
 
@@ -100,7 +100,7 @@ def test_ignored_pixels_do_not_count(kway):
     ignored[40:50, 20:40] = 255
     whole, without = kway.make_support(image, label), kway.make_support(image, ignored)
     assert [c.id for c in without.classes] == [1, 2, 3]
-    assert not torch.allclose(whole.prototypes.classes[1], without.prototypes.classes[1])
+    assert not torch.allclose(whole.prototypes.classes[0, 1:][1], without.prototypes.classes[0, 1:][1])
 
 
 @pytest.mark.parametrize("parser", ["kway", "binary"])
@@ -120,7 +120,7 @@ def test_a_1way_class_is_judged_as_the_network_judges_it(binary):
     support = binary.make_support(image, (label == 2))
     net = network("1way")
     with torch.inference_mode():
-        features = net.encode(net.encoder.normalize(torch.from_numpy(image).permute(2, 0, 1)[None]))
+        features = net.encode(torch.from_numpy(image).permute(2, 0, 1)[None])
         one = torch.from_numpy(label == 2)[None].long()
         logits = net.logits_at(features, net.extract_prototypes(features, one, one), SIZE)
     assert (binary.parse(image, support).labels == logits.npm.argmax(dim=1)[0].numpy()).mean() > 0.999
@@ -130,12 +130,12 @@ def test_the_bank_blends_the_classes_that_are_mapped(checkpoints):
     image, label = picture()
     parser = OneShotParser(checkpoints["kway"], "cpu", "bank")
     names = {1: "my hat", 2: "coat", 3: "shoes"}
-    static = OneShotParser(checkpoints["kway"], "cpu").make_support(image, label, names).prototypes.classes
+    static = OneShotParser(checkpoints["kway"], "cpu").make_support(image, label, names).prototypes.classes[0, 1:]
     rows = parser.network.bank.rows
-    by_name = parser.make_support(image, label, names).prototypes.classes
+    by_name = parser.make_support(image, label, names).prototypes.classes[0, 1:]
     torch.testing.assert_close(by_name[1], 0.999 * rows[2] + 0.001 * static[1])
     torch.testing.assert_close(by_name[[0, 2]], static[[0, 2]])
-    mapped = parser.make_support(image, label, names, {"my hat": "hat", "shoes": 2}).prototypes.classes
+    mapped = parser.make_support(image, label, names, {"my hat": "hat", "shoes": 2}).prototypes.classes[0, 1:]
     torch.testing.assert_close(mapped[0], 0.999 * rows[1] + 0.001 * static[0])
     torch.testing.assert_close(mapped[2], 0.999 * rows[2] + 0.001 * static[2])
     for wrong in ({"my hat": "bag"}, {"nothing": "hat"}, {"my hat": 0}, {"my hat": 77}, {}):

@@ -195,8 +195,8 @@ def test_the_nearest_prototype_baseline_finds_the_support_in_itself():
         features = network.encode(episode["support"])
         reference = network.extract_prototypes(features, episode["support_label"], episode["support_foreground"])
         size = features.fine.shape[-2:]
-        logits = network.logits_at(features, network.blend_with_bank(reference, 99), size)
-    cosine = torch.nn.functional.cosine_similarity(features.fine[:, None], reference.prototypes[..., None, None], dim=2)
+        logits = network.logits_at(features, network.blend_with_bank(reference), size)
+    cosine = torch.nn.functional.cosine_similarity(features.fine[:, None], reference.classes[..., None, None], dim=2)
     shown = reference.present[0].nonzero()[:, 0].tolist()
     winner = torch.tensor([0, *shown])[cosine[0, [0, *shown]].argmax(dim=0)]
     assert torch.equal(logits.npm[0].argmax(dim=0), winner)

@@ -3,8 +3,8 @@
 import pytest
 import torch
 
+from networks.decoding import shown_winner
 from networks.prototypes import cosine_similarity
-from networks.winners import shown_winner
 
 from .samples import random_episode, tiny_network, tiny_stages
 
@@ -32,7 +32,7 @@ def test_labels_are_the_winners_of_the_parse(kind, bias):
         assert not reference.present[:, 1:].all() or network.way == "1way"
         features = network.encode(query)
         if network.way == "1way":
-            network.npm.set_threshold(cosine_similarity(features.fine, reference.prototypes).median().item())
+            network.npm.set_threshold(cosine_similarity(features.fine, reference.classes).median().item())
         found = network.predict(features, reference, SIZE, with_agm=True)
         logits = network.logits_at(features, reference, SIZE, with_agm=True)
     human = logits.coarse.argmax(dim=1)

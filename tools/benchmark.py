@@ -99,15 +99,16 @@ def inference(options: argparse.Namespace, device: torch.device) -> dict[str, An
     """One photo parsed under a cached reference, against the bare encoder + decoder pass."""
     plain, network = _network(options, device).eval(), _folded(options, device)
     episode = synthetic_episode(1, options.size, SLOTS, device)
-    image = network.encoder.normalize(episode["query"])
+    photo = episode["query"]
+    image = network.encoder.normalize(photo)
     with autocast(device, options.amp):
-        support = network.encode(network.encoder.normalize(episode["support"]))
+        support = network.encode(episode["support"])
         reference = network.extract_prototypes(support, episode["support_label"], episode["support_foreground"])
         size = image.shape[-2:]
         cases = {
             "bare": lambda: plain.decoder(*plain.encoder(image)),
             "folded": lambda: network.decoder(*network.encoder(image)),
-            "parse": lambda: network.predict(network.encode(image), reference, size),
+            "parse": lambda: network.predict(network.encode(photo), reference, size),
         }
         with FlopCounterMode(display=False) as counter:
             cases["bare"]()
@@ -198,7 +199,6 @@ def _training_step(kind: str, options: argparse.Namespace, device: torch.device)
     """Losses and gradients of one batch, `fast` or `plain`: the published loop over samples and classes, in float32."""
     network = _network(options, device).train()
     episode = synthetic_episode(options.batch, options.train_size, SLOTS, device)
-    episode |= {who: network.encoder.normalize(episode[who]) for who in ("query", "support")}
     forward, amp = partial(plain_forward, network), "off"
     if kind == "fast":
         use_fast_depthwise_gradients(network)

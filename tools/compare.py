@@ -189,12 +189,10 @@ def seconds_per_query(network: OneShotNetwork, tests: TestEpisodes, plan: Evalua
         images = list(load_images(tests.split, [pair.support, pair.query], plan))
         (support, label, foreground), (query, truth, _) = images
         with autocast(plan.device, plan.amp):
-            reference = network.extract_prototypes(
-                network.encode(network.encoder.normalize(support)), label, foreground
-            )
-            reference = network.blend_with_bank(reference, plan.epoch)
+            reference = network.extract_prototypes(network.encode(support), label, foreground)
+            reference = network.blend_with_bank(reference) if network.bank_in_use(plan.epoch) else reference
             began = clock(plan.device)
-            network.predict(network.encode(network.encoder.normalize(query)), reference, truth.shape[-2:])
+            network.predict(network.encode(query), reference, truth.shape[-2:])
             seconds.append(clock(plan.device) - began)
     return statistics.median(seconds[1:] or seconds)  # the first also pays for choosing kernels
 

@@ -24,19 +24,19 @@ def world_size() -> int:
     return dist.get_world_size() if is_distributed() else 1
 
 
-def gather_batch(*tensors: Tensor) -> tuple[Tensor, ...]:
-    """Concatenate each (B, ...) tensor over the ranks, in rank order; last comes the place of this rank's first sample.
+def gather_batch(*tensors: Tensor) -> tuple[tuple[Tensor, ...], int]:
+    """Each (B, ...) tensor concatenated over the ranks, in rank order, and the place of this rank's first sample.
 
     All ranks must hold batches of one size. No gradient flows through.
     """
     if not is_distributed():
-        return (*tensors, 0)
+        return tensors, 0
     gathered = []
     for tensor in tensors:
         parts = [torch.empty_like(tensor) for _ in range(world_size())]
         dist.all_gather(parts, tensor.contiguous())
         gathered.append(torch.cat(parts))
-    return (*gathered, rank() * len(tensors[0]))
+    return tuple(gathered), rank() * len(tensors[0])
 
 
 def sum_over_ranks(tensor: Tensor) -> Tensor:

@@ -3,35 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
+from networks.base import Features, OneShotNetwork
+from networks.layers import resize_labels
 from utils.errors import UserError
 
-from .base import Features, OneShotNetwork, Reference
-from .layers import resize_labels
 
-
-@dataclass(frozen=True)
-class Prototypes:
-    """One prototype per class, (K, D), and that of the human foreground in the coarse space, (D,)."""
-
-    classes: Tensor
-    foreground: Tensor
-
-    def to_reference(self, way: str) -> Reference:
-        """As the network takes them: k-way with an empty slot for the background, 1-way one class a batch row."""
-        if way == "1way":
-            prototypes = self.classes[:, None]
-        else:
-            prototypes = torch.cat([torch.zeros_like(self.classes[:1]), self.classes])[None]
-        return Reference(prototypes, (prototypes != 0).any(dim=2), self.foreground[None, None])
-
-
-def pool(network: OneShotNetwork, photos: Sequence[tuple[Features, Tensor]], classes: int) -> Prototypes:
-    """Average the prototypes of several photos, each class over the photos that hold it.
+def pool(network: OneShotNetwork, photos: Sequence[tuple[Features, Tensor]], classes: int) -> tuple[Tensor, Tensor]:
+    """Average prototypes of the classes, (K, D), and of the foreground, (D,): each class over the photos that hold it.
 
     A photo is its features (batch 1) and its label map (H, W) of slots: 0 background, 1..`classes`, -1 ignore. Any
     labelled pixel counts as human foreground.
@@ -40,7 +22,7 @@ def pool(network: OneShotNetwork, photos: Sequence[tuple[Features, Tensor]], cla
     present = torch.stack([shown for _, shown, _ in parts]).float()[..., None]
     total = (torch.stack([prototypes for prototypes, _, _ in parts]) * present).sum(dim=0)
     foreground = torch.stack([human for _, _, human in parts]).mean(dim=0)
-    return Prototypes(total / present.sum(dim=0).clamp(min=1), foreground)
+    return total / present.sum(dim=0).clamp(min=1), foreground
 
 
 def bank_rows(
@@ -66,16 +48,16 @@ def bank_rows(
     return rows
 
 
-def blend_with_bank(network: OneShotNetwork, prototypes: Prototypes, rows: Mapping[int, int]) -> Prototypes:
-    """Blend the prototype of each class index in `rows` (0..K-1) with the bank row that it maps to."""
-    classes = prototypes.classes.clone()
+def blend_classes(network: OneShotNetwork, classes: Tensor, rows: Mapping[int, int]) -> Tensor:
+    """Blend the prototype of each class index in `rows` (0..K-1) with the bank row that it maps to: (K, D)."""
+    classes = classes.clone()
     for index, row in rows.items():
         static = torch.zeros_like(network.bank.rows)[None]
         static[0, row] = classes[index]
         present = torch.zeros(1, len(network.bank.rows), dtype=torch.bool, device=static.device)
         present[0, row] = True
         classes[index] = network.bank.blend(static, present)[0, row]
-    return Prototypes(classes, network.blend_foreground(prototypes.foreground))
+    return classes
 
 
 def shrink_labels(label: Tensor, size: tuple[int, int] | torch.Size) -> Tensor:
@@ -106,6 +88,6 @@ def _pool_one(
         each = torch.arange(1, classes + 1, device=label.device)[:, None, None]
         labels = torch.where(label < 0, label, (label == each).to(label.dtype))
         found = network.extract_prototypes(features, labels, foreground)
-        return found.prototypes[:, 0], found.present[:, 0], found.foreground[0, 0]
+        return found.classes[:, 0], found.present[:, 0], found.foreground[0, 0]
     found = network.extract_prototypes(features, label[None], foreground, slots=classes + 1)
-    return found.prototypes[0, 1:], found.present[0, 1:], found.foreground[0, 0]
+    return found.classes[0, 1:], found.present[0, 1:], found.foreground[0, 0]
