@@ -24,7 +24,11 @@ def read_dataset_json(path: Path) -> DatasetSpec:
 
     Raises `UserError` when the file is missing, is no JSON or does not hold together.
     """
-    content = read_json(path)
+    return parse_dataset_json(path, read_json(path))
+
+
+def parse_dataset_json(path: Path, content: object) -> DatasetSpec:
+    """The record that `content`, read from or meant for `path`, holds. Raises `UserError` as `read_dataset_json`."""
     if not isinstance(content, dict):
         raise UserError(f"{path}: must hold one JSON object; see docs/data.md")
     return _Reader(path, content).spec()

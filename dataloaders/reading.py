@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 from PIL import Image, UnidentifiedImageError
+from PIL.ExifTags import Base as Exif
 
 from utils.errors import UserError
 from utils.imaging import grey_step
@@ -28,14 +29,32 @@ def read_label(path: Path, num_slots: int) -> np.ndarray:
     below `num_slots` nor 255.
     """
     label = _read(path, None, "label")
-    found = np.bincount(label.ravel(), minlength=256)
-    wrong = np.flatnonzero(found[num_slots:IGNORE]) + num_slots
-    if len(wrong):
+    wrong = [raw for raw in ids_in(label) if raw >= num_slots]
+    if wrong:
         raise UserError(
             f"{path}: holds label id {wrong[0]}, but ids go from 0 to {num_slots - 1} (255 = ignore); "
             "mend the label or the set's class list"
         )
     return label
+
+
+def ids_in(label: np.ndarray) -> tuple[int, ...]:
+    """The ids in a label map (H, W) in their order, without background and 255."""
+    counts = np.bincount(label.ravel(), minlength=256)
+    return tuple((np.flatnonzero(counts[1:IGNORE]) + 1).tolist())
+
+
+def image_size(path: Path, *, upright: bool = False) -> tuple[int, int]:
+    """Size (H, W) of a photo by its header, with the EXIF orientation applied where `upright`.
+
+    Raises `UserError` when the file is no image.
+    """
+    try:
+        with Image.open(path) as picture:
+            turned = upright and picture.getexif().get(Exif.Orientation, 1) >= 5
+            return (picture.width, picture.height) if turned else (picture.height, picture.width)
+    except OSError as error:
+        raise UserError(f"{path}: the image cannot be opened ({error.strerror or error}); replace the file") from error
 
 
 def _read(path: Path, mode: str | None, what: str) -> np.ndarray:

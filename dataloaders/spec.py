@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -88,6 +88,10 @@ class DatasetSpec:
             table[raw] = merged
         table[list(self.dropped)] = 0
         return table
+
+    def classes_of(self, raw_ids: Iterable[int]) -> set[int]:
+        """The foreground classes that the raw ids of a label map belong to."""
+        return {self.merges.get(raw, raw) for raw in raw_ids} - {0, IGNORE, *self.dropped}
 
     def mirror_table(self) -> np.ndarray:
         """Lookup table raw id -> raw id of its mirror image, uint8 (256,)."""

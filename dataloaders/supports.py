@@ -10,27 +10,23 @@ from __future__ import annotations
 import pickle
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import NoReturn
 
 from utils.errors import UserError
-from utils.parallel import parallel_map
 
-from .layout import label_path, supports_path
-from .prepare.inspection import merged_classes
-from .reading import read_label
+from .layout import supports_path
 from .spec import DatasetSpec
 
 
 class _PlainUnpickler(pickle.Unpickler):
     """Admits no globals: ints, strings, lists and dicts are all that the published files hold."""
 
-    def find_class(self, module: str, name: str) -> Any:
+    def find_class(self, module: str, name: str) -> NoReturn:
         raise pickle.UnpicklingError(f"it asks for {module}.{name}")
 
 
-def read_plain_pickle(path: Path) -> Any:
+def read_plain_pickle(path: Path) -> object:
     """Content of a pickle of plain values. Raises `UserError` when it is missing, broken or asks for any global."""
     try:
         with path.open("rb") as file:
@@ -58,13 +54,13 @@ class SupportIndex:
         return self._candidates(class_id, class_id + self.spec.num_slots - 1, "support")
 
     def _candidates(self, class_id: int, key: int, role: str) -> Sequence[int]:
-        found = self.table.get(key, ())
-        if not found:
+        candidates = self.table.get(key, ())
+        if not candidates:
             name = self.spec.class_name(class_id)
             raise UserError(
                 f"{self.path}: class {class_id} ({name}) has no {role} image; mend the list or prepare again"
             )
-        return found
+        return candidates
 
 
 def read_supports(spec: DatasetSpec, root: Path, split: str, images: int) -> SupportIndex:
@@ -87,29 +83,3 @@ def read_supports(spec: DatasetSpec, root: Path, split: str, images: int) -> Sup
         if indices and not (min(indices) >= 0 and max(indices) < images):
             raise UserError(f"{path}: key {key} points past the {images} ids of the {split} list; prepare again")
     return SupportIndex(spec, table, path)
-
-
-def build_table(spec: DatasetSpec, root: Path, split: str, ids: Sequence[str]) -> dict[int, list[int]]:
-    """List the images of each class from the label maps of a split, on all cores, with a progress bar."""
-    task = partial(_classes_of, spec, root)
-    present = parallel_map(task, ids, f"{spec.title} {split}: classes of each label", "label")
-    slots = spec.num_slots - 1
-    table: dict[int, list[int]] = {key: [] for key in range(2 * slots + 1)}
-    last_query = spec.last_query(split, len(ids))
-    both = spec.both_roles(split)
-    for index, classes in enumerate(present):
-        for class_id in classes:
-            if both or index <= last_query:
-                table[class_id].append(index)
-            if both or index > last_query:
-                table[class_id + slots].append(index)
-    return table
-
-
-def dump_supports(table: Mapping[int, Sequence[int]]) -> bytes:
-    """The support pickle in the published form: a dict of int lists, nothing else."""
-    return pickle.dumps({key: list(indices) for key, indices in table.items()}, protocol=3)
-
-
-def _classes_of(spec: DatasetSpec, root: Path, image_id: str) -> tuple[int, ...]:
-    return merged_classes(spec, read_label(label_path(root, image_id), spec.num_slots))

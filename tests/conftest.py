@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from dataloaders.prepare.command import prepare_toy
+from dataloaders.prepare.toy_set import prepare_toy
 
 
 @pytest.fixture(scope="session")

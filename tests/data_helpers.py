@@ -13,9 +13,13 @@ import scipy.io
 from PIL import Image
 
 from dataloaders import catalog
-from dataloaders.prepare.ccp import TAGS
+from dataloaders.layout import label_path
+from dataloaders.prepare.build import build_table, dump_supports
+from dataloaders.prepare.ccp import TAGS, prepare_ccp
+from dataloaders.prepare.check import Outcome
+from dataloaders.prepare.published import prepare_published
+from dataloaders.reading import ids_in, read_label
 from dataloaders.spec import SPLITS, DatasetSpec
-from dataloaders.supports import build_table, dump_supports
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 SIZE = (48, 40)  # (H, W) of the miniature photos
@@ -68,8 +72,20 @@ def make_data(spec: DatasetSpec, root: Path, train: int = 12, test: int = 8) -> 
     for split in SPLITS:
         ids = (root / "list" / f"meta_{split}_id.txt").read_text().split()
         path = root / "support" / f"meta_{split}_{spec.name}_supports.pkl"
-        path.write_bytes(dump_supports(build_table(spec, root, split, ids)))
+        path.write_bytes(dump_supports(index_of(spec, root, split, ids)))
     return root
+
+
+def index_of(spec: DatasetSpec, root: Path, split: str, ids: Iterable[str]) -> dict[int, list[int]]:
+    """The support index that follows from the label maps of a prepared data folder."""
+    return build_table(spec, split, [ids_in(read_label(label_path(root, i), spec.num_slots)) for i in ids])
+
+
+def prepare(name: str, source: Path, data_root: Path, **options: int) -> Outcome:
+    """Prepare a data set that is downloaded."""
+    if name == "ccp":
+        return prepare_ccp(source, data_root, **options)
+    return prepare_published(name, source, data_root, **options)
 
 
 def make_source(name: str, folder: Path, number: int = 16) -> Path:

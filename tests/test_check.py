@@ -7,11 +7,11 @@ import numpy as np
 import pytest
 
 from dataloaders import catalog
+from dataloaders.prepare.build import dump_supports
 from dataloaders.prepare.check import check
-from dataloaders.supports import build_table, dump_supports
 from utils.errors import UserError
 
-from .data_helpers import label_map, make_data, mirror, read, run_module, save_image, save_label
+from .data_helpers import index_of, label_map, make_data, mirror, read, run_module, save_image, save_label
 
 TOY = catalog.load("toy")
 
@@ -128,7 +128,7 @@ def test_parallel_and_serial_agree(root, monkeypatch):
     monkeypatch.setattr(os, "sched_getaffinity", lambda _: {0, 1}, raising=False)
     assert found(root) == serial
     ids = (root / "list" / "meta_train_id.txt").read_text().split()
-    table = build_table(TOY, root, "train", ids)
+    table = index_of(TOY, root, "train", ids)
     assert dump_supports(table) == (root / "support" / "meta_train_toy_supports.pkl").read_bytes()
 
 

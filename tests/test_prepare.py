@@ -11,15 +11,14 @@ import train
 from dataloaders import catalog
 from dataloaders.layout import read_ids, supports_path
 from dataloaders.oshp_loader import TestEpisodes, TrainEpisodes
-from dataloaders.prepare.assemble import place_lists
-from dataloaders.prepare.command import prepare, prepare_toy
-from dataloaders.prepare.placing import Placement
-from dataloaders.prepare.sources import find
+from dataloaders.prepare.build import choose_lists
+from dataloaders.prepare.published import find
+from dataloaders.prepare.toy_set import prepare_toy
 from dataloaders.spec import SPLITS
 from engine.settings import TrainSettings
 from utils.errors import UserError
 
-from .data_helpers import make_data, make_source, read, run_module, save_image
+from .data_helpers import make_data, make_source, prepare, read, run_module, save_image
 from .shared import SHARED
 
 SETS = ["atr", "lip", "cihp", "ccp"]
@@ -119,8 +118,8 @@ def test_published_lists_fit_the_catalogue(name, tmp_path):
     assert {split: len(read_ids(folder, split)) for split in SPLITS} == spec.counts
     source = make_source(name, tmp_path / "source")
     (tmp_path / "data").mkdir()
-    with pytest.raises(UserError, match="ids of the lists lack photo or label"), Placement() as placement:
-        place_lists(folder, source, find(spec, source), placement)
+    with pytest.raises(UserError, match="ids of the lists lack photo or label"):
+        choose_lists(folder, source, *find(spec, source))
 
 
 def test_ccp_is_scaled_and_gathered(tmp_path):
@@ -270,3 +269,42 @@ def test_command_line(tmp_path):
     assert failed.returncode == 2
     assert failed.stderr.count("\n") == 1 and "JPEGImages" in failed.stderr
     assert run_module("dataloaders.prepare", "lip").returncode == 2
+
+
+def stop_at_move(monkeypatch, number):
+    """Ctrl-C at the `number`th step in which what is ready moves to its place."""
+    move, moved = shutil.move, []
+
+    def stopped(*arguments):
+        moved.append(arguments)
+        if len(moved) == number:
+            raise KeyboardInterrupt
+        return move(*arguments)
+
+    monkeypatch.setattr(shutil, "move", stopped)
+
+
+@pytest.mark.parametrize("number", [1, 3])
+def test_a_stopped_run_leaves_what_stood_and_no_more(tmp_path, monkeypatch, number):
+    source, root = make_source("atr", tmp_path / "source"), tmp_path / "data" / "ATR_OS"
+    (root / "list").mkdir(parents=True)
+    for split, ids in (("train", range(10)), ("test", range(10, 14))):
+        (root / "list" / f"meta_{split}_id.txt").write_text("".join(f"2500_{i}\n" for i in ids))
+    before = tree(tmp_path / "data")
+    with monkeypatch.context() as patched, pytest.raises(KeyboardInterrupt):
+        stop_at_move(patched, number)
+        prepare("atr", source, tmp_path / "data")
+    assert tree(tmp_path / "data") == before and [path.name for path in root.iterdir()] == ["list"]
+    prepare("atr", source, tmp_path / "data")
+    assert before.items() <= tree(tmp_path / "data").items() and len(
+        TestEpisodes(catalog.load("atr"), root, way="kway")
+    )
+
+
+def test_what_a_killed_run_left_is_removed(tmp_path):
+    source, data = make_source("atr", tmp_path / "source"), tmp_path / "data"
+    save_image(data / "ATR_OS.partial" / "trainval_images" / "2500_0.jpg", 99)
+    prepare("atr", source, data)
+    save_image(data / "ATR_OS" / ".partial" / "trainval_images" / "2500_0.jpg", 99)
+    prepare("atr", source, data)
+    assert not list(data.rglob("*.partial")) and not list(data.rglob(".partial"))

@@ -10,10 +10,11 @@ from dataloaders import catalog
 from dataloaders.layout import read_ids, supports_path
 from dataloaders.oshp_loader import TestEpisodes
 from dataloaders.pairs import pairs_by_rule
-from dataloaders.supports import SupportIndex, build_table, dump_supports, read_supports
+from dataloaders.prepare.build import dump_supports
+from dataloaders.supports import SupportIndex, read_supports
 from utils.errors import UserError
 
-from .data_helpers import label_map, make_data, save_label
+from .data_helpers import index_of, label_map, make_data, save_label
 from .shared import SHARED
 
 ATR = SHARED / "official_splits" / "ATR_OS"
@@ -45,7 +46,7 @@ def test_index_is_built_from_the_labels(tmp_path):
     root = make_data(spec, tmp_path / "ATR_OS")
     save_label(root / "trainval_classes" / "train_001.png", label_map(18, 1, without=(1, 10)))
     save_label(root / "trainval_classes" / "train_011.png", label_map(18, 1, without=(9, 10)))
-    table = build_table(spec, root, "train", read_ids(root, "train"))
+    table = index_of(spec, root, "train", read_ids(root, "train"))
     assert table[1] == [0, 2, 3, 4, 5] and table[1 + 17] == [6, 7, 8, 9, 10, 11]
     assert table[9] == [0, 1, 2, 3, 4, 5], "a left shoe alone is a shoe"
     assert table[9 + 17] == [6, 7, 8, 9, 10]

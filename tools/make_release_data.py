@@ -14,18 +14,16 @@ import json
 from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
-from PIL import Image
 
 from dataloaders import catalog, toy
-from dataloaders.dataset_json import read_dataset_json
-from dataloaders.layout import list_path
-from dataloaders.prepare.assemble import build_supports, usable
-from dataloaders.prepare.ccp import convert, encoded, find_ccp, tag_table
-from dataloaders.prepare.check import check
-from dataloaders.prepare.placing import Entry, Placement
-from dataloaders.spec import SPLITS
+from dataloaders.dataset_json import parse_dataset_json
+from dataloaders.prepare.build import build
+from dataloaders.prepare.ccp import convert, find_ccp, tag_table
+from dataloaders.prepare.photos import Photo, encoded, make_photos
+from dataloaders.reading import ids_in
 from dataloaders.toy import outfit as toy_outfit
 from utils.config import ArgumentParser
 from utils.errors import UserError, run_cli
@@ -58,31 +56,26 @@ TAGS = {
 
 def make(source: Path, data_root: Path, drawn: int) -> None:
     """Write the data set below `data_root`. Raises `UserError` on bad input, with nothing half made."""
-    root, found = data_root / FOLDER, find_ccp(source)
+    root, (files, offer) = data_root / FOLDER, find_ccp(source)
     people = _choose(drawn)
-    splits = {"train": found.splits["train"] + list(people), "test": found.splits["test"]}
-    task = partial(_photo, tag_table(source, TAGS), found.files)
-    photos = usable(source, parallel_map(task, found.splits["train"] + found.splits["test"], "convert", "photo"))
-    with Placement(copy=True) as placement:
-        placement.folder(root / "list")
-        placement.content(root / "dataset.json", _record(splits).encode())
-        for split in SPLITS:
-            placement.content(list_path(root, split), "".join(f"{i}\n" for i in splits[split]).encode())
-        placement.entries(root, photos, "write photos")
-        placement.entries(root, parallel_map(_draw, list(people.items()), "draw people", "picture"), "write drawings")
-        spec = read_dataset_json(root / "dataset.json")
-        build_supports(spec, root, source, splits, placement)
-    outcome = check(spec, root)
+    splits = {"train": offer.splits["train"] + list(people), "test": offer.splits["test"]}
+    listed = [files[image_id] for ids in offer.splits.values() for image_id in ids]
+    photos = make_photos(source, partial(convert, tag_table(source, TAGS), PHOTO_SIZE), listed, "convert")
+    photos += parallel_map(_draw, list(people.items()), "draw people", "picture")
+    path, record = root / "dataset.json", _record(splits)
+    spec = parse_dataset_json(path, record)
+    content = json.dumps(record, indent=2) + "\n"
+    outcome = build(spec, root, source, splits, photos, copy=True, extra={path: content.encode()})
     print(*outcome.lines(), *outcome.summary, sep="\n")
 
 
-def _record(splits: dict[str, list[str]]) -> str:
+def _record(splits: dict[str, list[str]]) -> dict[str, Any]:
     """The dataset.json. Every class is tested, from the rarest to the commonest in the photos' test list."""
     order = (
         "scarf", "shorts", "legwear", "hat", "skirt", "belt", "dress", "glasses", "accessories", "pants", "outerwear",
         "bag", "upper-clothes", "hair", "shoes", "skin",
     )  # fmt: skip
-    content = {
+    return {
         "name": NAME,
         "title": "CCP with finer classes, and drawn people",
         "labels": list(TAGS),
@@ -93,11 +86,6 @@ def _record(splits: dict[str, list[str]]) -> str:
         "supports_per_query": 5,
         "all_images_both": True,
     }
-    return json.dumps(content, indent=2) + "\n"
-
-
-def _photo(table: np.ndarray, files: dict, image_id: str) -> Entry | str:
-    return convert(table, PHOTO_SIZE, image_id, files[image_id])
 
 
 def _choose(drawn: int) -> dict[str, tuple[int, toy_outfit.Outfit]]:
@@ -115,12 +103,11 @@ def _choose(drawn: int) -> dict[str, tuple[int, toy_outfit.Outfit]]:
     return people
 
 
-def _draw(person: tuple[str, tuple[int, toy_outfit.Outfit]]) -> Entry:
+def _draw(person: tuple[str, tuple[int, toy_outfit.Outfit]]) -> Photo:
     image_id, (number, outfit) = person
     picture, label = toy.draw(0, number, DRAWN_SIZE)
-    mapped = Image.fromarray(_classes_of(outfit)[label])
-    photo = encoded(Image.fromarray(picture), "JPEG", quality=toy.JPEG_QUALITY)
-    return Entry(image_id, photo, encoded(mapped, "PNG"))
+    mapped = _classes_of(outfit)[label]
+    return Photo(image_id, encoded(picture, "JPEG", quality=toy.JPEG_QUALITY), encoded(mapped), ids_in(mapped))
 
 
 def _classes_of(outfit: toy_outfit.Outfit) -> np.ndarray:

@@ -1,6 +1,71 @@
-from utils.errors import run_cli
+"""Bring a data set into the project's layout, build what is missing and check the result.
 
-from .command import main
+    python -m dataloaders.prepare {atr,lip,cihp,ccp,toy,custom} --source DIR [--data-root DIR] [--copy]
+
+Files are linked (`--copy` copies them); nothing that already stands is overwritten, and a run that fails leaves
+nothing half made. Id lists and support pickles that the user has put into the data folder, or into SOURCE's `list/`
+and `support/`, are used; those that are missing are built. `docs/data.md` shows the layout of each SOURCE.
+"""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from utils.config import ArgumentParser
+from utils.errors import UserError, run_cli
+
+from .. import catalog
+from .ccp import CCP_SIZE, prepare_ccp
+from .check import Outcome
+from .custom import prepare_custom
+from .published import prepare_published
+from .toy_set import prepare_toy
+
+
+def main() -> int:
+    """Command line of the preparation."""
+    parser = ArgumentParser(prog="python -m dataloaders.prepare", description="Prepare a data set.")
+    parser.add_argument("dataset", choices=[*catalog.names(), "custom"], help="data set to prepare; custom: your own")
+    parser.add_argument(
+        "--source", type=Path, help="folder of the unpacked download, or of your own images (not for toy)"
+    )
+    parser.add_argument(
+        "--data-root", type=Path, default=catalog.DATA_ROOT, help="folder of the data sets (%(default)s)"
+    )
+    parser.add_argument("--copy", action="store_true", help="copy the files instead of linking them")
+    parser.add_argument(
+        "--size", type=int, default=CCP_SIZE, help="ccp: longest side of the photos, 0 keeps them (%(default)s)"
+    )
+    parser.add_argument("--images", type=int, help="toy: number of images to draw")
+    parser.add_argument(
+        "--seed", type=int, default=0, help="toy: seed of the drawing; custom: seed of the split (%(default)s)"
+    )
+    parser.add_argument("--name", help="custom: name of the data set (the name of SOURCE)")
+    parser.add_argument("--annotations", type=Path, help="custom: COCO annotation file of the images in SOURCE")
+    outcome = prepare(parser.parse_args())
+    print(*outcome.lines(), *outcome.summary, sep="\n")
+    # fewer ids than published are worth a line, but no fault of what has been made
+    return 1 if any(kind != "count" for kind, _ in outcome.findings) else 0
+
+
+def prepare(options: argparse.Namespace) -> Outcome:
+    """Prepare the data set that the options name. Raises `UserError` on bad options and bad input."""
+    if options.images is not None and options.images < 8:
+        raise UserError(f"--images {options.images}: the toy set needs at least 8")
+    if options.size < 0:
+        raise UserError(f"--size {options.size}: must be 0 (keep the photos) or a number of pixels")
+    if options.dataset == "toy":
+        return prepare_toy(options.data_root, images=options.images, seed=options.seed)
+    if options.source is None:
+        raise UserError(f"--source is missing: the folder from which {options.dataset} is prepared")
+    place = {"source": options.source, "data_root": options.data_root, "copy": options.copy}
+    if options.dataset == "custom":
+        return prepare_custom(**place, name=options.name, annotations=options.annotations, seed=options.seed)
+    if options.dataset == "ccp":
+        return prepare_ccp(**place, size=options.size)
+    return prepare_published(options.dataset, **place)
+
 
 if __name__ == "__main__":
     run_cli(main)

@@ -6,8 +6,8 @@ The repository has `photos/*.jpg`, `annotations/pixel-level/*.mat` (an array `gr
 
 from __future__ import annotations
 
-import io
 from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -16,12 +16,15 @@ from PIL import Image
 
 from utils.errors import UserError
 
-from ..reading import read_image
+from .. import catalog
+from ..reading import ids_in, read_image
 from ..spec import SPLITS
-from .inspection import Files
-from .placing import Entry
-from .sources import PHOTOS, Found, files_by_id, first_folder, unpaired
+from .build import build, choose_lists
+from .check import Outcome
+from .photos import Photo, SourceFiles, encoded, make_photos
+from .sources import JPEGS, Offer, files_by_id, first_folder, unpaired
 
+CCP_SIZE = 512
 TAGS = {
     "background": "null",
     "hat": "hat",
@@ -42,19 +45,36 @@ UNKNOWN = 254  # stands for a tag id without a name
 _LISTS = Path(__file__).parents[1] / "splits" / "ccp"
 
 
-def find_ccp(source: Path) -> Found:
-    """The photos and .mat labels of a clone, with the id lists that the project carries.
+def prepare_ccp(
+    source: str | Path, data_root: str | Path = catalog.DATA_ROOT, *, copy: bool = False, size: int = CCP_SIZE
+) -> Outcome:
+    """Prepare CCP from a clone, the longest side of the photos at most `size` (0 keeps them), and check the result.
+
+    Raises `UserError` on bad input, with nothing half made.
+    """
+    spec, source = catalog.load("ccp"), Path(source)
+    root = catalog.locate(spec, data_root)
+    files, offer = find_ccp(source)
+    splits = choose_lists(root, source, files, offer)
+    listed = [files[image_id] for ids in splits.values() for image_id in ids]
+    photos = make_photos(source, partial(convert, tag_table(source), size), listed, f"{spec.title}: convert")
+    return build(spec, root, source, splits, photos, copy=copy)
+
+
+def find_ccp(source: Path) -> tuple[dict[str, SourceFiles], Offer]:
+    """The photos and .mat labels of a clone, by id, and the id lists that the project carries.
 
     The lists leave out photos with unusable labels. Raises `UserError` when a sub-folder is missing.
     """
-    images = files_by_id(first_folder(source, ("photos",)), PHOTOS)
+    images = files_by_id(first_folder(source, ("photos",)), JPEGS)
     labels = files_by_id(first_folder(source, ("annotations/pixel-level",)), (".mat",))
-    files = {i: Files(images[i], labels[i]) for i in images if i in labels}
-    splits = {split: _carried_ids(split, files) for split in SPLITS}
+    files = {i: SourceFiles(i, images[i], labels[i]) for i in images if i in labels}
+    carried = {split: (_LISTS / f"meta_{split}_id.txt").read_text().split() for split in SPLITS}
+    splits = {split: [i for i in ids if i in files] for split, ids in carried.items()}
     # most photos of a clone have image-level tags only, so a photo without label says nothing unless it is listed
-    listed = {i for split in SPLITS for i in (_LISTS / f"meta_{split}_id.txt").read_text().split()}
+    listed = {i for ids in carried.values() for i in ids}
     alone = unpaired(listed & images.keys(), listed & labels.keys())
-    return Found(files, splits, "the project's own lists for CCP-OS", tuple(alone))
+    return files, Offer(splits, "the project's own lists for CCP-OS", alone)
 
 
 def tag_table(source: Path, tags: Mapping[str, str] = TAGS) -> np.ndarray:
@@ -74,42 +94,31 @@ def tag_table(source: Path, tags: Mapping[str, str] = TAGS) -> np.ndarray:
     return table
 
 
-def convert(table: np.ndarray, size: int, image_id: str, files: Files) -> Entry | str:
-    """One photo with its label, longest side at most `size` (0 keeps the photo as it is), or what is wrong."""
-    try:
-        photo = Image.fromarray(read_image(files.image))
-        tags = _read_mat(files.label, "groundtruth")
-        if tags.shape != (photo.height, photo.width) or tags.dtype != np.uint8:
-            raise UserError(f"{files.label}: groundtruth does not fit {files.image.name}; replace whichever is wrong")
-        label = table[tags]
-        if (label == UNKNOWN).any():
-            raise UserError(f"{files.label}: holds a tag id that label_list.mat does not name; replace the file")
-    except UserError as error:
-        return str(error)
+def convert(table: np.ndarray, size: int, files: SourceFiles) -> Photo:
+    """One photo with its label, longest side at most `size` (0 keeps the photo as it is).
+
+    Raises `UserError` when a file is broken, or the label does not fit the photo or `table`.
+    """
+    photo = Image.fromarray(read_image(files.image))
+    tags = _read_mat(files.label, "groundtruth")
+    if tags.shape != (photo.height, photo.width) or tags.dtype != np.uint8:
+        raise UserError(f"{files.label}: groundtruth does not fit {files.image.name}; replace whichever is wrong")
+    label = table[tags]
+    if (label == UNKNOWN).any():
+        raise UserError(f"{files.label}: holds a tag id that label_list.mat does not name; replace the file")
+    content: Path | bytes = files.image
     scale = size / max(photo.size) if size else 1.0
-    if scale >= 1:
-        return Entry(image_id, files.image, encoded(Image.fromarray(label), "PNG"))
-    smaller = (round(photo.width * scale), round(photo.height * scale))
-    photo = photo.resize(smaller, Image.Resampling.LANCZOS)
-    small_label = Image.fromarray(label).resize(smaller, Image.Resampling.NEAREST)
-    return Entry(image_id, encoded(photo, "JPEG", quality=95), encoded(small_label, "PNG"))
-
-
-def encoded(picture: Image.Image, kind: str, **options: int) -> bytes:
-    """The content of the picture as a file of `kind`."""
-    buffer = io.BytesIO()
-    picture.save(buffer, kind, **options)
-    return buffer.getvalue()
-
-
-def _carried_ids(split: str, files: dict[str, Files]) -> list[str]:
-    return [i for i in (_LISTS / f"meta_{split}_id.txt").read_text().split() if i in files]
+    if scale < 1:
+        smaller = (round(photo.width * scale), round(photo.height * scale))
+        content = encoded(photo.resize(smaller, Image.Resampling.LANCZOS), "JPEG", quality=95)
+        label = np.asarray(Image.fromarray(label).resize(smaller, Image.Resampling.NEAREST))
+    return Photo(files.id, content, encoded(label), ids_in(label))
 
 
 def _read_mat(path: Path, variable: str) -> np.ndarray:
     if not path.is_file():
         raise UserError(f"{path}: no such file; --source is a clone of bearpaw/clothing-co-parsing")
     try:
-        return scipy.io.loadmat(path)[variable]
+        return np.asarray(scipy.io.loadmat(path)[variable])
     except Exception as error:  # a broken .mat file raises nearly anything
         raise UserError(f"{path}: not a readable .mat file with {variable!r} ({error}); replace the file") from error

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 from utils.config import ArgumentParser
@@ -18,7 +19,8 @@ from ..layout import image_path, label_path, list_path, mirrored_label_path, pai
 from ..pairs import pairs_by_rule, pairs_from_list
 from ..spec import SPLITS, DatasetSpec
 from ..supports import SupportIndex, read_supports
-from .inspection import Files, Report, inspect_all
+from .inspection import Report, attempt, inspect_all
+from .photos import SourceFiles
 
 SAMPLE = 2000  # ids of each split whose support entries and mirrored labels are checked without --full
 SHOWN = 20  # findings of one kind that are printed; the rest is counted
@@ -34,6 +36,10 @@ class Outcome:
     def add(self, kind: str, line: str) -> None:
         """Note a finding."""
         self.findings.append((kind, line))
+
+    def of(self, kind: str) -> Callable[[str], None]:
+        """Where findings of one kind go."""
+        return partial(self.add, kind)
 
     def lines(self) -> Iterator[str]:
         """The findings as they are printed, the first few of each kind."""
@@ -56,13 +62,14 @@ def check(spec: DatasetSpec, root: str | Path, *, full: bool = False, decode: bo
     root, outcome = Path(root), Outcome()
     if not root.is_dir():
         raise UserError(f"{root}: no such folder; prepare {spec.title} first (docs/data.md) or set --data-root")
-    ids = {split: found for split in SPLITS if (found := _attempt(outcome, "list", read_ids, root, split))}
+    lists = {split: attempt(outcome.of("list"), read_ids, root, split) for split in SPLITS}
+    ids = {split: split_ids for split, split_ids in lists.items() if split_ids is not None}
     _check_lists(spec, root, ids, outcome)
     rows = []
     for split, split_ids in ids.items():
         sample = _sample(len(split_ids), full)
         reports = _check_files(spec, root, split, split_ids, sample, decode, outcome)
-        index = _attempt(outcome, "support", read_supports, spec, root, split, len(split_ids))
+        index = attempt(outcome.of("support"), read_supports, spec, root, split, len(split_ids))
         if index is not None:
             _check_supports(spec, index, split_ids, reports, sample, outcome)
             _check_enough(spec, root, split, index, len(split_ids), outcome)
@@ -86,11 +93,11 @@ def _check_lists(spec: DatasetSpec, root: Path, ids: dict[str, list[str]], outco
 def _check_files(
     spec: DatasetSpec, root: Path, split: str, ids: Sequence[str], sample: set[int], decode: bool, outcome: Outcome
 ) -> list[Report]:
-    files = []
-    for index, image_id in enumerate(ids):
-        mirrored = mirrored_label_path(root, image_id)
-        compare = index in sample and mirrored.exists()
-        files.append(Files(image_path(root, image_id), label_path(root, image_id), mirrored if compare else None))
+    files = [SourceFiles(image_id, image_path(root, image_id), label_path(root, image_id)) for image_id in ids]
+    for index in sample:
+        mirrored = mirrored_label_path(root, ids[index])
+        if mirrored.exists():
+            files[index] = files[index]._replace(mirrored=mirrored)
     reports = inspect_all(spec, files, f"{spec.title} {split}: photos and labels", decode=decode)
     for report in reports:
         for problem in report.problems:
@@ -116,7 +123,7 @@ def _check_supports(
     for image in sorted(sample):
         if reports[image].problems:
             continue  # what the label holds is not known
-        wrong = (indexed[image] ^ set(reports[image].classes)) & set(spec.classes)
+        wrong = (indexed[image] ^ spec.classes_of(reports[image].raw_ids)) & set(spec.classes)
         if wrong:
             classes = ", ".join(spec.class_name(c) for c in sorted(wrong))
             outcome.add(
@@ -130,8 +137,8 @@ def _check_enough(
 ) -> None:
     """Can the episodes be drawn: every class has queries and supports, and the test list comes out."""
     for class_id in spec.classes[1:] if split == "train" else spec.evaluation_order:
-        _attempt(outcome, "class", index.queries, class_id)
-        _attempt(outcome, "class", index.supports, class_id)
+        attempt(outcome.of("class"), index.queries, class_id)
+        attempt(outcome.of("class"), index.supports, class_id)
         if spec.both_roles(split) and len(index.table.get(class_id, ())) == 1:
             name = spec.class_name(class_id)
             outcome.add("class", f"{index.path}: class {class_id} ({name}) has one image, so no query finds a support")
@@ -139,7 +146,7 @@ def _check_enough(
         return
     fixed = pairs_path(spec, root)
     if fixed.exists():
-        pairs = _attempt(outcome, "pairs", pairs_from_list, spec, fixed, images)
+        pairs = attempt(outcome.of("pairs"), pairs_from_list, spec, fixed, images)
         outcome.summary.append(f"test list: {fixed}, {len(pairs or ())} pairs")
         return
     try:
@@ -148,14 +155,6 @@ def _check_enough(
         return  # the class without images has been named above
     again = f", {reused} images taken again where a class has too few" if reused else ""
     outcome.summary.append(f"test list: by the rule, {len(pairs)} pairs{again}")
-
-
-def _attempt(outcome: Outcome, kind: str, function: Callable, *arguments: object):
-    try:
-        return function(*arguments)
-    except UserError as error:
-        outcome.add(kind, str(error))
-        return None
 
 
 def _sample(number: int, full: bool) -> set[int]:
@@ -171,7 +170,7 @@ def _table(spec: DatasetSpec, rows: list[tuple[str, list[Report], SupportIndex |
     for class_id in spec.classes[1:]:
         cells = ""
         for _, reports, index in rows:
-            photos = sum(class_id in report.classes for report in reports)
+            photos = sum(class_id in spec.classes_of(report.raw_ids) for report in reports)
             table = index.table if index is not None else {}
             queries, supports = (len(table.get(key, ())) for key in (class_id, class_id + spec.num_slots - 1))
             cells += f"{photos:>15}{queries:>9}{supports:>9}"

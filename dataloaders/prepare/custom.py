@@ -11,13 +11,12 @@ from typing import Any
 from utils.errors import UserError
 
 from .. import catalog
-from ..dataset_json import read_dataset_json
+from ..dataset_json import parse_dataset_json, read_dataset_json
 from ..spec import SPLITS
-from .assemble import build_supports, place_lists, usable
-from .check import Outcome, check
-from .custom_sources import read_source
-from .placing import Placement
-from .sources import Found, draw_test
+from .build import build, choose_lists
+from .check import Outcome
+from .formats import read_source
+from .sources import Offer, draw_test
 
 TEST_SHARE = 0.25
 QUERIES_PER_CLASS, SUPPORTS_PER_QUERY = 10, 5
@@ -44,27 +43,25 @@ def prepare_custom(
         raise UserError(f"{standing}: is called {spec.name!r}, not {name!r}; leave --name away or change the file")
     name = name or (spec.name if spec else _name_of(source))
     root = Path(data_root) / name
-    read = read_source(source, Path(annotations) if annotations else None, spec.labels if spec else None)
-    photos = {photo.entry.id: photo for photo in usable(source, read.photos)}
-    if len(photos) < len(read.photos):
+    labels, photos = read_source(source, Path(annotations) if annotations else None, spec.labels if spec else None)
+    by_id = {photo.id: photo for photo in photos}
+    if len(by_id) < len(photos):
         raise UserError(f"{source}: two of its images have the same name; rename one")
-    with Placement(copy) as placement:
-        found = Found(photos, draw_test(sorted(photos), TEST_SHARE, seed), "drawn at random from the images", ())
-        placement.folder(root)
-        draft = root / "dataset.json"
-        splits = place_lists(root, source, found, placement)
-        if standing is None:
-            content = first_json(name, read.labels, [[photos[i].raw_ids for i in splits[split]] for split in SPLITS])
-            placement.content(draft, (json.dumps(content, indent=2, ensure_ascii=False) + "\n").encode())
-            print(f"wrote a first {draft}: look at its folds and class names")
-        elif standing != draft:
-            placement.content(draft, standing.read_bytes())
-        spec = read_dataset_json(draft)
-        listed = [photos[image_id].entry for split in SPLITS for image_id in splits[split]]
-        placement.entries(root, listed, f"{name}: {'copy' if copy else 'link'}")
-        build_supports(spec, root, source, splits, placement)
-        print(f"use it with --dataset {draft}")
-        return check(spec, root)
+    offer = Offer(draw_test(sorted(by_id), TEST_SHARE, seed), "drawn at random from the images")
+    splits = choose_lists(root, source, by_id, offer)
+    draft = root / "dataset.json"
+    if standing and spec:
+        record = standing.read_bytes()
+    else:
+        content = first_json(name, labels, [[by_id[i].raw_ids for i in splits[split]] for split in SPLITS])
+        record = (json.dumps(content, indent=2, ensure_ascii=False) + "\n").encode()
+        spec = parse_dataset_json(draft, content)
+    listed = [by_id[image_id] for split in SPLITS for image_id in splits[split]]
+    outcome = build(spec, root, source, splits, listed, copy=copy, extra={draft: record})
+    if not standing:
+        print(f"wrote a first {draft}: look at its folds and class names")
+    print(f"use it with --dataset {draft}")
+    return outcome
 
 
 def first_json(name: str, labels: Sequence[str], raw_ids: Sequence[Sequence[tuple[int, ...]]]) -> dict[str, Any]:

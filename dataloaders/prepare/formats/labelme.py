@@ -1,4 +1,4 @@
-"""Draw label maps from labelme shapes and COCO regions."""
+"""labelme: a .json file of shapes beside each photo."""
 
 from __future__ import annotations
 
@@ -6,18 +6,58 @@ import base64
 import binascii
 import io
 import math
-from collections.abc import Callable, Mapping, Sequence
-from pathlib import Path
+from collections.abc import Callable, Mapping
+from functools import partial
+from pathlib import Path, PureWindowsPath
 from typing import Any
 
 import numpy as np
 from PIL import Image, ImageDraw
 
 from utils.errors import UserError
+from utils.files import read_json
 
-from ..spec import IGNORE
+from ...reading import image_size
+from ..photos import Photo, make_photos
+from .common import BACKGROUND_NAMES, IGNORE_NAME, CustomSource, drawn_photo, find_photo, label_ids, names_file
 
 Points = list[tuple[float, float]]
+Drawing = tuple[Path, dict[str, Any]]
+"""A labelme file and its content."""
+
+
+def recognises(source: Path, annotations: Path | None) -> bool:
+    """Whether `source` or a sub-folder holds a labelme file."""
+    return bool(_drawings(source))
+
+
+def read(source: Path, annotations: Path | None, labels: tuple[str, ...] | None) -> CustomSource:
+    """Draw the shapes of every file; without names from a dataset.json or labels.txt those in use are sorted."""
+    drawings = _drawings(source)
+    stems = [path.stem for path, _ in drawings]
+    twice = [stem for stem in stems if stems.count(stem) > 1]
+    if twice:
+        raise UserError(f"{source}: several labelme files are called {twice[0]}.json; rename them")
+    labels = labels or names_file(source)
+    if labels is None:
+        used = {shape.get("label") for _, content in drawings for shape in content["shapes"] if isinstance(shape, dict)}
+        labels = ("background", *sorted(str(name) for name in used - {*BACKGROUND_NAMES, IGNORE_NAME}))
+    task = partial(_read_one, source, label_ids(labels))
+    return CustomSource(labels, make_photos(source, task, drawings, "draw labelme polygons"))
+
+
+def _drawings(source: Path) -> list[Drawing]:
+    paths = (path for path in sorted(source.rglob("*.json")) if path.name != "dataset.json" and path.name[0] != ".")
+    contents = ((path, read_json(path)) for path in paths)
+    return [(path, content) for path, content in contents if isinstance(content, dict) and "shapes" in content]
+
+
+def _read_one(source: Path, ids: Mapping[str, int], drawing: Drawing) -> Photo:
+    path, content = drawing
+    name = PureWindowsPath(str(content.get("imagePath", ""))).name  # splits at both kinds of slash
+    photo = find_photo(path, path.parent, source, name)
+    raw = draw_labelme(path, content, image_size(photo, upright=True), ids)
+    return drawn_photo(path.stem, photo, raw, upright=True)
 
 
 def draw_labelme(path: Path, content: Mapping[str, Any], size: tuple[int, int], ids: Mapping[str, int]) -> np.ndarray:
@@ -42,42 +82,6 @@ def draw_labelme(path: Path, content: Mapping[str, Any], size: tuple[int, int], 
         except (KeyError, TypeError, ValueError, IndexError, OSError, binascii.Error) as error:
             raise UserError(f"{path}: a shape is broken ({error!r}); mend it in labelme") from error
     return np.array(canvas)
-
-
-def draw_coco(
-    image: Mapping[str, Any], annotations: Sequence[Mapping[str, Any]], slots: Mapping[int, int]
-) -> np.ndarray:
-    """Label map uint8 (H, W) of a COCO image: large regions first, so that small ones stay visible; crowds become 255.
-
-    Annotations without a segmentation leave no mark. Raises `UserError` on broken entries.
-    """
-    try:
-        from pycocotools import mask as coco_mask
-    except ImportError as error:
-        raise UserError("COCO annotations need pycocotools; run: pip install pycocotools") from error
-    try:
-        height, width = int(image["height"]), int(image["width"])
-        regions = []
-        for annotation in annotations:
-            segmentation = annotation.get("segmentation")
-            if not segmentation:
-                continue
-            if isinstance(segmentation, list):  # polygons, one or more
-                code = coco_mask.merge(coco_mask.frPyObjects(segmentation, height, width))
-            elif isinstance(segmentation["counts"], list):
-                code = coco_mask.frPyObjects(segmentation, height, width)
-            else:
-                code = segmentation
-            value = IGNORE if annotation.get("iscrowd") else slots[annotation["category_id"]]
-            regions.append((coco_mask.decode(code).astype(bool), value))
-        label = np.zeros((height, width), dtype=np.uint8)
-        for region, value in sorted(regions, key=lambda pair: -int(pair[0].sum())):
-            label[region] = value
-    except Exception as error:  # the library raises nearly anything on a broken region
-        raise UserError(
-            f"{image.get('file_name')}: its COCO annotations are broken ({error!r}); mend the file"
-        ) from error
-    return label
 
 
 def _polygon(pen: ImageDraw.ImageDraw, points: Points, value: int) -> None:

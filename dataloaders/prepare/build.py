@@ -1,0 +1,125 @@
+"""What every preparation ends with: the id lists, the support index, the data folder and its check."""
+
+from __future__ import annotations
+
+import pickle
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from pathlib import Path
+
+from utils.errors import UserError
+
+from ..layout import IMAGE_FOLDER, label_path, list_path, mirrored_label_path, pairs_path, read_ids, supports_path
+from ..spec import SPLITS, DatasetSpec
+from ..supports import read_supports
+from .check import Outcome, check
+from .photos import Photo
+from .sources import Offer, first_names
+from .writing import write_folder
+
+
+def choose_lists(root: Path, source: Path, ids: Collection[str], offer: Offer) -> dict[str, list[str]]:
+    """The id lists: those in the data folder, else those in SOURCE, else those offered. Says which it takes.
+
+    Raises `UserError` when a listed id is none of `ids`, or, without lists of the user's, when a photo has no label.
+    """
+    for folder, origin in ((root, "stand in the data folder"), (source, "come from SOURCE")):
+        standing = [split for split in SPLITS if list_path(folder, split).exists()]
+        if len(standing) == 1:
+            raise UserError(
+                f"{list_path(folder, standing[0])}: stands without the list of the other split; add that too"
+            )
+        if standing:
+            splits = {split: read_ids(folder, split) for split in SPLITS}
+            missing = [i for split in SPLITS for i in splits[split] if i not in ids]
+            if missing:
+                what = f"{len(missing)} ids of the lists lack photo or label ({first_names(missing)})"
+                raise UserError(f"{source}: {what}; unpack it again")
+            print(f"id lists: {origin}")
+            break
+    else:
+        if offer.unpaired:
+            what = f"{len(offer.unpaired)} photos or labels stand alone: {first_names(offer.unpaired)}"
+            raise UserError(f"{source}: {what}; unpack it again")
+        if any((root / "support").glob("*_supports.pkl")):
+            raise UserError(f"{root / 'support'}: holds a support file without its id lists; add them or remove it")
+        splits = offer.splits
+        print(f"id lists: {offer.origin}")
+    if any(len(splits[split]) < 2 for split in SPLITS):
+        raise UserError(f"{source}: fewer than two photos with labels for training or testing; unpack it again")
+    print(f"ids: {len(splits['train'])} train, {len(splits['test'])} test")
+    return splits
+
+
+def build(
+    spec: DatasetSpec,
+    root: Path,
+    source: Path,
+    splits: Mapping[str, Sequence[str]],
+    photos: Iterable[Photo],
+    *,
+    copy: bool = False,
+    extra: Mapping[Path, Path | bytes] | None = None,
+) -> Outcome:
+    """Make the data folder `root` of the photos, the lists, the support files and `extra`, and check it.
+
+    Lists and support files that stand are kept. Raises `UserError` as `write_folder` does.
+    """
+    files: dict[Path, Path | bytes] = {}
+    raw_ids = {}
+    for photo in photos:
+        raw_ids[photo.id] = photo.raw_ids
+        files[root / IMAGE_FOLDER / f"{photo.id}{photo.suffix}"] = photo.image
+        files[label_path(root, photo.id)] = photo.label
+        if photo.mirrored is not None:
+            files[mirrored_label_path(root, photo.id)] = photo.mirrored
+    for split in SPLITS:
+        if not list_path(root, split).exists():
+            files[list_path(root, split)] = "".join(f"{i}\n" for i in splits[split]).encode()
+    present = {split: [raw_ids[image_id] for image_id in splits[split]] for split in SPLITS}
+    files |= _support_files(spec, root, source, present) | dict(extra or {})
+    write_folder(root, files, copy=copy, title=f"{spec.title}: {'copy' if copy else 'link'}")
+    return check(spec, root, decode=False)
+
+
+def build_table(spec: DatasetSpec, split: str, raw_ids: Sequence[Iterable[int]]) -> dict[int, list[int]]:
+    """The support index of a split, from the ids in the label map of each image."""
+    slots = spec.num_slots - 1
+    table: dict[int, list[int]] = {key: [] for key in range(2 * slots + 1)}
+    last_query = spec.last_query(split, len(raw_ids))
+    both = spec.both_roles(split)
+    for index, ids in enumerate(raw_ids):
+        for class_id in spec.classes_of(ids):
+            if both or index <= last_query:
+                table[class_id].append(index)
+            if both or index > last_query:
+                table[class_id + slots].append(index)
+    return table
+
+
+def dump_supports(table: Mapping[int, Sequence[int]]) -> bytes:
+    """The support pickle in the published form: a dict of int lists, nothing else."""
+    return pickle.dumps({key: list(indices) for key, indices in table.items()}, protocol=3)
+
+
+def _support_files(
+    spec: DatasetSpec, root: Path, source: Path, raw_ids: Mapping[str, Sequence[Iterable[int]]]
+) -> dict[Path, Path | bytes]:
+    """The support files that `root` lacks: those of SOURCE, else built from the ids in each label. Says which."""
+    files: dict[Path, Path | bytes] = {}
+    if pairs_path(spec, source).exists():
+        files[pairs_path(spec, root)] = pairs_path(spec, source)
+    for split, present in raw_ids.items():
+        target, offered = supports_path(spec, root, split), supports_path(spec, source, split)
+        if target.exists():
+            read_supports(spec, root, split, len(present))
+            print(f"support index, {split}: stands in the data folder")
+        elif offered.exists():
+            read_supports(spec, source, split, len(present))
+            files[target] = offered
+            print(f"support index, {split}: comes from SOURCE")
+        else:
+            files[target] = dump_supports(build_table(spec, split, present))
+            last = spec.last_query(split, len(present))
+            roles = "every image in both roles" if spec.both_roles(split) else f"queries up to index {last}"
+            print(f"support index, {split}: built, {roles}")
+    return files

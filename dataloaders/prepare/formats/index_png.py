@@ -1,0 +1,47 @@
+"""Index PNGs: `images/<id>.jpg` and `labels/<id>.png`, whose pixel values are class ids."""
+
+from __future__ import annotations
+
+from functools import partial
+from pathlib import Path
+
+from utils.errors import UserError
+
+from ...reading import ids_in, read_label
+from ...spec import IGNORE
+from ..photos import Photo, SourceFiles, make_photos
+from ..sources import PNGS, files_by_id, first_folder, first_names, unpaired
+from .common import IMAGE_FOLDERS, PHOTOS, CustomSource, fitting, names_file
+
+LABEL_FOLDERS = ("labels", "trainval_classes", "SegmentationClass", "masks")
+
+
+def recognises(source: Path, annotations: Path | None) -> bool:
+    """True: what no other format has recognised is read as this one, which tells what it misses."""
+    return True
+
+
+def read(source: Path, annotations: Path | None, labels: tuple[str, ...] | None) -> CustomSource:
+    """Read the label maps; without names from a dataset.json or labels.txt the classes are numbered."""
+    images = files_by_id(first_folder(source, IMAGE_FOLDERS), PHOTOS)
+    maps = files_by_id(first_folder(source, LABEL_FOLDERS), PNGS)
+    alone = unpaired(images, maps)
+    if alone or not images:
+        what = (
+            f"{len(alone)} photos or labels stand alone: {first_names(alone)}" if alone else "its image folder is empty"
+        )
+        raise UserError(f"{source}: {what}; each photo needs a label PNG of the same name")
+    labels = labels or names_file(source)
+    slots = len(labels) if labels else IGNORE
+    files = [SourceFiles(image_id, images[image_id], maps[image_id]) for image_id in images]
+    photos = make_photos(source, partial(_read_one, slots), files, "read photos and labels")
+    if labels is None:
+        highest = max(max(photo.raw_ids, default=0) for photo in photos)
+        labels = ("background", *(f"class-{i}" for i in range(1, highest + 1)))
+    return CustomSource(labels, photos)
+
+
+def _read_one(slots: int, files: SourceFiles) -> Photo:
+    raw = read_label(files.label, slots)
+    image, suffix = fitting(files.image, raw.shape, upright=False)
+    return Photo(files.id, image, files.label, ids_in(raw), suffix=suffix)
