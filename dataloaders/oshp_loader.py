@@ -15,11 +15,12 @@ import numpy as np
 import torch
 from torch.utils.data import Dataset, Sampler
 
+from utils.constants import IGNORE, WAYS
 from utils.errors import UserError
 
 from .layout import pairs_path
 from .pairs import Pair, pairs_by_rule, pairs_from_list
-from .spec import IGNORE, DatasetSpec
+from .spec import DatasetSpec
 from .split import Split
 from .stages import FINE, stage_class, stage_table
 from .transforms import Sample, apply_table, random_crop, random_scale
@@ -27,7 +28,6 @@ from .transforms import Sample, apply_table, random_crop, random_scale
 __all__ = ["Episode", "EpisodeBatches", "Pair", "Sample", "Split", "TestEpisodes", "TrainEpisodes"]
 
 Episode = dict[str, Any]
-WAYS = ("kway", "1way")
 ALL_LABELS = np.arange(256, dtype=np.uint8)
 QUERIES_PER_CLASS = 1500  # 1-way training takes at most so many queries of a class
 
@@ -226,7 +226,8 @@ def _draw_supports(queries: np.ndarray, supports: np.ndarray, rng: np.random.Gen
     position = np.searchsorted(supports, queries)
     holds_query = supports[np.minimum(position, len(supports) - 1)] == queries
     drawn = rng.integers(0, len(supports) - holds_query)
-    return supports[drawn + (holds_query & (drawn >= position))]
+    chosen: np.ndarray = supports[drawn + (holds_query & (drawn >= position))]
+    return chosen
 
 
 def _relabel_unlabelled(sample: Sample, to: int) -> Sample:

@@ -5,13 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
-from PIL import Image, UnidentifiedImageError
+from PIL import Image
 from PIL.ExifTags import Base as Exif
 
+from utils.constants import IGNORE
 from utils.errors import UserError
-from utils.imaging import grey_step
-
-from .spec import IGNORE
+from utils.imaging import load_picture, stored_values
 
 
 def read_image(path: Path) -> np.ndarray:
@@ -19,7 +18,8 @@ def read_image(path: Path) -> np.ndarray:
 
     Raises `UserError` when the file is missing, truncated or no image.
     """
-    return _read(path, "RGB", "image")
+    picture = _load(path, "image")
+    return np.array(picture if picture.mode == "RGB" else picture.convert("RGB"))
 
 
 def read_label(path: Path, num_slots: int) -> np.ndarray:
@@ -28,7 +28,13 @@ def read_label(path: Path, num_slots: int) -> np.ndarray:
     Raises `UserError` when the file is missing, truncated, a colour picture, or holds an id that is neither
     below `num_slots` nor 255.
     """
-    label = _read(path, None, "label")
+    picture = _load(path, "label")
+    if picture.mode not in ("L", "P"):
+        raise UserError(
+            f"{path}: the label is a {picture.mode} picture; "
+            "save it as an 8-bit grey or palette PNG whose pixel values are class ids"
+        )
+    label = stored_values(picture)
     wrong = [raw for raw in ids_in(label) if raw >= num_slots]
     if wrong:
         raise UserError(
@@ -57,18 +63,10 @@ def image_size(path: Path, *, upright: bool = False) -> tuple[int, int]:
         raise UserError(f"{path}: the image cannot be opened ({error.strerror or error}); replace the file") from error
 
 
-def _read(path: Path, mode: str | None, what: str) -> np.ndarray:
+def _load(path: Path, what: str) -> Image.Image:
     try:
-        with Image.open(path) as picture:
-            if mode is None and picture.mode not in ("L", "P"):
-                raise UserError(
-                    f"{path}: the label is a {picture.mode} picture; "
-                    "save it as an 8-bit grey or palette PNG whose pixel values are class ids"
-                )
-            step = grey_step(picture) if mode is None else 1
-            pixels = np.array(picture if mode in (None, picture.mode) else picture.convert(mode))
-            return pixels // step if step > 1 else pixels
+        return load_picture(path)
     except FileNotFoundError as error:
         raise UserError(f"{path}: no such {what}; python -m dataloaders.check tells what else is missing") from error
-    except (OSError, SyntaxError, ValueError, UnidentifiedImageError, Image.DecompressionBombError) as error:
+    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
         raise UserError(f"{path}: the {what} cannot be read ({error}); replace the file") from error

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import numpy as np
 
+from utils.constants import IGNORE
 from utils.errors import UserError
 
-IGNORE = 255
 SPLITS = ("train", "test")
 
 
@@ -40,7 +40,7 @@ class DatasetSpec:
     supports_per_query: int = 15
     all_images_both: bool = False  # every train image may be query or support; the two of an episode still differ
     counts: Mapping[str, int] | None = None  # split -> number of ids that the published lists have
-    results: Mapping[tuple[str, str, int], Mapping[str, float]] = field(default_factory=dict)
+    results: Mapping[str, Mapping[str, float]] = field(default_factory=dict)  # "method way fold" -> mIoU
     home: Path | None = None  # folder of the dataset.json, for a data set of the user's own
 
     @property
@@ -115,4 +115,4 @@ class DatasetSpec:
 
     def published(self, method: str, way: str, fold: int) -> Mapping[str, float] | None:
         """Published mIoU in percent as {"novel": .., "human": ..}; None where there is none."""
-        return self.results.get((method, way, fold))
+        return self.results.get(f"{method} {way} {fold}")

@@ -12,9 +12,11 @@ from dataclasses import replace
 
 import numpy as np
 
-from .spec import IGNORE, DatasetSpec
+from utils.constants import IGNORE, STAGES
 
-FOREGROUND, AREAS, FINE = STAGES = (1, 2, 3)
+from .spec import DatasetSpec
+
+FOREGROUND, AREAS, FINE = range(1, STAGES + 1)
 
 
 def stage_table(spec: DatasetSpec, stage: int, kept: Sequence[int] | None = None) -> np.ndarray:

@@ -14,7 +14,7 @@ from torch import Tensor
 from torchvision.transforms import InterpolationMode
 from torchvision.transforms.v2 import functional as F
 
-from .spec import IGNORE
+from utils.constants import IGNORE
 
 
 class Sample(NamedTuple):
@@ -55,7 +55,8 @@ def random_crop(sample: Sample, size: tuple[int, int], rng: np.random.Generator)
     missing = [0, 0, size[1] - image.shape[2], size[0] - image.shape[1]]
     if any(missing):
         image, maps = F.pad(image, missing, fill=0), F.pad(maps, missing, fill=IGNORE)
-    return Sample(image.contiguous(), *maps.contiguous(), sample.id)
+    label, foreground = maps.contiguous()
+    return Sample(image.contiguous(), label, foreground, sample.id)
 
 
 def apply_table(label: Tensor, table: np.ndarray) -> Tensor:

@@ -19,7 +19,8 @@ def colorize(label: np.ndarray, palette: Palette) -> np.ndarray:
     """Label map (H, W) -> RGB uint8 (H, W, 3); ids without a colour, 255 among them, are white."""
     table = np.full((256, 3), 255, dtype=np.uint8)
     table[: len(palette)] = palette
-    return table[label]
+    colours: np.ndarray = table[label]
+    return colours
 
 
 def overlay(image: np.ndarray, label: np.ndarray, palette: Palette, opacity: float = OPACITY) -> np.ndarray:

@@ -12,7 +12,7 @@ from PIL import Image
 from utils.constants import IGNORE
 from utils.errors import UserError
 from utils.files import read_json
-from utils.imaging import Photo, open_picture, to_rgb
+from utils.imaging import Photo, open_picture, stored_values, to_rgb
 
 LARGEST_ID = 65535
 MASK_SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".webp")
@@ -38,7 +38,7 @@ def read_labels(path: str | Path, colors: Colors | None = None) -> np.ndarray | 
             f"{path}: the labels are a {picture.mode} picture; save class ids as an 8-bit grey or palette PNG, "
             "or name the colours with --colors"
         )
-    return np.array(picture).astype(np.int32) // picture.info["grey_step"]
+    return stored_values(picture).astype(np.int32)
 
 
 def read_colors(path: str | Path) -> dict[str, tuple[int, int, int]]:

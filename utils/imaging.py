@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
@@ -38,13 +39,7 @@ def open_picture(path: str | Path | BinaryIO, max_pixels: int = MAX_PIXELS) -> I
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", Image.DecompressionBombWarning)  # `max_pixels` is the limit here
-            with Image.open(path) as picture:
-                width, height = picture.size
-                if width * height > max_pixels:
-                    raise UserError(_too_large(path, f"{width}x{height} pixels", max_pixels))
-                picture.info["grey_step"] = grey_step(picture)
-                picture.load()
-                return picture.copy() if getattr(picture, "is_animated", False) else picture
+            return load_picture(path, max_pixels)
     except FileNotFoundError as error:
         raise UserError(f"{path}: no such file; check the path") from error
     except IsADirectoryError as error:
@@ -70,15 +65,28 @@ def resize_longest(image: Tensor, longest: int, enlarge: bool = True) -> Tensor:
     return functional.resize(image, size, antialias=True)
 
 
-def grey_step(picture: Image.Image) -> int:
-    """By what Pillow will multiply the values of a picture that is opened and not loaded yet.
+def load_picture(path: str | Path | BinaryIO, max_pixels: float = math.inf) -> Image.Image:
+    """The decoded picture in `path`, in the mode it is stored in; its faults are raised as Pillow does.
 
-    It stretches a grey PNG of 2 or 4 bits over 0..255, which would make other class ids of a label map.
+    Raises `UserError` when it is larger than `max_pixels`.
     """
-    return GREY_STEPS.get(picture.tile[0][3], 1) if picture.tile else 1
+    with Image.open(path) as picture:
+        width, height = picture.size
+        if width * height > max_pixels:
+            raise UserError(_too_large(path, f"{width}x{height} pixels", max_pixels))
+        # Pillow stretches a grey PNG of 2 or 4 bits over 0..255 when it loads it; see `stored_values`
+        picture.info["grey_step"] = GREY_STEPS.get(str(picture.tile[0][3]), 1) if picture.tile else 1
+        picture.load()
+        return picture.copy() if getattr(picture, "is_animated", False) else picture
 
 
-def _too_large(path: object, what: str, max_pixels: int) -> str:
+def stored_values(picture: Image.Image) -> np.ndarray:
+    """The pixels (H, W) of a loaded grey or palette picture as its file has them: the class ids of a label map."""
+    pixels, step = np.array(picture), picture.info["grey_step"]
+    return pixels // step if step > 1 else pixels
+
+
+def _too_large(path: object, what: str, max_pixels: float) -> str:
     return f"{path}: {what}, more than the {max_pixels / 1e6:g} million that are allowed; make the image smaller"
 
 

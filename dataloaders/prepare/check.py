@@ -13,14 +13,14 @@ from pathlib import Path
 
 from utils.config import ArgumentParser
 from utils.errors import UserError
+from utils.parallel import parallel_map
 
 from .. import catalog
 from ..layout import image_path, label_path, list_path, mirrored_label_path, pairs_path, read_ids
 from ..pairs import pairs_by_rule, pairs_from_list
 from ..spec import SPLITS, DatasetSpec
 from ..supports import SupportIndex, read_supports
-from .inspection import Report, attempt, inspect_all
-from .photos import SourceFiles
+from .photos import Report, SourceFiles, attempt, inspect
 
 SAMPLE = 2000  # ids of each split whose support entries and mirrored labels are checked without --full
 SHOWN = 20  # findings of one kind that are printed; the rest is counted
@@ -98,7 +98,8 @@ def _check_files(
         mirrored = mirrored_label_path(root, ids[index])
         if mirrored.exists():
             files[index] = files[index]._replace(mirrored=mirrored)
-    reports = inspect_all(spec, files, f"{spec.title} {split}: photos and labels", decode=decode)
+    task = partial(inspect, spec, decode=decode)
+    reports = parallel_map(task, files, f"{spec.title} {split}: photos and labels", "photo")
     for report in reports:
         for problem in report.problems:
             outcome.add("file", problem)

@@ -15,10 +15,12 @@ from ..dataset_json import parse_dataset_json, read_dataset_json
 from ..spec import SPLITS
 from .build import build, choose_lists
 from .check import Outcome
-from .formats import read_source
+from .formats import coco, index_png, labelme
+from .formats.common import Format
 from .sources import Offer, draw_test
 
 TEST_SHARE = 0.25
+FORMATS: tuple[Format, ...] = (coco, labelme, index_png)  # in this order: the last one takes what is left
 QUERIES_PER_CLASS, SUPPORTS_PER_QUERY = 10, 5
 
 
@@ -43,7 +45,11 @@ def prepare_custom(
         raise UserError(f"{standing}: is called {spec.name!r}, not {name!r}; leave --name away or change the file")
     name = name or (spec.name if spec else _name_of(source))
     root = Path(data_root) / name
-    labels, photos = read_source(source, Path(annotations) if annotations else None, spec.labels if spec else None)
+    if not source.is_dir():
+        raise UserError(f"{source}: no such folder; --source is the folder of your images")
+    file = Path(annotations) if annotations else None
+    form = next(form for form in FORMATS if form.recognises(source, file))
+    labels, photos = form.read(source, file, spec.labels if spec else None)
     by_id = {photo.id: photo for photo in photos}
     if len(by_id) < len(photos):
         raise UserError(f"{source}: two of its images have the same name; rename one")

@@ -1,4 +1,4 @@
-"""The photos of a source and what the data folder gets of them."""
+"""The photos of a source with their label maps: looked at, and made ready for the data folder."""
 
 from __future__ import annotations
 
@@ -13,6 +13,9 @@ from PIL import Image
 
 from utils.errors import UserError
 from utils.parallel import parallel_map
+
+from ..reading import ids_in, image_size, read_image, read_label
+from ..spec import DatasetSpec
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -38,13 +41,46 @@ class Photo(NamedTuple):
     suffix: str = ".jpg"
 
 
+class Report(NamedTuple):
+    """What an inspection found."""
+
+    problems: tuple[str, ...]  # one line each, naming the file
+    raw_ids: tuple[int, ...] = ()  # as a `Photo` has them; none where the label cannot be read
+
+
+def inspect(spec: DatasetSpec, files: SourceFiles, *, decode: bool = True) -> Report:
+    """Look at the files of one id: does each open, do the sizes agree, are the ids in range.
+
+    `decode` reads the photo to its last pixel; without it only its header is looked at.
+    """
+    problems: list[str] = []
+    raw = attempt(problems.append, read_label, files.label, spec.num_slots)
+    size = attempt(problems.append, _decoded_size if decode else image_size, files.image)
+    if raw is None:
+        return Report(tuple(problems))
+    if size is not None and raw.shape != size:
+        sizes = f"{raw.shape[1]}x{raw.shape[0]}, but {files.image.name} is {size[1]}x{size[0]}"
+        problems.append(f"{files.label}: is {sizes}; replace whichever is wrong")
+    if files.mirrored is not None:
+        mirrored = attempt(problems.append, read_label, files.mirrored, spec.num_slots)
+        if mirrored is not None and not np.array_equal(mirrored, spec.mirror_table()[raw[:, ::-1]]):
+            problems.append(
+                f"{files.mirrored}: is not the mirror image of {files.label.name}; delete it, it is not needed"
+            )
+    return Report(tuple(problems), ids_in(raw))
+
+
+def verified_photo(spec: DatasetSpec, files: SourceFiles) -> Photo:
+    """The photo of `files` unchanged. Raises `UserError` when photo or label is unusable."""
+    report = inspect(spec, files._replace(mirrored=None))
+    if report.problems:
+        raise UserError("; ".join(report.problems))
+    return Photo(*files[:3], report.raw_ids, files.mirrored, files.image.suffix.lower())
+
+
 def make_photos(source: Path, make: Callable[[Item], Photo], items: Sequence[Item], title: str) -> list[Photo]:
     """`make` of every item, on all cores. Raises `UserError` where it does so for any, after printing each message."""
-    return usable(source, parallel_map(partial(_or_complaint, make), items, title, "photo"))
-
-
-def usable(source: Path, results: Sequence[Result | str]) -> list[Result]:
-    """The results, when all are good. Else prints each problem and raises `UserError` with their number."""
+    results = parallel_map(partial(_photo_or_problem, make), items, title, "photo")
     problems = [result for result in results if isinstance(result, str)]
     if problems:
         print(*problems, sep="\n")
@@ -62,8 +98,22 @@ def encoded(picture: Image.Image | np.ndarray, kind: str = "PNG", **options: int
     return buffer.getvalue()
 
 
-def _or_complaint(make: Callable[[Item], Photo], item: Item) -> Photo | str:
+def attempt(complain: Callable[[str], None], function: Callable[..., Result], *arguments: object) -> Result | None:
+    """The result of `function`; where it raises `UserError`, None after its message has gone to `complain`."""
+    try:
+        return function(*arguments)
+    except UserError as error:
+        complain(str(error))
+        return None
+
+
+def _photo_or_problem(make: Callable[[Item], Photo], item: Item) -> Photo | str:
     try:
         return make(item)
     except UserError as error:
         return str(error)
+
+
+def _decoded_size(path: Path) -> tuple[int, int]:
+    height, width, _ = read_image(path).shape
+    return height, width

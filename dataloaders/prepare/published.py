@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
@@ -11,8 +12,7 @@ from .. import catalog
 from ..spec import DatasetSpec
 from .build import build, choose_lists
 from .check import Outcome
-from .inspection import verified
-from .photos import SourceFiles
+from .photos import SourceFiles, make_photos, verified_photo
 from .sources import JPEGS, PNGS, Offer, draw_test, files_by_id, first_folder, unpaired
 
 _NOT_PUBLISHED = "; figures can be compared with published ones only under the published lists, see docs/data.md"
@@ -77,7 +77,8 @@ def prepare_published(
     root = catalog.locate(spec, data_root)
     files, offer = find(spec, source)
     splits = choose_lists(root, source, files, offer)
-    photos = verified(spec, source, [files[image_id] for ids in splits.values() for image_id in ids])
+    listed = [files[image_id] for ids in splits.values() for image_id in ids]
+    photos = make_photos(source, partial(verified_photo, spec), listed, f"{spec.title}: read SOURCE")
     return build(spec, root, source, splits, photos, copy=copy)
 
 

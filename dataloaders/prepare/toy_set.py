@@ -10,8 +10,7 @@ from ..layout import image_path, label_path, list_path, read_ids
 from ..spec import SPLITS
 from .build import build
 from .check import Outcome
-from .inspection import verified
-from .photos import SourceFiles
+from .photos import SourceFiles, verified_photo
 
 TEST_SHARE = 0.2
 
@@ -30,6 +29,7 @@ def prepare_toy(data_root: str | Path = catalog.DATA_ROOT, *, images: int | None
         drawn = Path(name)
         toy.build(drawn, train=train, test=test, seed=seed)
         splits = {split: read_ids(drawn, split) for split in SPLITS}
-        files = [SourceFiles(i, image_path(drawn, i), label_path(drawn, i)) for ids in splits.values() for i in ids]
+        ids = [image_id for split in SPLITS for image_id in splits[split]]
+        photos = [verified_photo(spec, SourceFiles(i, image_path(drawn, i), label_path(drawn, i))) for i in ids]
         lists = {list_path(root, split): list_path(drawn, split) for split in SPLITS}
-        return build(spec, root, drawn, splits, verified(spec, drawn, files), copy=True, extra=lists)
+        return build(spec, root, drawn, splits, photos, copy=True, extra=lists)

@@ -9,10 +9,10 @@ from typing import Any
 
 import numpy as np
 
+from utils.constants import IGNORE
 from utils.errors import UserError
 from utils.files import read_json
 
-from ...spec import IGNORE
 from ..photos import Photo, make_photos
 from .common import BACKGROUND_NAMES, CustomSource, drawn_photo, find_photo, label_ids
 

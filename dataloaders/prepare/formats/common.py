@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 import numpy as np
 from PIL import Image, ImageOps
 from PIL.ExifTags import Base as Exif
 
+from utils.constants import IGNORE
 from utils.errors import UserError
 
 from ...reading import ids_in, read_image
-from ...spec import IGNORE
 from ..photos import Photo, encoded
 
 PHOTOS = (".jpg", ".jpeg", ".png")
@@ -27,6 +27,19 @@ class CustomSource(NamedTuple):
 
     labels: tuple[str, ...]  # the background first
     photos: list[Photo]
+
+
+class Format(Protocol):
+    """What the module of a format offers. `annotations` is the file that the user has named, if any."""
+
+    def recognises(self, source: Path, annotations: Path | None) -> bool:
+        """Whether the folder `source` is in this form."""
+
+    def read(self, source: Path, annotations: Path | None, labels: tuple[str, ...] | None) -> CustomSource:
+        """The photos of `source` with their labels; `labels` are the names of a dataset.json, if there is one.
+
+        Raises `UserError` when any photo or label is unusable, after printing a line for each.
+        """
 
 
 def label_ids(labels: Sequence[str]) -> dict[str, int]:

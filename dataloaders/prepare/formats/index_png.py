@@ -5,10 +5,10 @@ from __future__ import annotations
 from functools import partial
 from pathlib import Path
 
+from utils.constants import IGNORE
 from utils.errors import UserError
 
 from ...reading import ids_in, read_label
-from ...spec import IGNORE
 from ..photos import Photo, SourceFiles, make_photos
 from ..sources import PNGS, files_by_id, first_folder, first_names, unpaired
 from .common import IMAGE_FOLDERS, PHOTOS, CustomSource, fitting, names_file
