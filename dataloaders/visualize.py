@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -10,9 +10,11 @@ from PIL import Image, ImageDraw, ImageFont
 
 from utils.files import replacing
 
+from .palette import RGB
+
 OPACITY = 0.6
 GAP = 6
-Palette = Sequence[tuple[int, int, int]]
+Palette = Sequence[RGB]
 
 
 def colorize(label: np.ndarray, palette: Palette) -> np.ndarray:
@@ -29,21 +31,21 @@ def overlay(image: np.ndarray, label: np.ndarray, palette: Palette, opacity: flo
     return np.where((label > 0)[..., None], blended, image).astype(np.uint8)
 
 
-def legend(classes: Sequence[int], names: Mapping[int, str], palette: Palette, width: int) -> np.ndarray:
-    """A strip, RGB uint8 (h, width, 3), of coloured squares with class names, wrapped to the width."""
+def legend(entries: Sequence[tuple[str, RGB]], width: int) -> np.ndarray:
+    """A strip, RGB uint8 (h, width, 3), of class names behind squares of their colours, wrapped to the width."""
     font, line, x, y = ImageFont.load_default(13), 20, GAP, 2
     places = []
-    for c in classes:
-        length = 16 + int(font.getlength(names[c])) + 2 * GAP
+    for name, color in entries:
+        length = 16 + int(font.getlength(name)) + 2 * GAP
         if x + length > width and x > GAP:
             x, y = GAP, y + line
-        places.append((x, y, c))
+        places.append((x, y, name, color))
         x += length
     strip = Image.new("RGB", (width, y + line), "white")
     draw = ImageDraw.Draw(strip)
-    for x, y, c in places:
-        draw.rectangle((x, y + 3, x + 12, y + 15), fill=tuple(palette[c]), outline="gray")
-        draw.text((x + 17, y + 1), names[c], fill="black", font=font)
+    for x, y, name, color in places:
+        draw.rectangle((x, y + 3, x + 12, y + 15), fill=color, outline="gray")
+        draw.text((x + 17, y + 1), name, fill="black", font=font)
     return np.asarray(strip)
 
 

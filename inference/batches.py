@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import itertools
+from collections import defaultdict
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from tqdm import tqdm
@@ -16,12 +16,11 @@ from utils.files import write_json
 from utils.imaging import to_rgb
 
 from .inputs import Source
+from .parser import BATCH_SIZE, OneShotParser
 from .video import Video, writing
 
-BATCH_SIZE = 4
 
-
-def parse_photos(parser: Any, sources: Sequence[Source], out: str) -> list[str]:
+def parse_photos(parser: OneShotParser, sources: Sequence[Source], out: str) -> list[str]:
     """Parse and save photos, a batch at a time; returns one line for each that could not be read."""
     skipped = []
     with tqdm(total=len(sources), desc="photos", unit="photo", disable=not sources) as bar:
@@ -38,7 +37,7 @@ def parse_photos(parser: Any, sources: Sequence[Source], out: str) -> list[str]:
     return skipped
 
 
-def parse_videos(parser: Any, sources: Sequence[Source], out: str) -> list[str]:
+def parse_videos(parser: OneShotParser, sources: Sequence[Source], out: str) -> list[str]:
     """Parse and save videos; returns one line for each that could not be read."""
     skipped = []
     for source in sources:
@@ -52,17 +51,15 @@ def parse_videos(parser: Any, sources: Sequence[Source], out: str) -> list[str]:
     return skipped
 
 
-def _parse_video(parser: Any, video: Video, out: Path, name: str, bar: tqdm) -> None:
+def _parse_video(parser: OneShotParser, video: Video, out: Path, name: str, bar: tqdm) -> None:
     """Write the overlay as an MP4, with a legend of all classes, and the mean areas as JSON."""
-    classes = parser.support.classes
-    shares = dict.fromkeys((c.name for c in classes), 0.0)
+    shares: dict[str, float] = defaultdict(float)
     strip, count, frames = None, 0, iter(video)
     with writing(out / f"{name}_overlay.mp4", video.frame_rate) as overlay:
         while batch := list(itertools.islice(frames, BATCH_SIZE)):
             for parsing in parser.parse(batch):
                 if strip is None:
-                    names, colors = dict(enumerate(c.name for c in classes)), [c.color for c in classes]
-                    strip = visualize.legend(range(len(classes)), names, colors, parsing.image.shape[1])
+                    strip = visualize.legend([c[1:] for c in parsing.classes], parsing.image.shape[1])
                 overlay.add(np.concatenate([parsing.overlay(legend=False), strip]))
                 for class_name, area in parsing.areas().items():
                     shares[class_name] += area["share"]

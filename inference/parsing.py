@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple, TypedDict
 
 import numpy as np
 from PIL import Image
 
 from dataloaders import visualize
+from dataloaders.palette import RGB
 from utils.files import replacing, write_json
 
 EIGHT_BIT = 256
@@ -21,7 +22,16 @@ class ClassInfo(NamedTuple):
 
     id: int
     name: str
-    color: tuple[int, int, int]
+    color: RGB
+
+
+class Area(TypedDict):
+    """How much of a photo is of a class: pixels, share of the photo and score, both 0..1; an absent one has 0 pixels."""
+
+    id: int
+    pixels: int
+    share: float
+    score: float
 
 
 @dataclass(frozen=True)
@@ -39,17 +49,17 @@ class Parsing:
     scores: Mapping[int, float]
     classes: tuple[ClassInfo, ...]
 
-    def areas(self) -> dict[str, dict[str, Any]]:
-        """Per class name: id, pixels, share of the photo (0..1) and score; absent classes have 0 pixels."""
+    def areas(self) -> dict[str, Area]:
+        """The area of each class by its name."""
         values, counts = np.unique(self.labels, return_counts=True)
         pixels = dict(zip(values.tolist(), counts.tolist(), strict=True))
         return {
-            c.name: {
-                "id": c.id,
-                "pixels": pixels.get(c.id, 0),
-                "share": round(pixels.get(c.id, 0) / self.labels.size, 6),
-                "score": round(self.scores[c.id], 4),
-            }
+            c.name: Area(
+                id=c.id,
+                pixels=pixels.get(c.id, 0),
+                share=round(pixels.get(c.id, 0) / self.labels.size, 6),
+                score=round(self.scores[c.id], 4),
+            )
             for c in self.classes
         }
 
@@ -59,20 +69,17 @@ class Parsing:
         `opacity` (0..1) is one for all classes, or by class name; a class of opacity 0 is left out.
         """
         image = self.image.astype(np.float32)
-        found = []
+        shown = []
         for info in self.classes:
             share = opacity.get(info.name, 0.0) if isinstance(opacity, Mapping) else opacity
             here = self.labels == info.id
             if here.any() and share > 0:
-                found.append(info)
+                shown.append(info)
                 image[here] = (1 - share) * image[here] + share * np.array(info.color, dtype=np.float32)
         picture = image.astype(np.uint8)
-        if not legend or not found:
+        if not legend or not shown:
             return picture
-        strip = visualize.legend(
-            range(len(found)), {i: c.name for i, c in enumerate(found)}, [c.color for c in found], picture.shape[1]
-        )
-        return np.concatenate([picture, strip])
+        return np.concatenate([picture, visualize.legend([c[1:] for c in shown], picture.shape[1])])
 
     def index_image(self) -> Image.Image:
         """The label map as an image: 8-bit with a palette, or 16-bit grey where an id is above 255."""

@@ -1,4 +1,4 @@
-"""A reference of any classes: prototypes from several labelled photos, blended with the bank on request."""
+"""Prototypes of any classes: from several labelled photos, and blended with the bank on request."""
 
 from __future__ import annotations
 
@@ -9,55 +9,71 @@ from torch import Tensor
 
 from networks.base import Features, OneShotNetwork
 from networks.layers import resize_labels
+from networks.prototypes import Prototypes
 from utils.errors import UserError
 
 
-def pool(network: OneShotNetwork, photos: Sequence[tuple[Features, Tensor]], classes: int) -> tuple[Tensor, Tensor]:
-    """Average prototypes of the classes, (K, D), and of the foreground, (D,): each class over the photos that hold it.
+def extract_prototypes(network: OneShotNetwork, photo: Features, label: Tensor, classes: int) -> Prototypes:
+    """Prototypes from one photo: its features (batch 1) and its label map (H, W) of slots.
 
-    A photo is its features (batch 1) and its label map (H, W) of slots: 0 background, 1..`classes`, -1 ignore. Any
-    labelled pixel counts as human foreground.
+    Slots are 0 for the background, 1..`classes`, and -1 for pixels to ignore; any labelled pixel counts as human
+    foreground. In k-way the classes lie side by side, (1, 1 + K, D) behind the empty slot of the background; in 1-way
+    each is one of a batch, (K, 1, D).
     """
-    parts = [_pool_one(network, features, label, classes) for features, label in photos]
-    present = torch.stack([shown for _, shown, _ in parts]).float()[..., None]
-    total = (torch.stack([prototypes for prototypes, _, _ in parts]) * present).sum(dim=0)
-    foreground = torch.stack([human for _, _, human in parts]).mean(dim=0)
-    return total / present.sum(dim=0).clamp(min=1), foreground
+    label = shrink_labels(label, photo.fine.shape[-2:])
+    foreground = torch.where(label > 0, torch.ones_like(label), label)[None]
+    if network.way == "kway":
+        return network.extract_prototypes(photo, label[None], foreground, slots=classes + 1)
+    each = torch.arange(1, classes + 1, device=label.device)[:, None, None]
+    binary = torch.where(label < 0, label, (label == each).to(label.dtype))
+    return network.extract_prototypes(photo, binary, foreground)
+
+
+def average_prototypes(photos: Sequence[Prototypes]) -> Prototypes:
+    """Average the prototypes of several photos, each class over the photos that show it."""
+    classes, present, foreground = (torch.stack(parts) for parts in zip(*photos, strict=True))
+    shown = present.sum(dim=0).clamp(min=1)[..., None]
+    return Prototypes(classes.sum(dim=0) / shown, present.any(dim=0), foreground.mean(dim=0))
 
 
 def bank_rows(
     network: OneShotNetwork, known: Mapping[int, str], names: Sequence[str], mapping: Mapping[str, int | str] | None
-) -> dict[int, int]:
-    """Class index -> row of the bank, for reference classes `names` and the checkpoint's `known` classes by id.
+) -> list[int]:
+    """For each of the reference's classes `names` the row of the bank that remembers it, or 0 where none is joined.
 
-    `mapping` joins names to known classes, by id or name; without it equal names are joined. Raises `UserError` for a
-    class that the bank does not remember, and when none is joined.
+    `known` are the checkpoint's classes by id, which is their row. `mapping` joins names to them, by id or name;
+    without it equal names are joined. Raises `UserError` for a class that the bank does not remember, and when none
+    is joined.
     """
-    filled = {name: row for row, name in known.items() if row > 0 and bool(network.bank.rows[row].any())}
-    told = ", ".join(filled) or "none"
-    rows: dict[int, int] = {}
-    for name, base in (mapping if mapping is not None else {n: n for n in names if n in filled}).items():
-        row = filled.get(base, 0) if isinstance(base, str) else base
-        if name not in names or row not in filled.values():
-            raise UserError(f"bank: {name!r} as {base!r} joins no class of the reference to a remembered one ({told})")
-        rows[list(names).index(name)] = row
-    if not rows:
+    remembered = {name: row for row, name in known.items() if row > 0 and bool(network.bank.rows[row].any())}
+    choice = ", ".join(remembered) or "none"
+    if mapping is None:
+        mapping = {name: name for name in names if name in remembered}
+    rows = dict.fromkeys(names, 0)
+    for name, base in mapping.items():
+        row = remembered.get(base, 0) if isinstance(base, str) else base
+        if name not in names or row not in remembered.values():
+            raise UserError(f"bank: {name!r} as {base!r} joins no class of the reference to a remembered one ({choice})")
+        rows[name] = row
+    if not mapping:
         raise UserError(
-            f"bank: the reference has none of the remembered classes ({told}); map them or use support-only"
+            f"bank: the reference has none of the remembered classes ({choice}); map them or use support-only"
         )
-    return rows
+    return list(rows.values())
 
 
-def blend_classes(network: OneShotNetwork, classes: Tensor, rows: Mapping[int, int]) -> Tensor:
-    """Blend the prototype of each class index in `rows` (0..K-1) with the bank row that it maps to: (K, D)."""
-    classes = classes.clone()
-    for index, row in rows.items():
-        static = torch.zeros_like(network.bank.rows)[None]
-        static[0, row] = classes[index]
-        present = torch.zeros(1, len(network.bank.rows), dtype=torch.bool, device=static.device)
-        present[0, row] = True
-        classes[index] = network.bank.blend(static, present)[0, row]
-    return classes
+def blend_with_bank(network: OneShotNetwork, prototypes: Prototypes, rows: Sequence[int]) -> Prototypes:
+    """Blend each class with the row of the bank that `rows` has for it; a class of row 0 stays as it is."""
+    row = torch.tensor(rows, device=prototypes.classes.device)
+    each = torch.arange(len(rows), device=row.device)
+    classes = prototypes.classes.clone()
+    vectors = classes.flatten(0, 1)[-len(rows) :]  # a view, (K, D), without the background's slot of k-way
+    static = vectors.new_zeros(len(rows), *network.bank.rows.shape)
+    static[each, row] = vectors
+    present = row[:, None] == torch.arange(len(network.bank.rows), device=row.device)
+    blended = network.bank.blend(static, present)[each, row]
+    vectors.copy_(torch.where(row[:, None] > 0, blended, vectors))
+    return prototypes._replace(classes=classes, foreground=network.blend_foreground(prototypes.foreground))
 
 
 def shrink_labels(label: Tensor, size: tuple[int, int] | torch.Size) -> Tensor:
@@ -77,17 +93,3 @@ def shrink_labels(label: Tensor, size: tuple[int, int] | torch.Size) -> Tensor:
                 small.view(-1)[cell] = slot
                 break
     return small
-
-
-def _pool_one(
-    network: OneShotNetwork, features: Features, label: Tensor, classes: int
-) -> tuple[Tensor, Tensor, Tensor]:
-    label = shrink_labels(label, features.fine.shape[-2:])
-    foreground = torch.where(label > 0, torch.ones_like(label), label)[None]
-    if network.way == "1way":
-        each = torch.arange(1, classes + 1, device=label.device)[:, None, None]
-        labels = torch.where(label < 0, label, (label == each).to(label.dtype))
-        found = network.extract_prototypes(features, labels, foreground)
-        return found.classes[:, 0], found.present[:, 0], found.foreground[0, 0]
-    found = network.extract_prototypes(features, label[None], foreground, slots=classes + 1)
-    return found.classes[0, 1:], found.present[0, 1:], found.foreground[0, 0]

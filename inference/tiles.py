@@ -1,16 +1,51 @@
-"""Overlapping windows over a photo too large to be seen at once."""
+"""Overlapping windows over a photo too large to be seen at once, and the one label map that comes of them."""
 
 from __future__ import annotations
 
+import functools
 import itertools
+from collections.abc import Sequence
 from typing import NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from networks import decoding
+from networks.decoding import Maps, Tally
+
+LOGITS_AT_ONCE = 2**26  # bounds the memory of the upsampled logits; beyond it they are upsampled less, labels the rest
 
 
 class Tile(NamedTuple):
-    """A window [top, bottom) x [left, right) and, within the photo, the part of it that is kept."""
+    """A window [top, bottom) x [left, right) of the photo and, within the photo, the part of it that is kept."""
 
     window: tuple[slice, slice]
     core: tuple[slice, slice]
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """Height and width of the window."""
+        rows, columns = self.window
+        return rows.stop - rows.start, columns.stop - columns.start
+
+    @property
+    def inner(self) -> tuple[slice, slice]:
+        """The core as the window counts, from its own corner."""
+        rows, columns = (
+            slice(core.start - window.start, core.stop - window.start)
+            for window, core in zip(self.window, self.core, strict=True)
+        )
+        return rows, columns
+
+
+class LabelMap(NamedTuple):
+    """A photo's slots (H, W), 0 for the background, its human foreground (H, W) bool, and each class's score (K,)."""
+
+    slots: np.ndarray
+    foreground: np.ndarray
+    scores: Tensor
 
 
 def tiles(size: tuple[int, int], side: int, overlap: float = 0.25) -> list[Tile]:
@@ -25,6 +60,34 @@ def tiles(size: tuple[int, int], side: int, overlap: float = 0.25) -> list[Tile]
         for row, row_core in rows
         for column, column_core in columns
     ]
+
+
+def join_tiles(windows: Sequence[Tile], maps: Sequence[Maps], min_score: float) -> LabelMap:
+    """Decode the maps of all windows of a photo; whether a class is there is judged over all of them together.
+
+    A class whose mean probability where it wins is below `min_score` is absent: its pixels go to the next best.
+    """
+    scores = functools.reduce(Tally.plus, map(decoding.tally, maps)).scores
+    height, width = (cores[-1].stop for cores in zip(*(tile.core for tile in windows), strict=True))
+    slots = np.zeros((height, width), dtype=np.uint16)
+    foreground = np.zeros((height, width), dtype=bool)
+    for tile, one in zip(windows, maps, strict=True):
+        labels, human = decode_bounded(one, scores >= min_score, tile.size)
+        slots[tile.core] = labels[tile.inner].cpu().numpy()
+        foreground[tile.core] = human[tile.inner].cpu().numpy()
+    return LabelMap(slots, foreground, scores)
+
+
+def decode_bounded(maps: Maps, kept: Tensor, size: tuple[int, int]) -> tuple[Tensor, Tensor]:
+    """As `decoding.decode`, with at most `LOGITS_AT_ONCE` logits in memory."""
+    height, width = size
+    factor = (LOGITS_AT_ONCE / (len(maps.classes) * height * width)) ** 0.5
+    if factor >= 1:
+        return decoding.decode(maps, kept, size)
+    labels, human = decoding.decode(maps, kept, (max(1, int(height * factor)), max(1, int(width * factor))))
+    pair = torch.stack([labels.float(), human.float()])[None]
+    labels, human = F.interpolate(pair, size=size, mode="nearest-exact")[0]
+    return labels.long(), human.bool()
 
 
 def _spans(length: int, side: int, overlap: float) -> list[tuple[tuple[int, int], tuple[int, int]]]:

@@ -1,25 +1,33 @@
-"""What the web page shows and takes, apart from the page itself: painted masks, overlays, tables, downloads."""
+"""What the page takes and shows: painted masks, photos at the size shown, tables of areas, downloads."""
 
 from __future__ import annotations
 
 import html
 import tempfile
 import zipfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple, TypedDict
 
 import numpy as np
 from PIL import Image, ImageColor
 
+from dataloaders.palette import RGB
 from utils.errors import UserError
 from utils.imaging import to_rgb
 
-from .parsing import Parsing
+from ..parsing import Parsing
 
 BRUSHES = ("#e6194b", "#0082c8", "#3cb44b", "#ffe119", "#911eb4", "#f58230", "#46f0f0", "#f032e6")
 SHOWN_SIDE = 1280  # longest side of the photos kept for the page; bounds the memory of a session
+
+
+class Canvas(TypedDict):
+    """The value of a Gradio image editor: a photo, and layers of strokes, RGBA (H, W, 4)."""
+
+    background: np.ndarray | None
+    layers: list[np.ndarray]
 
 
 class Painting(NamedTuple):
@@ -27,34 +35,32 @@ class Painting(NamedTuple):
 
     photo: np.ndarray
     masks: dict[str, np.ndarray]
-    colors: dict[str, tuple[int, int, int]]
+    colors: dict[str, RGB]
 
 
-def painted(editor: Mapping[str, Any] | None, names: Sequence[str]) -> Painting:
-    """What is painted on a Gradio image editor, from its value and the names of the brushes.
+def painted(canvas: Canvas | None, names: Sequence[str]) -> Painting:
+    """What is painted on the canvas, with the names of the brushes.
 
     A painted pixel belongs to the brush colour nearest to it; brushes of one name make one class. Raises `UserError`
     when there is no photo, or nothing is painted.
     """
-    if not editor or editor.get("background") is None:
+    if not canvas or canvas["background"] is None:
         raise UserError("there is no reference photo yet; drop one on the canvas")
-    photo = to_rgb(editor["background"])
+    photo = to_rgb(canvas["background"])
     brushes = np.array([ImageColor.getrgb(color) for color in BRUSHES])
     masks: dict[str, np.ndarray] = {}
-    colors: dict[str, tuple[int, int, int]] = {}
-    for layer in editor.get("layers") or ():
+    colors: dict[str, RGB] = {}
+    for layer in canvas["layers"]:
         if layer.shape[:2] != photo.shape[:2]:
             raise UserError("the painting has another size than the photo; clear the canvas and paint again")
         solid = layer[..., 3] > 127
-        if not solid.any():
-            continue
         distance = np.abs(layer[solid][:, None, :3].astype(int) - brushes).sum(axis=2)
         nearest = np.full(solid.shape, -1)
         nearest[solid] = distance.argmin(axis=1)
         for brush in np.unique(nearest[solid]):
             name = names[brush].strip() or f"class {brush + 1}"
             masks[name] = masks.get(name, np.zeros(solid.shape, bool)) | (nearest == brush)
-            colors.setdefault(name, ImageColor.getrgb(BRUSHES[brush]))
+            colors.setdefault(name, ImageColor.getrgb(BRUSHES[brush])[:3])
     if not masks:
         raise UserError("nothing is painted yet; choose a brush colour for each class and paint over it")
     return Painting(photo, masks, colors)

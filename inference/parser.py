@@ -1,0 +1,197 @@
+"""The parser of own photos: set a labelled reference once, parse any number of photos under it.
+
+    parser = OneShotParser()
+    parser.set_reference("ref.jpg", label_map, {1: "hat", 2: "coat"})
+    parsing = parser.parse("photo.jpg")   # .labels (H, W) of class ids, .areas(), .overlay(), .save(folder, name)
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TypeVar, overload
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from dataloaders import catalog
+from networks.base import Features
+from networks.checkpoints import open_checkpoint
+from networks.decoding import Maps
+from networks.fast.folding import fold_batch_norm
+from utils.constants import IGNORE, PROTOTYPES
+from utils.device import choose_device, tune
+from utils.errors import UserError
+from utils.imaging import Photo, resize_longest, to_rgb
+
+from .annotations import Labels
+from .parsing import Parsing
+from .references import average_prototypes, bank_rows, blend_with_bank, extract_prototypes
+from .settings import DEFAULT_CHECKPOINT, DEFAULT_SIZE, MIN_SCORE
+from .support import Support, check_labels, named
+from .tiles import join_tiles, tiles
+
+BATCH_SIZE = 4  # photos that are in memory at once
+LEAST_SIZE = 32
+
+OnePhoto = TypeVar("OnePhoto", bound=Photo)
+OneLabels = TypeVar("OneLabels", bound=Labels)
+
+
+class OneShotParser:
+    """Parses photos into the classes of a labelled reference, whatever these are.
+
+    `checkpoint` is a released file, a checkpoint of this project, or one of the authors' (then `dataset` and `way`
+    say which). `prototypes` is "support-only", "bank" (classes that the checkpoint was trained on blend with its memory
+    of them) or "auto", which is support-only.
+    Every photo is resized so that its longest side is `max_size`, by default as in the checkpoint's evaluation; where
+    that took photos as they are, only those above 512 pixels are resized. With `tile=True` larger photos are parsed in
+    overlapping windows of that size instead, at their own scale.
+    A class whose mean probability stays below `min_score` is taken to be absent from a photo; the default is what was
+    measured for the checkpoint. Raises `UserError` for a checkpoint that cannot be used and for arguments out of range.
+    """
+
+    def __init__(
+        self,
+        checkpoint: str | Path = DEFAULT_CHECKPOINT,
+        device: str = "auto",
+        prototypes: str = "auto",
+        *,
+        max_size: int = 0,
+        tile: bool = False,
+        min_score: float | None = None,
+        dataset: str = "",
+        way: str = "",
+    ) -> None:
+        if prototypes not in PROTOTYPES:
+            raise UserError(f"prototypes {prototypes!r}: choose one of {', '.join(PROTOTYPES)}")
+        if max_size and max_size < LEAST_SIZE:
+            raise UserError(f"max_size {max_size}: must be at least {LEAST_SIZE} pixels")
+        spec = catalog.load(dataset) if dataset else None
+        opened = open_checkpoint(checkpoint, num_slots=spec.num_slots if spec else None, way=way)
+        self.device = choose_device(device)
+        self.network = opened.build().to(self.device)
+        fold_batch_norm(self.network)
+        tune(self.network, self.device)
+        self.notes = opened.notes
+        self.class_names = opened.class_names or dict(enumerate(spec.labels if spec else ()))
+        self.max_size = max_size or opened.test_size or DEFAULT_SIZE
+        self.enlarge = bool(max_size or opened.test_size)
+        self.prototypes, self.tile = prototypes, tile
+        self.min_score = next(s for s in (min_score, opened.min_score, MIN_SCORE) if s is not None)
+        if prototypes == "bank" and not self.network.bank_in_use(opened.epoch):
+            raise UserError(f"{checkpoint}: still in its warm-up, so its bank is not in use; use support-only")
+        self.support: Support | None = None
+
+    def set_reference(
+        self,
+        image: OnePhoto | list[OnePhoto] | tuple[OnePhoto, ...],
+        labels: OneLabels | list[OneLabels] | tuple[OneLabels, ...],
+        names: Mapping[int, str] | None = None,
+        base_ids: Mapping[str, int | str] | None = None,
+    ) -> Support:
+        """Take the labelled photo (or list of photos) as the reference for `parse`; see `make_support`."""
+        self.support = self.make_support(image, labels, names, base_ids)
+        return self.support
+
+    @torch.inference_mode()
+    def make_support(
+        self,
+        image: OnePhoto | list[OnePhoto] | tuple[OnePhoto, ...],
+        labels: OneLabels | list[OneLabels] | tuple[OneLabels, ...],
+        names: Mapping[int, str] | None = None,
+        base_ids: Mapping[str, int | str] | None = None,
+    ) -> Support:
+        """Compute a reference once. Each photo has its `labels`: an index map (H, W), or masks {name: (H, W)}.
+
+        In an index map 0 is the background, 255 is ignored, and every other id (up to 65535) is a class; `names` names
+        them. Masks are named already; they take the ids of `names`, or 1, 2, ... in order. Several photos average
+        their prototypes, each class over the photos that hold it. For `prototypes="bank"`, `base_ids` maps class names
+        to the checkpoint's classes, by id or name; without it equal names are the same class.
+        Raises `UserError` when the labels do not fit their photo or hold no class.
+        """
+        images = image if isinstance(image, (list, tuple)) else [image]
+        given = check_labels(images, labels if isinstance(labels, (list, tuple)) else [labels], names or {})
+        count = len(given.classes)
+        prototypes = average_prototypes(
+            [
+                extract_prototypes(self.network, self._encode_whole([rgb])[0], self._on_device(slots), count)
+                for rgb, slots in zip(given.photos, given.slots, strict=True)
+            ]
+        )
+        present = prototypes.present.flatten()[-count:].tolist()  # in k-way the background's slot comes first
+        unseen = [c.name for c, seen in zip(given.classes, present, strict=True) if not seen]
+        if unseen:
+            raise UserError(
+                f"{named(images[0])}: {', '.join(unseen)} is too small to be seen beside its neighbours at "
+                f"{self.max_size} pixels; raise max_size"
+            )
+        if self.prototypes == "bank":
+            rows = bank_rows(self.network, self.class_names, [c.name for c in given.classes], base_ids)
+            prototypes = blend_with_bank(self.network, prototypes, rows)
+        return Support(given.classes, prototypes)
+
+    @overload
+    def parse(self, image: Photo, support: Support | None = None) -> Parsing: ...
+
+    @overload
+    def parse(
+        self, image: list[OnePhoto] | tuple[OnePhoto, ...], support: Support | None = None
+    ) -> list[Parsing]: ...
+
+    def parse(
+        self, image: Photo | list[OnePhoto] | tuple[OnePhoto, ...], support: Support | None = None
+    ) -> Parsing | list[Parsing]:
+        """Parse one photo, or a list of them into a list, under `support`, by default the one that was set.
+
+        The result is at the photo's own size. Raises `UserError` without a reference and for unreadable photos.
+        """
+        support = support or self.support
+        if support is None:
+            raise UserError("there is no reference yet; call set_reference first")
+        if not isinstance(image, (list, tuple)):
+            return self._parse([to_rgb(image)], support)[0]
+        results: list[Parsing] = []
+        for start in range(0, len(image), BATCH_SIZE):
+            results += self._parse([to_rgb(one) for one in image[start : start + BATCH_SIZE]], support)
+        return results
+
+    @torch.inference_mode()
+    def maps(self, photo: np.ndarray, support: Support) -> Maps:
+        """Logits at feature size of an RGB photo (H, W, 3), seen whole: what the label map is decoded from."""
+        return self.network.class_maps(self._encode_whole([photo])[0], support.prototypes)[0]
+
+    @torch.inference_mode()
+    def _parse(self, photos: Sequence[np.ndarray], support: Support) -> list[Parsing]:
+        """Parse RGB photos, those seen whole together, the windows of the others one by one."""
+        windows = [tiles(rgb.shape[:2], self.max_size if self.tile else max(rgb.shape)) for rgb in photos]
+        whole = iter(self._encode_whole([rgb for rgb, own in zip(photos, windows, strict=True) if len(own) == 1]))
+        ids = [c.id for c in support.classes]
+        id_of_slot = np.array([0, *ids], dtype=np.uint8 if max(ids) < IGNORE else np.uint16)
+        results = []
+        for rgb, own in zip(photos, windows, strict=True):
+            seen = [next(whole)] if len(own) == 1 else (self._encode([self._image(rgb[t.window])])[0] for t in own)
+            maps = [self.network.class_maps(features, support.prototypes)[0] for features in seen]
+            found = join_tiles(own, maps, self.min_score)
+            scores = dict(zip(ids, found.scores.tolist(), strict=True))
+            results.append(Parsing(rgb, id_of_slot[found.slots], found.foreground, scores, support.classes))
+        return results
+
+    def _encode_whole(self, photos: Sequence[np.ndarray]) -> list[Features]:
+        return self._encode([resize_longest(self._image(rgb), self.max_size, self.enlarge) for rgb in photos])
+
+    def _encode(self, images: Sequence[Tensor]) -> list[Features]:
+        """Features of each image (3, H, W), batch 1; images of one size pass the network together."""
+        features: dict[int, Features] = {}
+        for size in {image.shape for image in images}:
+            places = [i for i, image in enumerate(images) if image.shape == size]
+            coarse, fine = self.network.encode(torch.stack([images[i] for i in places]))
+            features |= {i: Features(coarse[n : n + 1], fine[n : n + 1]) for n, i in enumerate(places)}
+        return [features[i] for i in range(len(images))]
+
+    def _image(self, rgb: np.ndarray) -> Tensor:
+        return self._on_device(np.ascontiguousarray(rgb)).permute(2, 0, 1)
+
+    def _on_device(self, array: np.ndarray) -> Tensor:
+        return torch.from_numpy(array).to(self.device)

@@ -1,0 +1,7 @@
+"""What parsing goes by where nothing else is asked for; torch is not needed to read it."""
+
+from pathlib import Path
+
+DEFAULT_CHECKPOINT = str(Path(__file__).resolve().parents[1] / "data/released/lite0_ccp_toy.safetensors")
+DEFAULT_SIZE = 512  # longest side that the network sees, for checkpoints whose evaluation took photos as they are
+MIN_SCORE = 0.0  # for checkpoints on which no score of absent classes was measured

@@ -1,0 +1,122 @@
+"""The user's labelled photos: put in pairs, checked, and described; and what a reference holds in the end."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+
+from dataloaders.palette import palette
+from networks.prototypes import Prototypes
+from utils.constants import IGNORE
+from utils.errors import UserError
+from utils.imaging import Photo, to_rgb
+
+from .annotations import Labels
+from .parsing import ClassInfo
+
+LARGEST_ID = 65535
+
+
+@dataclass(frozen=True)
+class Support:
+    """A reference: its classes, and their prototypes in the same order."""
+
+    classes: tuple[ClassInfo, ...]
+    prototypes: Prototypes
+
+
+class LabelledPhotos(NamedTuple):
+    """Photos, RGB uint8 (H, W, 3), and their maps of slots, int64 (H, W).
+
+    Slots are 0 for the background, 1..K for `classes` in their order, and -1 for pixels that do not count.
+    """
+
+    photos: list[np.ndarray]
+    slots: list[np.ndarray]
+    classes: tuple[ClassInfo, ...]
+
+
+def check_labels(photos: Sequence[Photo], labels: Sequence[Labels], names: Mapping[int, str]) -> LabelledPhotos:
+    """The photos with the labels of each, an index map of class ids or masks by name (see `make_support`).
+
+    Raises `UserError` when they do not fit each other or hold no class, and for two classes of one name.
+    """
+    if len(photos) != len(labels) or not photos:
+        raise UserError(f"{len(photos)} reference photos but {len(labels)} label maps; give one for each photo")
+    ids_of_masks = _ids_by_name(labels, names)
+    pairs = [_check_pair(photo, label, ids_of_masks) for photo, label in zip(photos, labels, strict=True)]
+    ids = sorted({int(i) for _, label in pairs for i in np.unique(label)} - {0, IGNORE})
+    if not ids:
+        raise UserError(f"{named(photos[0])}: its labels hold no class, only background; mark at least one class")
+    classes = _describe(ids, {**{i: name for name, i in ids_of_masks.items()}, **names})
+    return LabelledPhotos([rgb for rgb, _ in pairs], [_slots(label, ids) for _, label in pairs], classes)
+
+
+def named(photo: Photo) -> str:
+    """What to call a photo in a message: its path, where it has one."""
+    return str(photo) if isinstance(photo, (str, Path)) else "the reference"
+
+
+def _ids_by_name(labels: Sequence[Labels], names: Mapping[int, str]) -> dict[str, int]:
+    """An id for every mask name: the one `names` gives, else the next free one."""
+    ids = {name: i for i, name in names.items()}
+    taken = set(ids.values()) | {0, IGNORE}
+    for name in (name for label in labels if isinstance(label, Mapping) for name in label):
+        if name not in ids:
+            ids[name] = next(i for i in range(1, LARGEST_ID) if i not in taken)
+            taken.add(ids[name])
+    return ids
+
+
+def _check_pair(photo: Photo, labels: Labels, ids: Mapping[str, int]) -> tuple[np.ndarray, np.ndarray]:
+    """The photo as RGB and its label map of ids, int64 (H, W). Raises `UserError` where they do not fit."""
+    rgb = to_rgb(photo)
+    if isinstance(labels, Mapping):
+        if not labels:
+            raise UserError(f"{named(photo)}: no masks are given; mark at least one class")
+        labels = _join_masks(labels, ids)
+    label = np.asarray(labels)
+    if label.ndim != 2 or (label.dtype != bool and not np.issubdtype(label.dtype, np.integer)):
+        raise UserError(f"{named(photo)}: its labels are {label.dtype} {label.shape}; give integer class ids (H, W)")
+    if label.shape != rgb.shape[:2]:
+        (h, w), (rows, columns) = label.shape, rgb.shape[:2]
+        raise UserError(
+            f"{named(photo)}: upright it is {columns}x{rows}, its labels are {w}x{h}; save both at one size"
+        )
+    if label.min() < 0 or label.max() > LARGEST_ID:
+        raise UserError(f"{named(photo)}: its labels hold {label.min()} to {label.max()}; use ids 0 to {LARGEST_ID}")
+    return rgb, label.astype(np.int64)
+
+
+def _join_masks(masks: Mapping[str, np.ndarray], ids: Mapping[str, int]) -> np.ndarray:
+    """Masks (H, W) by name -> one map of `ids`, int32 (H, W). Where masks overlap, the smaller one lies on top.
+
+    Raises `UserError` when their sizes differ.
+    """
+    arrays = {name: np.asarray(mask).astype(bool) for name, mask in masks.items()}
+    shapes = {array.shape for array in arrays.values()}
+    if len(shapes) != 1 or len(next(iter(shapes))) != 2:
+        sizes = ", ".join(f"{name} {array.shape}" for name, array in arrays.items())
+        raise UserError(f"the masks differ in size ({sizes}); draw all of them (H, W) on the same photo")
+    label = np.zeros(shapes.pop(), dtype=np.int32)
+    for name in sorted(arrays, key=lambda name: -arrays[name].sum()):
+        label[arrays[name]] = ids[name]
+    return label
+
+
+def _describe(ids: Sequence[int], names: Mapping[int, str]) -> tuple[ClassInfo, ...]:
+    class_names = [names.get(i, f"class {i}") for i in ids]
+    twice = sorted({name for name in class_names if class_names.count(name) > 1})
+    if twice:
+        raise UserError(f"two classes are named {twice[0]!r}; give each a name of its own")
+    colors = palette(["background", *class_names])[1:]
+    return tuple(ClassInfo(*entry) for entry in zip(ids, class_names, colors, strict=True))
+
+
+def _slots(label: np.ndarray, ids: Sequence[int]) -> np.ndarray:
+    slots = np.searchsorted(ids, label) + 1
+    return np.where(label == 0, 0, np.where(label == IGNORE, -1, slots))
