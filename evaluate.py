@@ -185,7 +185,7 @@ def picture(spec: DatasetSpec, episodes: Any, number: int, prediction: np.ndarra
         visualize.episode_row(both["support"], both["query"], prediction, palette),
         ("support", "its labels", "query", "prediction", "truth"),
     )
-    strip = visualize.legend([c for c in names if c > 0], names, palette, row.shape[1])
+    strip = visualize.legend([(names[c], palette[c]) for c in names if c > 0], row.shape[1])
     return visualize.stack([row, strip])
 
 

@@ -94,7 +94,8 @@ def _read_folder(folder: Path) -> dict[str, np.ndarray]:
 def _mask(picture: Image.Image) -> np.ndarray:
     """True where the value is above half of the picture's greatest: 0/1 and 0/255 masks both, and JPEG ones."""
     values = np.array(picture if picture.mode in ("L", "P", "1", "I;16") else picture.convert("L")).astype(np.float32)
-    return values > values.max() / 2
+    mask: np.ndarray = values > values.max() / 2
+    return mask
 
 
 def _rgb(red: int, green: int, blue: int) -> RGB:

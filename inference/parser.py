@@ -1,8 +1,8 @@
 """The parser of own photos: set a labelled reference once, parse any number of photos under it.
 
-    parser = OneShotParser()
-    parser.set_reference("ref.jpg", label_map, {1: "hat", 2: "coat"})
-    parsing = parser.parse("photo.jpg")   # .labels (H, W) of class ids, .areas(), .overlay(), .save(folder, name)
+parser = OneShotParser()
+parser.set_reference("ref.jpg", label_map, {1: "hat", 2: "coat"})
+parsing = parser.parse("photo.jpg")   # .labels (H, W) of class ids, .areas(), .overlay(), .save(folder, name)
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from torch import Tensor
 
 from dataloaders import catalog
 from networks.base import Features
-from networks.checkpoints import open_checkpoint
+from networks.checkpoints import released
 from networks.decoding import Maps
 from networks.fast.folding import fold_batch_norm
 from utils.constants import IGNORE, PROTOTYPES
@@ -69,9 +69,9 @@ class OneShotParser:
         if max_size and max_size < LEAST_SIZE:
             raise UserError(f"max_size {max_size}: must be at least {LEAST_SIZE} pixels")
         spec = catalog.load(dataset) if dataset else None
-        opened = open_checkpoint(checkpoint, num_slots=spec.num_slots if spec else None, way=way)
+        opened = released.open_checkpoint(checkpoint, spec.num_slots if spec else None, way)
         self.device = choose_device(device)
-        self.network = opened.build().to(self.device)
+        self.network = opened.network.to(self.device).eval()
         fold_batch_norm(self.network)
         tune(self.network, self.device)
         self.notes = opened.notes
@@ -136,9 +136,7 @@ class OneShotParser:
     def parse(self, image: Photo, support: Support | None = None) -> Parsing: ...
 
     @overload
-    def parse(
-        self, image: list[OnePhoto] | tuple[OnePhoto, ...], support: Support | None = None
-    ) -> list[Parsing]: ...
+    def parse(self, image: list[OnePhoto] | tuple[OnePhoto, ...], support: Support | None = None) -> list[Parsing]: ...
 
     def parse(
         self, image: Photo | list[OnePhoto] | tuple[OnePhoto, ...], support: Support | None = None

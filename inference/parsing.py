@@ -26,7 +26,7 @@ class ClassInfo(NamedTuple):
 
 
 class Area(TypedDict):
-    """How much of a photo is of a class: pixels, share of the photo and score, both 0..1; an absent one has 0 pixels."""
+    """How much of a photo a class takes: share and score lie in 0..1; an absent class has 0 pixels."""
 
     id: int
     pixels: int

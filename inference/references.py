@@ -53,7 +53,9 @@ def bank_rows(
     for name, base in mapping.items():
         row = remembered.get(base, 0) if isinstance(base, str) else base
         if name not in names or row not in remembered.values():
-            raise UserError(f"bank: {name!r} as {base!r} joins no class of the reference to a remembered one ({choice})")
+            raise UserError(
+                f"bank: {name!r} as {base!r} joins no class of the reference to a remembered one ({choice})"
+            )
         rows[name] = row
     if not mapping:
         raise UserError(

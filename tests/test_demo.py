@@ -15,8 +15,8 @@ pytest.importorskip("gradio", reason="the page needs gradio: pip install -r requ
 import gradio as gr
 
 import demo
-from inference import page as demo_view
-from predict import OneShotParser
+from inference.page import actions, view
+from inference.parser import OneShotParser
 from tools import load_test
 from utils.errors import UserError
 
@@ -29,7 +29,7 @@ NAMES = ("hair", "skin", "coat")
 @pytest.fixture(scope="module")
 def page(tmp_path_factory):
     folder = tmp_path_factory.mktemp("page")
-    return demo.Page(OneShotParser(write_checkpoint(folder / "tiny.pt"), "cpu"), folder)
+    return actions.Page(OneShotParser(write_checkpoint(folder / "tiny.pt"), "cpu"), folder)
 
 
 @pytest.fixture
@@ -45,7 +45,7 @@ def painting(strokes: dict[int, np.ndarray], image: np.ndarray) -> dict:
     """What the canvas hands over: the photo, and one layer with the brushes' colours."""
     layer = np.zeros((*image.shape[:2], 4), dtype=np.uint8)
     for brush, mask in strokes.items():
-        color = demo_view.BRUSHES[brush]
+        color = view.BRUSHES[brush]
         layer[mask] = [*(int(color[i : i + 2], 16) for i in (1, 3, 5)), 255]
     return {"background": np.dstack([image, np.full(image.shape[:2], 255, np.uint8)]), "layers": [layer]}
 
@@ -68,7 +68,7 @@ def test_soft_edges_of_strokes_belong_to_the_nearest_brush(page):
     editor = painting({0: label == 1}, image)
     editor["layers"][0][..., :3] = np.clip(editor["layers"][0][..., :3].astype(int) - 9, 0, 255)
     editor["layers"][0][label == 2] = [230, 25, 75, 100]  # too faint to count
-    masks = demo_view.painted(editor, ["hair"] + [""] * 7).masks
+    masks = view.painted(editor, ["hair"] + [""] * 7).masks
     assert list(masks) == ["hair"] and (masks["hair"] == (label == 1)).all()
 
 
@@ -107,7 +107,7 @@ def test_large_photos_are_kept_small(page, tmp_path):
     Image.fromarray(image).save(tmp_path / "large.png")
     support = page.parser.make_support(image, label)
     kept, _, _, archive, *_ = page.parse(support, [str(tmp_path / "large.png")], 0.6)
-    assert kept[0][0].labels.shape == kept[0][0].image.shape[:2] == (demo_view.SHOWN_SIDE, 320)
+    assert kept[0][0].labels.shape == kept[0][0].image.shape[:2] == (view.SHOWN_SIDE, 320)
     with zipfile.ZipFile(archive) as packed, packed.open("01_large.png") as file:
         assert Image.open(file).size == (400, 1600)
 
@@ -144,7 +144,7 @@ def test_bad_input_is_told_on_the_page(page, photo, tmp_path):
     assert "no photos yet" in refused(page.parse, support, None, 0.6)
     assert "text.png: not an image" in refused(page.parse, support, [image_file, text], 0.6)
     assert "bomb.png" in refused(page.parse, support, [bomb], 0.6)
-    assert "at most" in refused(page.parse, support, [image_file] * (demo.MAX_PHOTOS + 1), 0.6)
+    assert "at most" in refused(page.parse, support, [image_file] * (actions.MAX_PHOTOS + 1), 0.6)
 
 
 def test_many_classes_and_pixels_are_refused(page, photo, tmp_path):

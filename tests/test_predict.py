@@ -5,7 +5,6 @@ import pytest
 import torch
 from PIL import Image
 
-import predict
 from inference import references
 from inference.tiles import tiles
 from predict import OneShotParser
@@ -143,6 +142,23 @@ def test_the_bank_blends_the_classes_that_are_mapped(checkpoints):
             parser.make_support(image, label, names, wrong)
 
 
+def test_prototypes_auto_is_the_reference_alone(checkpoints):
+    pair, names = picture(), {2: "coat"}  # which the bank remembers
+    default, auto, alone = (
+        OneShotParser(checkpoints["kway"], "cpu", *kind).make_support(*pair, names).prototypes.classes
+        for kind in ((), ("auto",), ("support-only",))
+    )
+    assert torch.equal(default, alone) and torch.equal(auto, alone)
+
+
+def test_programs_find_the_names_they_import(kway):
+    from predict import DEFAULT_CHECKPOINT, Support
+
+    assert isinstance(kway.make_support(*picture()), Support) and DEFAULT_CHECKPOINT.endswith(".safetensors")
+    with pytest.raises(ImportError, match="nothing"):
+        from predict import nothing  # noqa: F401
+
+
 def test_the_bank_of_a_warm_up_is_not_used(tmp_path):
     with pytest.raises(UserError, match="warm-up"):
         OneShotParser(write_checkpoint(tmp_path / "early.pt", trained_epoch=1), "cpu", "bank")
@@ -214,7 +230,7 @@ def test_large_results_are_upsampled_less(kway, monkeypatch):
     image, label = picture((480, 320))
     kway.set_reference(image, label)
     exact = kway.parse(image).labels
-    monkeypatch.setattr(predict, "LOGITS_AT_ONCE", 4 * 120 * 80)
+    monkeypatch.setattr("inference.tiles.LOGITS_AT_ONCE", 4 * 120 * 80)
     rough = kway.parse(image).labels
     assert rough.shape == exact.shape and (rough == exact).mean() > 0.9
 

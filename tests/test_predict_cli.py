@@ -1,6 +1,9 @@
 """predict.py on the command line: photos, folders, videos, the three forms of labels, and bad input."""
 
 import json
+import subprocess
+import sys
+from pathlib import Path
 
 import cv2
 import numpy as np
@@ -11,6 +14,8 @@ import predict
 from utils.errors import run_cli
 
 from .own_photos import COLORS, SIZE, picture, write_checkpoint
+
+ROOT = Path(__file__).resolve().parents[1]
 
 
 @pytest.fixture
@@ -159,6 +164,21 @@ def test_bad_mask_folders(place, capsys):
         Image.new("L", (size, size), 255).save(place / "masks" / f"{name}.png")
     assert run(place, "photos", labels="masks") == 2
     assert "differ in size" in complaint(capsys)
+
+
+@pytest.mark.parametrize("entry", ["predict", "demo"])
+def test_help_and_mistakes_do_not_wait_for_torch(entry):
+    program = (
+        "import sys; sys.modules['torch'] = sys.modules['gradio'] = None; from utils.errors import run_cli; "
+        f"import {entry}; run_cli(lambda: {entry}.main(sys.argv[1:]))"
+    )
+
+    def answer(option: str) -> subprocess.CompletedProcess:
+        return subprocess.run([sys.executable, "-c", program, option], cwd=ROOT, capture_output=True, text=True)
+
+    assert answer("--help").returncode == 0 and "--checkpoint" in answer("--help").stdout
+    mistake = answer("--wrong")
+    assert mistake.returncode == 2 and mistake.stderr.startswith("error: ") and mistake.stderr.count("\n") == 1
 
 
 def test_a_folder_that_cannot_be_written(place, capsys):

@@ -14,7 +14,7 @@ MAY_IMPORT = {  # room -> rooms that it may import from
     "dataloaders": {"dataloaders", "utils"},
     "engine": {"engine", *ROOMS},
     "inference": {"inference", *ROOMS},
-    "tools": {"tools", "engine", "inference", "predict", "train", "tests", *ROOMS},
+    "tools": {"tools", "engine", "inference", "train", "tests", *ROOMS},
 }
 OWN = {*MAY_IMPORT, "train", "evaluate", "predict", "demo", "scripts", "tests"}
 

@@ -19,10 +19,10 @@ import torch
 from torch import Tensor, nn
 
 from dataloaders import catalog
+from inference.settings import DEFAULT_SIZE, MIN_SCORE
 from networks.base import OneShotNetwork
 from networks.checkpoints import released
 from networks.export import ParserGraph, ReferenceGraph
-from predict import DEFAULT_SIZE
 from utils.config import ArgumentParser
 from utils.errors import UserError, run_cli
 from utils.files import replacing, write_json
@@ -56,7 +56,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     facts = {
         "max_size": opened.test_size or DEFAULT_SIZE,
         "enlarge": bool(opened.test_size),
-        "min_score": opened.min_score or 0.0,
+        "min_score": MIN_SCORE if opened.min_score is None else opened.min_score,
     }
     write_json(folder / "graphs.json", facts)
     for size, classes in CHECKS:

@@ -27,7 +27,7 @@ from gradio_client import Client, handle_file
 from PIL import Image
 
 from dataloaders import toy
-from predict import DEFAULT_CHECKPOINT
+from inference.settings import DEFAULT_CHECKPOINT
 from utils.config import ArgumentParser
 from utils.errors import UserError, run_cli
 

@@ -14,7 +14,8 @@ import numpy as np
 
 from dataloaders import catalog, visualize
 from dataloaders.split import Split
-from predict import DEFAULT_CHECKPOINT, OneShotParser
+from inference.parser import OneShotParser
+from inference.settings import DEFAULT_CHECKPOINT
 from utils.config import ArgumentParser
 from utils.errors import UserError, run_cli
 
@@ -47,7 +48,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     panels = [image, visualize.overlay(image, label, palette), *parsed]
     row = visualize.beside([visualize.to_height(panel, 384) for panel in panels])
     row = visualize.titled(row, ["reference", "its labels", *(f"photo {i}" for i in range(1, len(parsed) + 1))])
-    legend = visualize.legend(list(colors), {c.id: c.name for c in support.classes}, palette, row.shape[1])
+    legend = visualize.legend([(c.name, c.color) for c in support.classes], row.shape[1])
     visualize.save_image(chosen.out, np.concatenate([row, legend]))
 
 

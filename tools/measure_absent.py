@@ -19,9 +19,9 @@ from tqdm import tqdm
 from dataloaders import catalog
 from dataloaders.split import Split
 from engine.metrics import ConfusionMatrix, mean
+from inference.parser import OneShotParser
 from networks import decoding
 from networks.layers import resize_labels
-from predict import OneShotParser
 from utils.config import ArgumentParser
 from utils.errors import run_cli
 
@@ -40,9 +40,10 @@ class Tables:
         """One parsed photo: its maps, and its label map (h, w) at their size with the data set's ids."""
         table = torch.tensor([0, *ids])
         scores = decoding.tally(maps).scores
+        height, width = truth.shape
         there = torch.tensor([bool((truth == i).any()) for i in ids]).long()
         for step in STEPS:
-            slots, _ = decoding.decode(maps, scores >= step, tuple(truth.shape))
+            slots, _ = decoding.decode(maps, scores >= step, (height, width))
             self.pixels[step].update(table[slots], truth)
             found = torch.tensor([((slots == k).float().mean() > SEEN).item() for k in range(1, len(table))]).long()
             self.classes[step].update(found, there)

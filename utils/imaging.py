@@ -62,7 +62,8 @@ def resize_longest(image: Tensor, longest: int, enlarge: bool = True) -> Tensor:
     factor = longest / max(image.shape[-2:])
     factor = factor if enlarge else min(1.0, factor)
     size = [max(LEAST_SIDE, round(side * factor)) for side in image.shape[-2:]]
-    return functional.resize(image, size, antialias=True)
+    resized: Tensor = functional.resize(image, size, antialias=True)
+    return resized
 
 
 def load_picture(path: str | Path | BinaryIO, max_pixels: float = math.inf) -> Image.Image:

@@ -76,9 +76,7 @@ def _canvas(page: Page) -> tuple[gr.ImageEditor, list[gr.Textbox]]:
     gr.Markdown("Drop a photo, choose the brush and a colour, and paint over each part. What each colour stands for:")
     with gr.Row(elem_id="names"):
         names = [_brush_name(i, name) for i, name in enumerate(SUGGESTED)]
-    brush = gr.Brush(
-        default_size=14, colors=[*view.BRUSHES], default_color=view.BRUSHES[0], color_mode="fixed"
-    )
+    brush = gr.Brush(default_size=14, colors=[*view.BRUSHES], default_color=view.BRUSHES[0], color_mode="fixed")
     editor = gr.ImageEditor(
         label="Canvas", type="numpy", format="png", transforms=(), layers=False, sources=("upload", "clipboard"),
         brush=brush, height=480, elem_id="canvas",
