@@ -212,8 +212,8 @@ class EpisodeBatches(Sampler[list[int]]):
             yield batches[step][own].tolist()
 
     def _joint_batches(self, episodes: int) -> int:
-        whole, rest = divmod(episodes, self.batch_size * self.world)
-        return whole + (1 if rest and (whole == 0 or not self.drop_last) else 0)
+        batches, rest = divmod(episodes, self.batch_size * self.world)
+        return batches + (1 if rest and (batches == 0 or not self.drop_last) else 0)
 
 
 def _check_way(way: str) -> None:

@@ -8,35 +8,14 @@ from collections.abc import Sequence
 RGB = tuple[int, int, int]
 
 _BY_NAME: dict[str, RGB] = {
-    "background": (0, 0, 0),
-    "hat": (230, 25, 75),
-    "hair": (128, 70, 20),
-    "glove": (170, 255, 195),
-    "sunglasses": (64, 64, 64),
-    "upper-clothes": (0, 130, 200),
-    "skirt": (240, 50, 230),
-    "pants": (60, 180, 75),
-    "dress": (145, 30, 180),
-    "coat": (0, 128, 128),
-    "outerwear": (0, 128, 128),
-    "belt": (128, 128, 0),
-    "left-shoe": (245, 130, 48),
-    "right-shoe": (255, 170, 90),
-    "shoes": (245, 130, 48),
-    "socks": (70, 240, 240),
-    "legwear": (70, 240, 240),
-    "jumpsuits": (0, 0, 128),
-    "torso-skin": (255, 200, 170),
-    "face": (255, 225, 25),
-    "skin": (255, 225, 25),
-    "left-leg": (210, 245, 60),
-    "right-leg": (170, 205, 30),
-    "left-arm": (250, 190, 212),
-    "right-arm": (220, 150, 180),
-    "bag": (128, 0, 0),
-    "scarf": (220, 190, 255),
-    "other": (128, 128, 128),
-}
+    "background": (0, 0, 0), "hat": (230, 25, 75), "hair": (128, 70, 20), "glove": (170, 255, 195),
+    "sunglasses": (64, 64, 64), "upper-clothes": (0, 130, 200), "skirt": (240, 50, 230), "pants": (60, 180, 75),
+    "dress": (145, 30, 180), "coat": (0, 128, 128), "outerwear": (0, 128, 128), "belt": (128, 128, 0),
+    "left-shoe": (245, 130, 48), "right-shoe": (255, 170, 90), "shoes": (245, 130, 48), "socks": (70, 240, 240),
+    "legwear": (70, 240, 240), "jumpsuits": (0, 0, 128), "torso-skin": (255, 200, 170), "face": (255, 225, 25),
+    "skin": (255, 225, 25), "left-leg": (210, 245, 60), "right-leg": (170, 205, 30), "left-arm": (250, 190, 212),
+    "right-arm": (220, 150, 180), "bag": (128, 0, 0), "scarf": (220, 190, 255), "other": (128, 128, 128),
+}  # fmt: skip
 _GOLDEN_ANGLE = 0.381966
 
 

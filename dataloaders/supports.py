@@ -45,22 +45,25 @@ class SupportIndex:
     table: Mapping[int, Sequence[int]]
     path: Path  # named in errors
 
+    def roles(self, class_id: int) -> tuple[Sequence[int], Sequence[int]]:
+        """Indices of the images that hold `class_id` and may be queries, and of those that may be supports."""
+        return self.table.get(class_id, ()), self.table.get(class_id + self.spec.num_slots - 1, ())
+
     def queries(self, class_id: int) -> Sequence[int]:
-        """Indices of the images that hold `class_id` and may be queries; `UserError` when there is none."""
-        return self._candidates(class_id, class_id, "query")
+        """The query images of `class_id`; `UserError` when there is none."""
+        return self._some(class_id, "query", self.roles(class_id)[0])
 
     def supports(self, class_id: int) -> Sequence[int]:
-        """Indices of the images that hold `class_id` and may be supports; `UserError` when there is none."""
-        return self._candidates(class_id, class_id + self.spec.num_slots - 1, "support")
+        """The support images of `class_id`; `UserError` when there is none."""
+        return self._some(class_id, "support", self.roles(class_id)[1])
 
-    def _candidates(self, class_id: int, key: int, role: str) -> Sequence[int]:
-        candidates = self.table.get(key, ())
-        if not candidates:
+    def _some(self, class_id: int, role: str, images: Sequence[int]) -> Sequence[int]:
+        if not images:
             name = self.spec.class_name(class_id)
             raise UserError(
                 f"{self.path}: class {class_id} ({name}) has no {role} image; mend the list or prepare again"
             )
-        return candidates
+        return images
 
 
 def read_supports(spec: DatasetSpec, root: Path, split: str, images: int) -> SupportIndex:

@@ -9,6 +9,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import partial
+from itertools import chain
 from pathlib import Path
 
 from utils.config import ArgumentParser
@@ -115,16 +116,14 @@ def _check_supports(
     outcome: Outcome,
 ) -> None:
     """Compare the support index with the classes that the label maps hold."""
-    slots = spec.num_slots - 1
     indexed: dict[int, set[int]] = {image: set() for image in sample}
-    for key, images in index.table.items():
-        class_id = key - slots if key > slots else key
-        for image in sample.intersection(images):
+    for class_id in spec.classes[1:]:
+        for image in sample.intersection(chain(*index.roles(class_id))):
             indexed[image].add(class_id)
     for image in sorted(sample):
         if reports[image].problems:
             continue  # what the label holds is not known
-        wrong = (indexed[image] ^ spec.classes_of(reports[image].raw_ids)) & set(spec.classes)
+        wrong = indexed[image] ^ spec.classes_of(reports[image].raw_ids)
         if wrong:
             classes = ", ".join(spec.class_name(c) for c in sorted(wrong))
             outcome.add(
@@ -140,7 +139,7 @@ def _check_enough(
     for class_id in spec.classes[1:] if split == "train" else spec.evaluation_order:
         attempt(outcome.of("class"), index.queries, class_id)
         attempt(outcome.of("class"), index.supports, class_id)
-        if spec.both_roles(split) and len(index.table.get(class_id, ())) == 1:
+        if spec.both_roles(split) and len(index.roles(class_id)[0]) == 1:
             name = spec.class_name(class_id)
             outcome.add("class", f"{index.path}: class {class_id} ({name}) has one image, so no query finds a support")
     if split != "test":
@@ -172,9 +171,8 @@ def _table(spec: DatasetSpec, rows: list[tuple[str, list[Report], SupportIndex |
         cells = ""
         for _, reports, index in rows:
             photos = sum(class_id in spec.classes_of(report.raw_ids) for report in reports)
-            table = index.table if index is not None else {}
-            queries, supports = (len(table.get(key, ())) for key in (class_id, class_id + spec.num_slots - 1))
-            cells += f"{photos:>15}{queries:>9}{supports:>9}"
+            queries, supports = index.roles(class_id) if index is not None else ((), ())
+            cells += f"{photos:>15}{len(queries):>9}{len(supports):>9}"
         lines.append(f"{class_id:>3} {spec.class_name(class_id):<18}{cells}")
     return lines
 

@@ -39,11 +39,15 @@ def prepare_custom(
     Raises `UserError` on bad input, with nothing half made.
     """
     source = Path(source)
-    standing = _standing_json(source, Path(data_root), name)
+    offered = source / "dataset.json"
+    folder = name or (read_dataset_json(offered).name if offered.exists() else _name_of(source))
+    # the one in the data folder, which the user may have edited, goes before the one in SOURCE
+    places = (Path(data_root) / folder / "dataset.json", offered)
+    standing = next((path for path in places if path.exists()), None)
     spec = read_dataset_json(standing) if standing else None
     if spec and name not in (None, spec.name):
         raise UserError(f"{standing}: is called {spec.name!r}, not {name!r}; leave --name away or change the file")
-    name = name or (spec.name if spec else _name_of(source))
+    name = spec.name if spec else folder
     root = Path(data_root) / name
     if not source.is_dir():
         raise UserError(f"{source}: no such folder; --source is the folder of your images")
@@ -117,14 +121,6 @@ def first_json(name: str, labels: Sequence[str], raw_ids: Sequence[Sequence[tupl
         "supports_per_query": min(SUPPORTS_PER_QUERY, len(test) - half),
         "all_images_both": True,
     }
-
-
-def _standing_json(source: Path, data_root: Path, name: str | None) -> Path | None:
-    """The dataset.json to use: the one in the data folder, which the user may have edited, before the one in SOURCE."""
-    offered = source / "dataset.json"
-    names = [name] if name else [read_dataset_json(offered).name] if offered.exists() else [_name_of(source)]
-    candidates = [data_root / names[0] / "dataset.json", offered]
-    return next((path for path in candidates if path.exists()), None)
 
 
 def _name_of(source: Path) -> str:

@@ -93,8 +93,8 @@ def find(spec: DatasetSpec, source: Path) -> tuple[dict[str, SourceFiles], Offer
     for split, part in _PARTS[spec.name].items():
         images = files_by_id(first_folder(source, part.images), JPEGS)
         labels = files_by_id(first_folder(source, part.labels), PNGS)
-        folders = (source / folder for folder in part.mirrored)
-        mirrored = next((found for f in folders if f.is_dir() and (found := files_by_id(f, PNGS))), {})
+        folders = [source / folder for folder in part.mirrored if (source / folder).is_dir()]
+        mirrored = next(filter(None, (files_by_id(folder, PNGS) for folder in folders)), {})
         splits[split] = sorted(images.keys() & labels.keys())
         alone += unpaired(images, labels)
         for image_id in splits[split]:
