@@ -6,7 +6,7 @@ import base64
 import binascii
 import io
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from functools import partial
 from pathlib import Path, PureWindowsPath
 from typing import Any
@@ -21,7 +21,6 @@ from ...reading import image_size
 from ..photos import Photo, make_photos
 from .common import BACKGROUND_NAMES, IGNORE_NAME, CustomSource, drawn_photo, find_photo, label_ids, names_file
 
-Points = list[tuple[float, float]]
 Drawing = tuple[Path, dict[str, Any]]
 """A labelme file and its content."""
 
@@ -66,47 +65,32 @@ def draw_labelme(path: Path, content: Mapping[str, Any], size: tuple[int, int], 
     Points and lines have no area and leave no mark. Raises `UserError` on a label without an id and on broken shapes.
     """
     canvas = Image.new("L", (size[1], size[0]))
-    pen = ImageDraw.Draw(canvas)
     for shape in content["shapes"]:
         try:
-            label, kind = str(shape["label"]), shape.get("shape_type") or "polygon"
-            points = [(float(x), float(y)) for x, y in shape["points"]]
+            label = str(shape["label"])
             if label not in ids:
                 raise UserError(
                     f"{path}: label {label!r} is none of the data set's; add it to dataset.json or labels.txt"
                 )
-            if kind == "mask":
-                _paste_mask(canvas, shape["mask"], points[0], ids[label])
-            elif kind in _PENS:
-                _PENS[kind](pen, points, ids[label])
+            _draw(canvas, shape, ids[label])
         except (KeyError, TypeError, ValueError, IndexError, OSError, binascii.Error) as error:
             raise UserError(f"{path}: a shape is broken ({error!r}); mend it in labelme") from error
     return np.array(canvas)
 
 
-def _polygon(pen: ImageDraw.ImageDraw, points: Points, value: int) -> None:
-    if len(points) >= 3:
-        pen.polygon(points, fill=value, outline=value)
-
-
-def _rectangle(pen: ImageDraw.ImageDraw, points: Points, value: int) -> None:
-    (x0, y0), (x1, y1) = points[0], points[1]
-    pen.rectangle((min(x0, x1), min(y0, y1), max(x0, x1), max(y0, y1)), fill=value, outline=value)
-
-
-def _circle(pen: ImageDraw.ImageDraw, points: Points, value: int) -> None:
-    (x, y), edge = points[0], points[1]
-    radius = math.dist((x, y), edge)
-    pen.ellipse((x - radius, y - radius, x + radius, y + radius), fill=value, outline=value)
-
-
-def _paste_mask(canvas: Image.Image, encoded: str, corner: tuple[float, float], value: int) -> None:
-    mask = Image.open(io.BytesIO(base64.b64decode(encoded))).convert("L").point(lambda v: 255 if v else 0)
-    canvas.paste(value, (round(corner[0]), round(corner[1])), mask)
-
-
-_PENS: dict[str, Callable[[ImageDraw.ImageDraw, Points, int], None]] = {
-    "polygon": _polygon,
-    "rectangle": _rectangle,
-    "circle": _circle,
-}
+def _draw(canvas: Image.Image, shape: Mapping[str, Any], value: int) -> None:
+    pen = ImageDraw.Draw(canvas)
+    points = [(float(x), float(y)) for x, y in shape["points"]]
+    match shape.get("shape_type") or "polygon":
+        case "polygon" if len(points) >= 3:
+            pen.polygon(points, fill=value, outline=value)
+        case "rectangle":
+            corner, opposite = points[0], points[1]
+            pen.rectangle((*map(min, corner, opposite), *map(max, corner, opposite)), fill=value, outline=value)
+        case "circle":
+            (x, y), edge = points[0], points[1]
+            radius = math.dist((x, y), edge)
+            pen.ellipse((x - radius, y - radius, x + radius, y + radius), fill=value, outline=value)
+        case "mask":
+            mask = Image.open(io.BytesIO(base64.b64decode(shape["mask"]))).convert("L").point(lambda v: 255 if v else 0)
+            canvas.paste(value, (round(points[0][0]), round(points[0][1])), mask)
