@@ -104,13 +104,21 @@ def test_kill_9_at_random_moments_loses_nothing(start, undisturbed, tmp_path):
         if (tmp_path / "last.pt").exists():
             at = last(tmp_path)["position"]
             positions.append((at["epoch"], at["batch"]))
-            assert logged_steps(tmp_path) >= set(range(last(tmp_path)["steps"]))
     assert positions == sorted(positions)
     process = start(tmp_path)
     process.join()
     assert process.exitcode == 0
     assert_equal_end(expected, tmp_path)
     assert not list(tmp_path.glob(".last.*"))
+
+
+def test_after_kill_9_the_logs_have_every_step_of_the_last_checkpoint(start, tmp_path):
+    process = start(tmp_path)
+    while process.is_alive() and not ((tmp_path / "last.pt").exists() and last(tmp_path)["steps"] >= 3):
+        time.sleep(0.01)
+    process.kill()
+    process.join()
+    assert last(tmp_path)["steps"] >= 3 and logged_steps(tmp_path) >= set(range(last(tmp_path)["steps"]))
 
 
 @pytest.mark.slow
