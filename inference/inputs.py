@@ -49,7 +49,7 @@ def _files(path: Path) -> list[Path]:
     if not path.is_dir():
         raise UserError(f"{path}: no such file or folder; check the path")
     known = (p for p in path.iterdir() if p.suffix.lower() in PHOTOS + VIDEOS)
-    found = sorted(p for p in known if p.is_file() and p.name[0] != ".")
-    if not found:
+    sources = sorted(p for p in known if p.is_file() and p.name[0] != ".")
+    if not sources:
         raise UserError(f"{path}: the folder holds no photos or videos; name one that does")
-    return found
+    return sources

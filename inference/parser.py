@@ -35,6 +35,8 @@ from .tiles import join_tiles, tiles
 BATCH_SIZE = 4  # photos that are in memory at once
 LEAST_SIZE = 32
 
+T = TypeVar("T")
+Several = list[T] | tuple[T, ...]
 OnePhoto = TypeVar("OnePhoto", bound=Photo)
 OneLabels = TypeVar("OneLabels", bound=Labels)
 
@@ -86,8 +88,8 @@ class OneShotParser:
 
     def set_reference(
         self,
-        image: OnePhoto | list[OnePhoto] | tuple[OnePhoto, ...],
-        labels: OneLabels | list[OneLabels] | tuple[OneLabels, ...],
+        image: OnePhoto | Several[OnePhoto],
+        labels: OneLabels | Several[OneLabels],
         names: Mapping[int, str] | None = None,
         base_ids: Mapping[str, int | str] | None = None,
     ) -> Support:
@@ -98,8 +100,8 @@ class OneShotParser:
     @torch.inference_mode()
     def make_support(
         self,
-        image: OnePhoto | list[OnePhoto] | tuple[OnePhoto, ...],
-        labels: OneLabels | list[OneLabels] | tuple[OneLabels, ...],
+        image: OnePhoto | Several[OnePhoto],
+        labels: OneLabels | Several[OneLabels],
         names: Mapping[int, str] | None = None,
         base_ids: Mapping[str, int | str] | None = None,
     ) -> Support:
@@ -116,7 +118,7 @@ class OneShotParser:
         count = len(given.classes)
         prototypes = average_prototypes(
             [
-                extract_prototypes(self.network, self._encode_whole([rgb])[0], self._on_device(slots), count)
+                extract_prototypes(self.network, self._encode_resized([rgb])[0], self._on_device(slots), count)
                 for rgb, slots in zip(given.photos, given.slots, strict=True)
             ]
         )
@@ -136,11 +138,9 @@ class OneShotParser:
     def parse(self, image: Photo, support: Support | None = None) -> Parsing: ...
 
     @overload
-    def parse(self, image: list[OnePhoto] | tuple[OnePhoto, ...], support: Support | None = None) -> list[Parsing]: ...
+    def parse(self, image: Several[OnePhoto], support: Support | None = None) -> list[Parsing]: ...
 
-    def parse(
-        self, image: Photo | list[OnePhoto] | tuple[OnePhoto, ...], support: Support | None = None
-    ) -> Parsing | list[Parsing]:
+    def parse(self, image: OnePhoto | Several[OnePhoto], support: Support | None = None) -> Parsing | list[Parsing]:
         """Parse one photo, or a list of them into a list, under `support`, by default the one that was set.
 
         The result is at the photo's own size. Raises `UserError` without a reference and for unreadable photos.
@@ -157,26 +157,27 @@ class OneShotParser:
 
     @torch.inference_mode()
     def maps(self, photo: np.ndarray, support: Support) -> Maps:
-        """Logits at feature size of an RGB photo (H, W, 3), seen whole: what the label map is decoded from."""
-        return self.network.class_maps(self._encode_whole([photo])[0], support.prototypes)[0]
+        """Logits at feature size of an RGB photo (H, W, 3), resized as one: what the label map is decoded from."""
+        return self.network.class_maps(self._encode_resized([photo])[0], support.prototypes)[0]
 
     @torch.inference_mode()
     def _parse(self, photos: Sequence[np.ndarray], support: Support) -> list[Parsing]:
-        """Parse RGB photos, those seen whole together, the windows of the others one by one."""
+        """Parse RGB photos: those that are resized in one pass of the network, the windows of the others one by one."""
         windows = [tiles(rgb.shape[:2], self.max_size if self.tile else max(rgb.shape)) for rgb in photos]
-        whole = iter(self._encode_whole([rgb for rgb, own in zip(photos, windows, strict=True) if len(own) == 1]))
+        resized = iter(self._encode_resized([rgb for rgb, own in zip(photos, windows, strict=True) if len(own) == 1]))
         ids = [c.id for c in support.classes]
         id_of_slot = np.array([0, *ids], dtype=np.uint8 if max(ids) < IGNORE else np.uint16)
         results = []
         for rgb, own in zip(photos, windows, strict=True):
-            seen = [next(whole)] if len(own) == 1 else (self._encode([self._image(rgb[t.window])])[0] for t in own)
-            maps = [self.network.class_maps(features, support.prototypes)[0] for features in seen]
-            found = join_tiles(own, maps, self.min_score)
-            scores = dict(zip(ids, found.scores.tolist(), strict=True))
-            results.append(Parsing(rgb, id_of_slot[found.slots], found.foreground, scores, support.classes))
+            cut = (self._encode([self._image(rgb[tile.window])])[0] for tile in own)  # one in memory at a time
+            features = [next(resized)] if len(own) == 1 else cut
+            maps = [self.network.class_maps(one, support.prototypes)[0] for one in features]
+            slots, foreground, scores = join_tiles(own, maps, self.min_score)
+            by_id = dict(zip(ids, scores.tolist(), strict=True))
+            results.append(Parsing(rgb, id_of_slot[slots], foreground, by_id, support.classes))
         return results
 
-    def _encode_whole(self, photos: Sequence[np.ndarray]) -> list[Features]:
+    def _encode_resized(self, photos: Sequence[np.ndarray]) -> list[Features]:
         return self._encode([resize_longest(self._image(rgb), self.max_size, self.enlarge) for rgb in photos])
 
     def _encode(self, images: Sequence[Tensor]) -> list[Features]:

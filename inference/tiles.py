@@ -40,14 +40,6 @@ class Tile(NamedTuple):
         return rows, columns
 
 
-class LabelMap(NamedTuple):
-    """A photo's slots (H, W), 0 for the background, its human foreground (H, W) bool, and each class's score (K,)."""
-
-    slots: np.ndarray
-    foreground: np.ndarray
-    scores: Tensor
-
-
 def tiles(size: tuple[int, int], side: int, overlap: float = 0.25) -> list[Tile]:
     """Cover a photo of `size` (H, W) with windows of at most `side` pixels that overlap by the share `overlap`.
 
@@ -62,10 +54,13 @@ def tiles(size: tuple[int, int], side: int, overlap: float = 0.25) -> list[Tile]
     ]
 
 
-def join_tiles(windows: Sequence[Tile], maps: Sequence[Maps], min_score: float) -> LabelMap:
-    """Decode the maps of all windows of a photo; whether a class is there is judged over all of them together.
+def join_tiles(
+    windows: Sequence[Tile], maps: Sequence[Maps], min_score: float
+) -> tuple[np.ndarray, np.ndarray, Tensor]:
+    """Decode the maps of all windows of a photo: slots (H, W), 0 the background, foreground (H, W) bool, scores (K,).
 
-    A class whose mean probability where it wins is below `min_score` is absent: its pixels go to the next best.
+    A class whose mean probability where it wins, over all windows, is below `min_score` is absent: its pixels go to
+    the next best.
     """
     scores = functools.reduce(Tally.plus, map(decoding.tally, maps)).scores
     height, width = (cores[-1].stop for cores in zip(*(tile.core for tile in windows), strict=True))
@@ -75,7 +70,7 @@ def join_tiles(windows: Sequence[Tile], maps: Sequence[Maps], min_score: float) 
         labels, human = decode_bounded(one, scores >= min_score, tile.size)
         slots[tile.core] = labels[tile.inner].cpu().numpy()
         foreground[tile.core] = human[tile.inner].cpu().numpy()
-    return LabelMap(slots, foreground, scores)
+    return slots, foreground, scores
 
 
 def decode_bounded(maps: Maps, kept: Tensor, size: tuple[int, int]) -> tuple[Tensor, Tensor]:

@@ -69,7 +69,7 @@ class VideoOut:
 
 @contextmanager
 def writing(path: str | Path, frame_rate: float) -> Iterator[VideoOut]:
-    """An MP4 to add frames to, there under `path` once it is whole."""
+    """An MP4 to add frames to; it stands under `path` once all are written."""
     with replacing(path) as temporary:
         out = VideoOut(temporary, frame_rate)
         try:

@@ -283,7 +283,7 @@ def test_paint_parse_read_and_download_in_a_browser(server, browser, tmp_path):
         middle = (2.5 + 3 * band) / 10
         visitor.stroke(brush, (0.45, middle), (0.7, middle))
     visitor.click("#use-painting")
-    assert visitor.text("#reference-told", "ready").startswith("Reference ready: hair, skin, shoes.")
+    assert visitor.text("#reference-ready", "ready").startswith("Reference ready: hair, skin, shoes.")
     visitor.find("#photos input[type=file]").send_keys(str(tmp_path / "bands.png"))
     visitor.text("#photos", "bands")
     visitor.click("#parse")
@@ -315,7 +315,7 @@ def test_the_page_fits_a_phone(server, browser):
     visitor = Visitor(browser, server.address)
     visitor.tab("Example")
     visitor.click("#use-toy")
-    visitor.text("#reference-told", "ready")
+    visitor.text("#reference-ready", "ready")
     visitor.click("#toy-photos")
     visitor.text("#photos", "toy_4")
     visitor.click("#parse")

@@ -100,11 +100,12 @@ def check(network: OneShotNetwork, folder: Path, size: tuple[int, int], classes:
         expected = ReferenceGraph(network)(image, labels, ids)
         parsed, scores = ParserGraph(network)(image, *expected, torch.tensor(0.0))
     reference, parser = (onnxruntime.InferenceSession(folder / f"{name}.onnx") for name in ("reference", "parser"))
-    found = reference.run(None, {"image": image.numpy(), "labels": labels.numpy(), "class_ids": ids.numpy()})
-    made = {"prototypes": found[0], "foreground": found[1], "min_score": np.array(0, np.float32)}
-    found_labels, found_scores = parser.run(None, {"image": image.numpy(), **made})
-    agreement = float((found_labels == parsed.numpy()).mean())
-    pairs = ((found[0], expected[0]), (found[1], expected[1]), (found_scores, scores))
+    inputs = {"image": image.numpy(), "labels": labels.numpy(), "class_ids": ids.numpy()}
+    prototypes, foreground = reference.run(None, inputs)
+    made = {"prototypes": prototypes, "foreground": foreground, "min_score": np.array(0, np.float32)}
+    graph_labels, graph_scores = parser.run(None, {"image": image.numpy(), **made})
+    agreement = float((graph_labels == parsed.numpy()).mean())
+    pairs = ((prototypes, expected[0]), (foreground, expected[1]), (graph_scores, scores))
     close = all(np.allclose(a, b.numpy(), rtol=1e-3, atol=1e-3) for a, b in pairs)
     if agreement < AGREEMENT or not close:
         raise UserError(f"{folder}: the graphs and PyTorch differ ({agreement:.2%} of pixels agree); do not use them")

@@ -48,8 +48,8 @@ class Server:
     def memory(self) -> float:
         """Resident memory in MB; NaN where the system has no /proc."""
         status = Path(f"/proc/{self.process.pid}/status")
-        found = re.search(r"VmRSS:\s+(\d+)", status.read_text()) if status.exists() else None
-        return int(found[1]) / 1024 if found else float("nan")
+        resident = re.search(r"VmRSS:\s+(\d+)", status.read_text()) if status.exists() else None
+        return int(resident[1]) / 1024 if resident else float("nan")
 
 
 @dataclass
@@ -114,9 +114,9 @@ def _visit(server: Server, user: int, parses: int, deadline: float, folder: Path
     Image.fromarray(np.where(label > 0, user + 1, 0).astype(np.uint8)).save(labels)
     client = Client(server.address, verbose=False, download_files=str(folder / f"user{user}"))
     files, mine = (handle_file(photo), handle_file(labels)), f"user{user}"
-    told = client.predict(*files, f"{user + 1} {mine}", api_name="/reference")
-    if set(NAME.findall(str(told))) != {mine}:
-        outcome.failures.append(f"{mine}: set a reference, was told {told!r}")
+    message = client.predict(*files, f"{user + 1} {mine}", api_name="/reference")
+    if set(NAME.findall(str(message))) != {mine}:
+        outcome.failures.append(f"{mine}: set a reference, was told {message!r}")
     for _ in range(parses):
         if time.monotonic() > deadline:
             outcome.failures.append(f"{mine}: out of time")
@@ -125,8 +125,8 @@ def _visit(server: Server, user: int, parses: int, deadline: float, folder: Path
         _, table, archive, *_ = client.predict([handle_file(photo)], 0.6, api_name="/parse")
         outcome.seconds.append(time.monotonic() - start)
         with zipfile.ZipFile(archive) as packed, packed.open(f"01_{photo.name}") as file:
-            found = np.array(Image.open(file))
-        own = found.shape == image.shape[:2] and set(np.unique(found)) <= {0, user + 1}
+            label_map = np.array(Image.open(file))
+        own = label_map.shape == image.shape[:2] and set(np.unique(label_map)) <= {0, user + 1}
         if set(NAME.findall(table)) != {mine} or photo.name not in table or not own:
             outcome.failures.append(f"{mine}: parsed, was shown {table!r}")
 

@@ -45,8 +45,8 @@ class Tables:
         for step in STEPS:
             slots, _ = decoding.decode(maps, scores >= step, (height, width))
             self.pixels[step].update(table[slots], truth)
-            found = torch.tensor([((slots == k).float().mean() > SEEN).item() for k in range(1, len(table))]).long()
-            self.classes[step].update(found, there)
+            seen = torch.tensor([((slots == k).float().mean() > SEEN).item() for k in range(1, len(table))]).long()
+            self.classes[step].update(seen, there)
 
     def rows(self, classes: Sequence[int]) -> list[tuple[float, float, float, float]]:
         """(min score, mIoU, share of absent classes found all the same, share of present ones missed), in percent."""

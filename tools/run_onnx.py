@@ -42,7 +42,7 @@ def main() -> None:
     # Once: prototypes of the reference's classes.
     image, reference_size = read_photo(chosen.reference, facts)
     picture = Image.open(chosen.labels)
-    step = {"L;2": 85, "L;4": 17}.get(picture.tile[0][3], 1)  # Pillow stretches grey of few bits over 0..255
+    step = {"L;2": 85, "L;4": 17}.get(str(picture.tile[0][3]), 1)  # Pillow stretches grey of few bits over 0..255
     labels = np.asarray(picture).astype(np.int64) // step
     ids = np.setdiff1d(np.unique(labels), (0, 255))
     if labels.ndim != 2 or not len(ids):
@@ -58,8 +58,8 @@ def main() -> None:
         min_score = np.array(facts["min_score"], dtype=np.float32)
         inputs = {"image": image, "prototypes": prototypes, "foreground": foreground, "min_score": min_score}
         slots, _ = parser.run(None, inputs)
-        found = np.array([0, *ids], dtype=np.uint8 if ids.max() < 256 else np.uint16)[slots]
-        Image.fromarray(found).resize(size, Image.Resampling.NEAREST).save(out / f"{Path(path).stem}.png")
+        classes = np.array([0, *ids], dtype=np.uint8 if ids.max() < 256 else np.uint16)[slots]
+        Image.fromarray(classes).resize(size, Image.Resampling.NEAREST).save(out / f"{Path(path).stem}.png")
         print(f"written: {out / Path(path).stem}.png")
 
 

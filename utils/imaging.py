@@ -1,4 +1,4 @@
-"""Photos of any kind, from a file or from memory, as RGB pixels, with every fault told in one line."""
+"""Photos of any kind, from a file or from memory, as RGB pixels; a fault is an error of one line."""
 
 from __future__ import annotations
 

@@ -66,7 +66,7 @@ def _reference(page: Page, support: gr.State) -> None:
             gr.Markdown("A drawn person whose labels are known:")
             gr.Image(page.toys[0][0], show_label=False, interactive=False, height=300, buttons=[])
             example = gr.Button("Use the drawn example", variant="primary", elem_id="use-toy")
-    message = gr.Markdown("No reference yet.", elem_id="reference-told")
+    message = gr.Markdown("No reference yet.", elem_id="reference-ready")
     paint.click(page.take_painted, [editor, *names], [support, message], api_name="paint")
     upload.click(page.take_files, [photo, labels, ids], [support, message], api_name="reference")
     example.click(page.take_toy, None, [support, message], api_name="toy_reference")

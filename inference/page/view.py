@@ -82,7 +82,7 @@ def reduced(parsing: Parsing) -> Parsing:
 
 
 def table(parsings: Sequence[Parsing], names: Sequence[str]) -> str:
-    """HTML of the classes of every photo: colour, name, share of the photo, score; absent classes are told."""
+    """HTML of the classes of every photo: colour, name, share of the photo, score; and names of absent classes."""
     parts = []
     for parsing, name in zip(parsings, names, strict=True):
         rows, absent = [], []
