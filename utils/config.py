@@ -10,6 +10,7 @@ import argparse
 import dataclasses
 import json
 import math
+import reprlib
 import sys
 import types
 import typing
@@ -60,13 +61,25 @@ def parse(kind: type[T], arguments: Sequence[str] | None = None, description: st
     return settings
 
 
-def restore(kind: type[T], values: Mapping[str, Any]) -> T:
-    """Settings from the dict in a checkpoint. What it lacks takes its default; fields unknown today are left out."""
-    entries = dataclasses.fields(kind)  # type: ignore[arg-type]  # a dataclass
-    today = {entry.metadata["old"]: entry.name for entry in entries if entry.metadata["old"]}
-    renamed = {today.get(name, name): value for name, value in values.items()}
-    known = {entry.name for entry in entries}
-    return kind(**_tuples({name: value for name, value in renamed.items() if name in known}))
+def restore(kind: type[T], values: Mapping[str, Any], source: object = "settings") -> T:
+    """Settings from the dict in a checkpoint. What it lacks takes its default; fields unknown today are left out.
+
+    Raises `UserError` about `source` for a value that the field cannot have.
+    """
+    entries = {entry.name: entry for entry in dataclasses.fields(kind)}  # type: ignore[arg-type]  # a dataclass
+    today, hints = today_names(kind, values), typing.get_type_hints(kind)
+    known = _tuples({name: value for name, value in today.items() if name in entries})
+    for name, value in known.items():
+        choices = entries[name].metadata["choices"]
+        if not _is_of(value, hints[name]) or (choices and value not in choices):
+            raise UserError(f"{source}: {name} cannot be {reprlib.repr(value)}; fetch or write the file anew")
+    return kind(**known)
+
+
+def today_names(kind: type, values: Mapping[str, Any]) -> dict[str, Any]:
+    """The settings in `values`, those of `kind` that had another name in earlier checkpoints under today's."""
+    today = {entry.metadata["old"]: entry.name for entry in dataclasses.fields(kind) if entry.metadata["old"]}
+    return {today.get(name, name): value for name, value in values.items()}
 
 
 class ArgumentParser(argparse.ArgumentParser):
@@ -139,3 +152,14 @@ def _add(group: argparse._ActionsContainer, entry: dataclasses.Field, hint: Any)
 
 def _tuples(values: Mapping[str, Any]) -> dict[str, Any]:
     return {name: tuple(value) if isinstance(value, list) else value for name, value in values.items()}
+
+
+def _is_of(value: object, hint: Any) -> bool:
+    """Whether a value is of a field's type; whole numbers are floats too, and True is no number."""
+    if isinstance(hint, types.GenericAlias):
+        inner = typing.get_args(hint)
+        whole = isinstance(value, tuple) and len(value) == len(inner)
+        return whole and all(map(_is_of, typing.cast(tuple, value), inner))
+    if isinstance(value, bool):
+        return hint is bool
+    return isinstance(value, (int, float) if hint is float else hint)

@@ -2,10 +2,21 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Mapping
+
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from ..layers import SeparableConv
+from .body import Body
+
+XCEPTION = "xception65"
+
+
+def body() -> Body:
+    """The encoder with random weights."""
+    return Body(Xception65(), (256, 2048), (127.5,) * 3, (127.5,) * 3, bgr=True)
 
 
 class Block(nn.Module):
@@ -22,7 +33,7 @@ class Block(nn.Module):
         self.convs = nn.ModuleList(
             SeparableConv(channels[i], channels[i + 1], stride=strides[i]) for i in range(len(strides))
         )
-        self.skip = self.skip_bn = None
+        self.skip: nn.Conv2d | None = None
         if stride != 1 or channels[0] != channels[-1]:
             self.skip = nn.Conv2d(channels[0], channels[-1], 1, stride=stride, bias=False)
             self.skip_bn = nn.BatchNorm2d(channels[-1])
@@ -42,9 +53,6 @@ class Xception65(nn.Module):
 
     Sizes are rounded up. The low-level feature is the output of block 2's second separable convolution.
     """
-
-    low_channels = 256
-    high_channels = 2048
 
     def __init__(self) -> None:
         super().__init__()
@@ -71,3 +79,33 @@ class Xception65(nn.Module):
             x, _ = block(x)
         x, _ = self.block20(x)
         return low, self.conv5(self.conv4(self.conv3(x)))
+
+
+def load_timm_weights(module: nn.Module, weights: Mapping[str, Tensor]) -> None:
+    """Load timm's `xception65` classifier weights into an `Xception65`; its first convolution turns from RGB to BGR.
+
+    Raises `ValueError` for other weights.
+    """
+    renamed = {_name(k): v for k, v in weights.items() if not k.startswith("head.")}
+    missing = [k for k in module.state_dict() if k not in renamed and not k.endswith("num_batches_tracked")]
+    if missing:
+        raise ValueError(f"these are not the weights of timm's {XCEPTION}: no {missing[0]}")
+    renamed["conv1.weight"] = renamed["conv1.weight"].flip(1)
+    module.load_state_dict(renamed, strict=False)
+
+
+def _name(timms: str) -> str:
+    """timm's parameter name -> ours: blocks count from 0, and their last one is our conv3 to conv5."""
+    name = re.sub(r"^stem\.(\d)\.conv", lambda m: f"conv{int(m[1]) + 1}", timms)
+    name = re.sub(r"^stem\.(\d)\.bn", lambda m: f"bn{int(m[1]) + 1}", name)
+    name = name.replace("shortcut.conv", "skip").replace("shortcut.bn", "skip_bn")
+    for short, long in (("dw", "depthwise"), ("pw", "pointwise")):
+        name = name.replace(f"conv_{short}", long).replace(f"bn_{short}", f"{long}_bn")
+    name = re.sub(r"^blocks\.20\.stack\.conv(\d)", lambda m: f"conv{int(m[1]) + 2}", name)
+    name = re.sub(r"^blocks\.(\d+)\.", lambda m: f"{block_name(int(m[1]) + 1)}.", name)
+    return re.sub(r"stack\.conv(\d)", lambda m: f"convs.{int(m[1]) - 1}", name)
+
+
+def block_name(number: int) -> str:
+    """Name of a block in `Xception65`, by its number in the paper, from 1: the middle flow is a list."""
+    return f"middle.{number - 4}" if 4 <= number <= 19 else f"block{number}"

@@ -1,35 +1,39 @@
-"""The authors' checkpoints: their tensor names and shapes turned into ours (spec: Checkpoints).
+"""The authors' files: their tensors under our names (spec: Checkpoints).
 
-Three kinds of file are known: a full EOPNet state dict, that of one stage of POPNet, and the COCO DeepLabV3+ weights
-that training starts from.
+Three kinds are known: a full EOPNet state dict, that of one stage of POPNet, and the COCO DeepLabV3+ weights that
+training starts from.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
+from ..backbones.xception import block_name
+
+MODELS = "https://drive.google.com/drive/folders/1qn-dyxmpn6F7FmPrtVl2duDPTtSUjEWF"
+EPOCH = 39  # at which the authors test theirs
+DEEPLAB = "deeplab"
+
+_Rules = list[tuple[str, str | Callable[[re.Match[str]], str]]]
 _ASPP = {"aspp1": "point", "aspp2": "atrous.0", "aspp3": "atrous.1", "aspp4": "atrous.2"}
 
 # First match wins. Every authors' name that a network can use is one regular expression away from ours.
-_COMMON = [
+_COMMON: _Rules = [
     (r"^xception_features\.block1\.rep\.([024])\.", lambda m: f"encoder.body.block1.convs.{int(m[1]) // 2}."),
     (r"^xception_features\.block2\.block2_lastconv\.1\.", "encoder.body.block2.convs.2."),
-    (
-        r"^xception_features\.block(\d+)\.rep\.([135])\.",
-        lambda m: f"encoder.body.{_block(m[1])}.convs.{int(m[2]) // 2}.",
-    ),
-    (r"^xception_features\.block(\d+)\.skipbn\.", lambda m: f"encoder.body.{_block(m[1])}.skip_bn."),
-    (r"^xception_features\.block(\d+)\.skip\.", lambda m: f"encoder.body.{_block(m[1])}.skip."),
+    (r"^xception_features\.block(\d+)\.rep\.([135])\.", lambda m: f"{_block(m)}.convs.{int(m[2]) // 2}."),
+    (r"^xception_features\.block(\d+)\.skipbn\.", lambda m: f"{_block(m)}.skip_bn."),
+    (r"^xception_features\.block(\d+)\.skip\.", lambda m: f"{_block(m)}.skip."),
     (r"^xception_features\.", "encoder.body."),
     (r"^feature_projection_conv1\.", "decoder.low.conv."),
     (r"^feature_projection_bn1\.", "decoder.low.bn."),
 ]
-_LEVEL = {
+_LEVEL: dict[str, _Rules] = {
     "mid": [
         (r"^midfea_adapt_conv\.", "decoder.adapt.conv."),
         (r"^midfea_adapt_bn\.", "decoder.adapt.bn."),
@@ -46,13 +50,13 @@ _LEVEL = {
         (r"^decoder1\.0\.atrous_convolution\.", "decoder.fuse."),
     ],
 }
-_HEADS = [
+_HEADS: _Rules = [
     (r"^decoder2\.", "agm.guide.convs."),
     (r"^decoder3\.(?:0\.)?atrous_convolution\.", "agm.guide.separable."),
     (r"^scaler$", "npm.scaler"),
     (r"^prototype$", "bank.rows"),
 ]
-_EOP = [
+_EOP: _Rules = [
     *_HEADS,
     (r"^agm_class\.", "agm.guide.classify."),
     (r"^agm_bg_fusion\.", "agm.background."),
@@ -66,7 +70,7 @@ _EOP = [
     (r"^s1_trans\.", "coarse_space."),
     (r"^s2_trans\.", "fine_space."),
 ]
-_POP = [
+_POP: _Rules = [
     *_HEADS,
     (r"^classifier_6\.", "agm.guide.classify."),
     (r"^bg_att_fusion\.", "agm.background."),
@@ -75,97 +79,78 @@ _POP = [
     (r"^bg_sim_fusion\.", "npm.fusion."),
     (r"^feature_fusion\.([01])\.atrous_convolution\.", lambda m: f"infuse.{m[1]}."),
 ]
-_RULES = {"eop_kway": _EOP, "eop_1way": _EOP, "pop_kway": _POP, "deeplab": []}
-_KINDS = {  # a key that only this kind of file has
-    "eop_kway": "npm_class_fg.weight",
-    "eop_1way": "npm_class.weight",
-    "pop_kway": "classifier_6.weight",
+_KINDS = {  # kind -> the names of its own, and one that only such a file has
+    "eop_kway": (_EOP, "npm_class_fg.weight"),
+    "eop_1way": (_EOP, "npm_class.weight"),
+    "pop_kway": (_POP, "classifier_6.weight"),
+    DEEPLAB: ([], "xception_features.conv1.weight"),
 }
 BANK = "bank.rows"
 
 
-class Conversion(NamedTuple):
-    """A state dict under our names, and what is worth telling about how it came about."""
+class Converted(NamedTuple):
+    """An authors' file under our names, and what is worth telling about it."""
 
     kind: str  # "eop_kway", "eop_1way", "pop_kway" or "deeplab"
-    state: dict[str, Tensor]  # complete: what the file lacks keeps the network's own values
-    unused: list[str]  # the file's keys that found no place
-    new: list[str]  # the network's tensors that the file does not hold
+    weights: dict[str, Tensor]
+    unused: list[str]  # the file's names that have no place in such a network
     notes: list[str]
 
 
-def unwrap(content: object) -> dict[str, Tensor] | None:
-    """The state dict within a loaded file, without `module.` prefixes; None where there is none."""
-    for key in ("state_dict", "model", "net"):
-        if isinstance(content, Mapping) and isinstance(content.get(key), Mapping):
-            content = content[key]
-            break
-    if not isinstance(content, Mapping) or not content:
-        return None
-    if not all(isinstance(k, str) and isinstance(v, Tensor) for k, v in content.items()):
-        return None
-    return {k.removeprefix("module."): v for k, v in content.items()}
+def convert(content: object, network: str, num_slots: int, level: str) -> Converted:
+    """What a file of the authors holds, for a `network` such as "eop_kway", its class slots and its feature level.
 
-
-def identify(weights: Mapping[str, Tensor]) -> str | None:
-    """Which of the authors' files these (unwrapped) weights are, or None."""
-    for kind, key in _KINDS.items():
-        if key in weights:
-            return kind
-    if "xception_features.conv1.weight" in weights and "aspp1.atrous_convolution.weight" in weights:
-        return "deeplab"
-    return None
-
-
-def convert(weights: Mapping[str, Tensor], network: nn.Module, level: str = "mid") -> Conversion:
-    """Turn the authors' (unwrapped) weights into a state dict for `network`, an EOPNet or POPNet on Xception-65.
-
-    A POPNet's earlier stages keep their own values. Raises `ValueError` for weights of an unknown kind, of another
-    network or way, or with a tensor missing or of another shape. The bank is the exception: rows are class ids, so a
-    bank of another length is cut or padded, and said.
+    A `module.` prefix does not matter. The bank's rows are class ids, so a bank of another length is cut or padded, and
+    said. Raises `ValueError` for any other file, and for weights of another network or way.
     """
-    kind = identify(weights)
-    own = network.state_dict()
+    theirs = _tensors(content)
+    if not theirs:
+        raise ValueError("holds no network weights; give a checkpoint of this project or of the authors")
+    kind = identify(content)
     if kind is None:
         raise ValueError("neither an EOPNet or POPNet checkpoint of the authors nor their COCO DeepLabV3+ weights")
-    if kind not in ("deeplab", f"{network.method}_{network.way}"):
-        raise ValueError(f"these are the authors' {kind} weights, the network is {network.method}_{network.way}")
-    rules = _COMMON + _LEVEL[level] + _RULES[kind]
-    state, unused, notes = {}, [], []
-    for name, tensor in weights.items():
-        ours = _rename(name, rules)
-        if ours == BANK and tensor.ndim == 2:
-            tensor = _fit_bank(tensor, own[BANK], notes)
-        if ours not in own:
-            unused.append(name)
-        elif own[ours].shape != tensor.shape:
-            raise ValueError(f"{name} is {tuple(tensor.shape)}, the network needs {tuple(own[ours].shape)}")
-        else:
-            state[ours] = tensor
-    new = [k for k in own if k not in state and not k.endswith("num_batches_tracked") and not k.startswith("previous.")]
-    lacking = [k for k in new if k.startswith("encoder.")] if kind == "deeplab" else new
-    if lacking:
-        raise ValueError(f"{len(lacking)} tensors are missing, the first is for {lacking[0]}")
-    return Conversion(kind, {**own, **state}, unused, new, notes)
+    if kind not in (DEEPLAB, network):
+        raise ValueError(f"these are the authors' {kind} weights, the network is {network}; give the file of this one")
+    names = {name: rename(name, kind, level) for name in theirs}
+    weights = {ours: theirs[name] for name, ours in names.items() if ours}
+    notes = []
+    if BANK in weights and weights[BANK].ndim == 2 and len(weights[BANK]) != num_slots:
+        rows = weights[BANK]
+        notes = [f"the prototype bank has {len(rows)} rows for {num_slots} class slots; rows were kept by class id"]
+        weights[BANK] = torch.cat([rows, rows.new_zeros(num_slots, rows.shape[1])])[:num_slots]
+    unused = [name for name, ours in names.items() if not ours]
+    if unused:
+        notes.append(f"{len(unused)} tensors of the file are not used: {', '.join(unused)}")
+    return Converted(kind, weights, unused, notes)
 
 
-def _rename(name: str, rules: list) -> str | None:
-    for pattern, replacement in rules:
+def identify(content: object) -> str | None:
+    """Which kind of the authors' files this is the content of, or None."""
+    weights = _tensors(content)
+    return next((kind for kind, (_, only) in _KINDS.items() if only in weights), None)
+
+
+def rename(name: str, kind: str, level: str) -> str | None:
+    """Our name of an authors' tensor in a network of that feature level; None where it has no place there."""
+    for pattern, replacement in _COMMON + _LEVEL[level] + _KINDS[kind][0]:
         renamed, count = re.subn(pattern, replacement, name)
         if count:
             return renamed
     return None
 
 
-def _block(number: str) -> str:
-    return f"middle.{int(number) - 4}" if 4 <= int(number) <= 19 else f"block{number}"
+def _tensors(content: object) -> dict[str, Tensor]:
+    """The state dict within a loaded file, without `module.` prefixes; empty where there is none."""
+    for key in ("state_dict", "model", "net"):
+        if isinstance(content, Mapping) and isinstance(content.get(key), Mapping):
+            content = content[key]
+            break
+    if not isinstance(content, Mapping):
+        return {}
+    if not all(isinstance(k, str) and isinstance(v, Tensor) for k, v in content.items()):
+        return {}
+    return {k.removeprefix("module."): v for k, v in content.items()}
 
 
-def _fit_bank(rows: Tensor, own: Tensor, notes: list[str]) -> Tensor:
-    if len(rows) == len(own):
-        return rows
-    notes.append(f"the prototype bank has {len(rows)} rows for {len(own)} class slots; rows were kept by class id")
-    fitted = torch.zeros(len(own), rows.shape[1], dtype=rows.dtype)
-    kept = min(len(rows), len(own))
-    fitted[:kept] = rows[:kept]
-    return fitted
+def _block(match: re.Match[str]) -> str:
+    return f"encoder.body.{block_name(int(match[1]))}"

@@ -1,0 +1,28 @@
+"""Networks from their settings."""
+
+from __future__ import annotations
+
+from utils.errors import UserError
+
+from .base import OneShotNetwork
+from .eopnet import EOPNet
+from .popnet import POPNet
+from .settings import NetworkSettings
+
+
+def build_network(
+    num_slots: int, way: str, settings: NetworkSettings, previous: OneShotNetwork | None = None
+) -> OneShotNetwork:
+    """A network with random weights, for POPNet a stage on top of `previous`.
+
+    `num_slots` counts the background and every label id. Raises `UserError` for an encoder that cannot be had.
+    """
+    shape = (settings.encoder, settings.channels, settings.level, settings.warmup_epochs, settings.bank_momentum)
+    try:
+        if settings.method == "eop":
+            return EOPNet(num_slots, way, *shape)
+        if not isinstance(previous, POPNet | None):
+            raise TypeError("a stage of POPNet stands on another")
+        return POPNet(num_slots, way, *shape, settings.background, previous)
+    except ValueError as error:
+        raise UserError(f"--encoder: {error}") from error

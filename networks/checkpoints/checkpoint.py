@@ -1,0 +1,192 @@
+"""The door to checkpoints: what is in a file is checked here, and typed from here on."""
+
+from __future__ import annotations
+
+import reprlib
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal, TypeVar
+
+from torch import Tensor, nn
+
+from utils.config import restore
+from utils.constants import IGNORE, STAGES, WAYS
+from utils.errors import UserError
+
+from ..base import OneShotNetwork
+from ..build import build_network
+from ..settings import NetworkSettings
+from . import authors, files
+
+T = TypeVar("T")
+MAX_CHANNELS, MAX_TEST_SIZE = 2**12, 2**14  # more, in a file, is damage
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """A file of weights, opened: what its network is made of, and what the file says of it.
+
+    The weights have this project's names, whoever wrote the file.
+    """
+
+    path: Path
+    kind: Literal["run", "released", "authors"]  # written by train.py, by tools/release.py, or by the authors
+    settings: NetworkSettings
+    way: str
+    num_slots: int  # background and every label id of the stage that the network parses
+    weights: dict[str, Tensor]
+    epoch: int  # of the weights, from 0, which decides whether the bank is in use
+    earlier_slots: tuple[int, ...] = ()  # as `num_slots`, of the stages that a stage of POPNet stands on
+    stage: int = STAGES  # whose labels the network parses: POPNet's 1, 2 or 3; EOPNet's are those of stage 3
+    class_names: Mapping[int, str] = field(default_factory=dict)  # by label id; empty for the authors' files
+    test_size: int = 0  # longest side at which photos were parsed in the evaluation; 0: as they are
+    min_score: float | None = None  # score below which a class counts as absent, where it was measured
+    notes: tuple[str, ...] = ()  # what is worth telling the user
+    record: Mapping[str, Any] = field(default_factory=dict)  # all else in the file, as plain values
+
+    @property
+    def trained_with(self) -> Mapping[str, Any]:
+        """The run's settings as they were saved; empty for the authors' files."""
+        settings: Mapping[str, Any] = self.record.get("settings", {})
+        return settings
+
+    def build(self) -> OneShotNetwork:
+        """A network with these weights, in evaluation mode. Raises `UserError` where they do not make one."""
+        first, *others = (*self.earlier_slots, self.num_slots)
+        try:
+            network = build_network(first, self.way, self.settings)
+            for slots in others:
+                network = build_network(slots, self.way, self.settings, network)
+            load_weights(network, self.weights)
+        except (UserError, ValueError) as error:
+            raise UserError(f"{self.path}: {error}; fetch or write the file anew") from error
+        return network.eval()
+
+
+def open_checkpoint(path: str | Path, *, num_slots: int | None = None, way: str = "") -> Checkpoint:
+    """Open a checkpoint of a run, a released file, or one of the authors', which needs `num_slots` and `way`.
+
+    Raises `UserError` when the file is missing, damaged or something else.
+    """
+    path, content = Path(path), files.read(path)
+    if is_own(content):
+        return own(path, content)
+    if num_slots is None or not way:
+        raise UserError(
+            f"{path}: not a checkpoint of this project; for one of the authors' give --dataset and --way too"
+        )
+    return _of_authors(path, content, num_slots, way)
+
+
+def is_own(content: object) -> bool:
+    """Whether a file with this content was written by this project."""
+    return isinstance(content, dict) and content.get("format") == files.FORMAT
+
+
+def own(path: Path, content: Mapping[str, Any]) -> Checkpoint:
+    """The checked `content` of a file of this project. Raises `UserError` when it is damaged, or newer than this code."""
+    try:
+        if _take(content, "version", int, default=1) > files.VERSION:
+            raise UserError(f"{path}: written by a newer version of this project; update the code to open it")
+        return _checked(path, content)
+    except ValueError as error:
+        raise UserError(
+            f"{path}: damaged, or not a checkpoint of this project ({error}); fetch or write it anew"
+        ) from error
+
+
+def load_weights(network: nn.Module, weights: Mapping[str, Tensor], needed: str = "") -> list[str]:
+    """Give a network these weights; returns the names of its tensors that they lack, which stay as they are.
+
+    None may lack whose name begins with `needed`. Raises `ValueError` where one does, for a tensor of another shape, and
+    for one with no place in the network.
+    """
+    state = network.state_dict()
+    for name, tensor in weights.items():
+        if name not in state:
+            raise ValueError(f"{name} has no place in the network")
+        if tensor.shape != state[name].shape:
+            raise ValueError(f"{name} is {tuple(tensor.shape)}, the network needs {tuple(state[name].shape)}")
+    lacking = [name for name in state if name not in weights and not name.endswith("num_batches_tracked")]
+    missed = [name for name in lacking if name.startswith(needed)]
+    if missed:
+        raise ValueError(f"{len(missed)} tensors are missing, the first is {missed[0]}")
+    try:
+        network.load_state_dict({**state, **weights})
+    except RuntimeError as error:  # a kind of tensor that cannot be copied
+        raise ValueError(files.first_line(error)) from error
+    return lacking
+
+
+def _checked(path: Path, content: Mapping[str, Any]) -> Checkpoint:
+    trained_with = _take(content, "settings", dict)
+    settings = restore(NetworkSettings, trained_with, path)
+    weights = _take(content, "network", dict, lambda tensors: all(isinstance(t, Tensor) for t in tensors.values()))
+    slots = _slots_of_stages(weights, settings)
+    stage = len(slots) if settings.method == "pop" else STAGES
+    return Checkpoint(
+        path,
+        "released" if path.suffix == files.RELEASED else "run",
+        settings,
+        _take(trained_with, "way", str, WAYS.__contains__, WAYS[0]),
+        _take(content, "num_slots", int, lambda number: number == slots[-1]),
+        weights,
+        _take(content, "trained_epoch", int, lambda epoch: epoch >= 0),
+        tuple(slots[:-1]),
+        stage,
+        _class_names(content.get("class_names", {}), slots[-1]),
+        _take(trained_with, "test_size", int, lambda size: 0 <= size <= MAX_TEST_SIZE, 0),
+        None if content.get("min_score") is None else _take(content, "min_score", float, lambda score: 0 <= score <= 1),
+        (f"stage {stage} of {STAGES}, scored at its own labels",) if stage < STAGES else (),
+        {name: value for name, value in content.items() if name not in ("format", "version", "network")},
+    )
+
+
+def _take(
+    values: Mapping[str, Any],
+    name: str,
+    kind: type[T],
+    holds: Callable[[T], bool] = lambda _: True,
+    default: Any = None,
+) -> T:
+    """The value of that name, of type `kind` and such that it `holds`; `ValueError` for any other."""
+    value = values.get(name, default)
+    if not isinstance(value, kind) or isinstance(value, bool) or not holds(value):
+        raise ValueError(f"{name} is {reprlib.repr(value)}")
+    return value
+
+
+def _slots_of_stages(weights: Mapping[str, Tensor], settings: NetworkSettings) -> list[int]:
+    """Class slots of each stage that the weights hold, the first stage's first; EOPNet's are those of its only one."""
+    slots: list[int] = []
+    while (rows := weights.get("previous." * len(slots) + authors.BANK)) is not None:
+        if rows.shape[1:] != (settings.channels,) or not 2 <= len(rows) <= IGNORE:
+            raise ValueError(f"the prototype bank is {tuple(rows.shape)}, and the setting channels {settings.channels}")
+        slots.insert(0, len(rows))
+    if not 1 <= len(slots) <= (STAGES if settings.method == "pop" else 1):
+        raise ValueError(f"it holds {len(slots)} prototype banks")
+    return slots
+
+
+def _class_names(names: object, num_slots: int) -> dict[int, str]:
+    if isinstance(names, dict):
+        by_id = {int(c) if isinstance(c, str) else c: name for c, name in names.items()}
+        if all(c in range(num_slots) and isinstance(name, str) for c, name in by_id.items()):
+            return by_id
+    raise ValueError(f"class_names is {reprlib.repr(names)}")
+
+
+def _of_authors(path: Path, content: object, num_slots: int, way: str) -> Checkpoint:
+    method = "pop" if authors.identify(content) == "pop_kway" else "eop"
+    settings = NetworkSettings(method=method)
+    try:
+        converted = authors.convert(content, f"{method}_{way}", num_slots, settings.level)
+    except ValueError as error:
+        raise UserError(f"{path}: {error}") from error
+    if converted.kind == authors.DEEPLAB:
+        raise UserError(f"{path}: these are DeepLabV3+ weights to start training from; evaluate a trained checkpoint")
+    weights = {name: tensor for name, tensor in converted.weights.items() if not name.startswith("infuse.")}
+    alone = ["one stage of POPNet without the earlier ones: parsed without knowledge infusion"]
+    notes = (*converted.notes, *(alone if method == "pop" else []))
+    return Checkpoint(path, "authors", settings, way, num_slots, weights, authors.EPOCH, notes=notes)
