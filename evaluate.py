@@ -22,8 +22,8 @@ from engine import report
 from engine.evaluation import Evaluation, EvaluationPlan, evaluate
 from engine.settings import EvaluateSettings, TrainSettings
 from networks.base import OneShotNetwork
-from networks.checkpoints import files as checkpoint
-from networks.checkpoints import loading
+from networks.checkpoints import Checkpoint, authors, open_checkpoint
+from networks.checkpoints.files import revision
 from networks.fast.folding import fold_batch_norm
 from utils import distributed
 from utils.config import parse, restore
@@ -38,34 +38,34 @@ def main() -> None:
     local_rank = distributed.start()
     if not settings.checkpoint:
         raise UserError("--checkpoint: name the checkpoint to evaluate")
-    loaded = load(settings)
+    checkpoint = load(settings)
     whole = catalog.load(settings.dataset)
-    spec = stage_spec(whole, loaded.stage)
-    if loaded.network.num_slots != spec.num_slots:
+    spec = stage_spec(whole, checkpoint.stage)
+    if checkpoint.num_slots != spec.num_slots:
         raise UserError(
-            f"{settings.checkpoint}: trained with {loaded.network.num_slots} labels, and {settings.dataset} has "
+            f"{settings.checkpoint}: trained with {checkpoint.num_slots} labels, and {settings.dataset} has "
             f"{spec.num_slots} now; put its labels back, or train anew"
         )
     device = choose_device(settings.device, local_rank)
-    network = loaded.network.to(device).eval()
+    network = checkpoint.build().to(device)
     fold_batch_norm(network)
     tune(network, device, settings.channels_last, settings.compile)
-    episodes = TestEpisodes(whole, catalog.locate(whole, settings.data_root), way=network.way, stage=loaded.stage)
-    folder = outcome_folder(settings, loaded)
+    episodes = TestEpisodes(whole, catalog.locate(whole, settings.data_root), way=network.way, stage=checkpoint.stage)
+    folder = outcome_folder(settings, checkpoint)
     picked = evenly_spaced(len(episodes.pairs), settings.save_pictures)
     plan = EvaluationPlan(
-        believed_epoch(settings, loaded),
+        believed_epoch(settings, checkpoint),
         spec.classes,
         spec.base_classes(settings.fold),
         device,
-        test_size_of(settings, loaded),
+        test_size_of(settings, checkpoint),
         settings.agm,
         resolve_amp(settings.amp, device),
         settings.workers,
         picked,
     )
     distributed.say(
-        *loaded.notes,
+        *checkpoint.notes,
         f"{len(episodes.pairs)} pairs of {spec.title}, fold {settings.fold}, {network.way}, epoch {plan.epoch}",
     )
     if episodes.reused:
@@ -76,58 +76,56 @@ def main() -> None:
     save_pictures(folder / "pictures", spec, episodes, evaluation)
 
 
-def load(settings: EvaluateSettings) -> loading.Loaded:
-    """The checkpoint's network. Fills in the settings that the checkpoint knows; a disagreement is a `UserError`."""
-    if not Path(settings.checkpoint).is_file():
+def load(settings: EvaluateSettings) -> Checkpoint:
+    """The checkpoint. Fills in the settings that it knows; a disagreement is a `UserError`."""
+    path = settings.checkpoint
+    if not Path(path).is_file():
         raise UserError(
-            f"{settings.checkpoint}: no such checkpoint; train one and give its last.pt as CHECKPOINT=... "
-            f"or --checkpoint, or fetch the authors' from {loading.AUTHORS_MODELS}"
+            f"{path}: no such checkpoint; train one and give its last.pt as CHECKPOINT=... or --checkpoint, or fetch "
+            f"the authors' from {authors.MODELS}"
         )
-    content = checkpoint.read(settings.checkpoint)
-    if checkpoint.is_ours(content):
-        loaded = loading.load_ours(settings.checkpoint, content)
-        training = restore(TrainSettings, loaded.record)
-        for name in ("dataset", "fold", "way"):
-            trained, asked = getattr(training, name), getattr(settings, name)
-            if asked and asked != trained:
-                raise UserError(
-                    f"{settings.checkpoint}: trained with --{name} {trained}, not {asked}; name its own, or none"
-                )
-            setattr(settings, name, trained)
-        return loaded
+    slots = catalog.load(settings.dataset).num_slots if settings.dataset else None
+    checkpoint = open_checkpoint(path, num_slots=slots, way=settings.way)
+    if checkpoint.kind == "authors":
+        if not settings.fold:
+            raise UserError(f"{path}: not of this project, so --dataset, --fold and --way must be given")
+        return checkpoint
+    training = restore(TrainSettings, checkpoint.trained_with, path)
     for name in ("dataset", "fold", "way"):
-        if not getattr(settings, name):
-            raise UserError(f"{settings.checkpoint}: not of this project, so --dataset, --fold and --way must be given")
-    return loading.load_authors(settings.checkpoint, content, catalog.load(settings.dataset).num_slots, settings.way)
+        trained, asked = getattr(training, name), getattr(settings, name)
+        if asked and asked != trained:
+            raise UserError(f"{path}: trained with --{name} {trained}, not {asked}; name its own, or none")
+        setattr(settings, name, trained)
+    return checkpoint
 
 
-def outcome_folder(settings: EvaluateSettings, loaded: loading.Loaded) -> Path:
+def outcome_folder(settings: EvaluateSettings, checkpoint: Checkpoint) -> Path:
     """Where results.json and pictures go: the authors' files lie side by side, so each has a run folder for them.
 
     Raises `UserError` where nothing can be written.
     """
     folder = Path(settings.checkpoint).parent
-    if loaded.record is None:
-        folder = Path(f"runs/{settings.dataset}_{loaded.network.method}_{settings.way}_f{settings.fold}_authors")
+    if checkpoint.kind == "authors":
+        folder = Path(f"runs/{settings.dataset}_{checkpoint.settings.method}_{settings.way}_f{settings.fold}_authors")
     folder = Path(settings.output or folder)
     if distributed.rank() == 0:
         require_writable(folder)
     return folder
 
 
-def believed_epoch(settings: EvaluateSettings, loaded: loading.Loaded) -> float:
+def believed_epoch(settings: EvaluateSettings, checkpoint: Checkpoint) -> float:
     """The epoch that decides whether the bank takes part; `settings.prototypes` is made to say which it is."""
-    warmup = loaded.network.warmup_epochs
+    warmup = checkpoint.settings.warmup_epochs
     if settings.prototypes != "auto":
         return warmup + (settings.prototypes == "bank")
-    return loaded.epoch if settings.epoch < 0 else settings.epoch
+    return checkpoint.epoch if settings.epoch < 0 else settings.epoch
 
 
-def test_size_of(settings: EvaluateSettings, loaded: loading.Loaded) -> int:
+def test_size_of(settings: EvaluateSettings, checkpoint: Checkpoint) -> int:
     """The longest side at which to parse: as asked, else as trained, else as published (0, no resize)."""
     if settings.test_size >= 0:
         return settings.test_size
-    return restore(TrainSettings, loaded.record or {}).test_size
+    return checkpoint.test_size
 
 
 def evenly_spaced(total: int, count: int) -> list[int]:
@@ -158,7 +156,7 @@ def write_report(
         "test_size": plan.test_size,
         "pairs": len(episodes.pairs),
         "reused_images": episodes.reused,
-        "revision": checkpoint.revision(),
+        "revision": revision(),
     }
     write_json(path, report.results(evaluation, names, novel, published, **about))
     print(f"\nwritten: {path}")

@@ -16,7 +16,6 @@ import signal
 import time
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 import timm.layers
 import torch
@@ -34,8 +33,9 @@ from engine.settings import TrainSettings
 from engine.training import Clock, Step, StopSignal, TrainPlan, objective, train_epoch
 from engine.workers import make_loader, stops_held
 from networks.batchnorm import synchronize
-from networks.checkpoints import files as checkpoint
-from networks.checkpoints import loading
+from networks.build import build_network
+from networks.checkpoints import Checkpoint, initialise, save_run
+from networks.checkpoints.files import revision
 from networks.fast.depthwise import use_fast_depthwise_gradients
 from utils import distributed
 from utils.config import parse
@@ -119,7 +119,7 @@ class Run:
         self.epoch = self.batch = self.seen = 0
         self.best, self.history = -1.0, []
         saved = resume.saved_run(settings)
-        saved = saved if saved and resume.stage_of(saved) == stage else None
+        saved = saved if saved and saved.stage == stage else None
         notes = self._build(saved is None)
         self.network.to(device)
         self.optimizer = make_optimizer(
@@ -146,18 +146,18 @@ class Run:
 
     def _build(self, fresh: bool) -> list[str]:
         """Make the network, with weights to start from if it is to be `fresh`; returns what to tell the user."""
-        previous, path, self.earlier_steps = None, None, 0
+        previous, self.earlier_steps = None, 0
         if self.settings.method == "pop" and self.stage > 1:
-            path, content = resume.finished_stage(self.settings, self.stage - 1)
-            previous, self.earlier_steps = loading.load_ours(str(path), content).network, content["steps"]
-        self.network = loading.build(self.spec.num_slots, self.settings.way, self.settings, previous)
+            finished = resume.finished_stage(self.settings, self.stage - 1)
+            previous, self.earlier_steps = finished.build(), finished.record["steps"]
+        self.network = build_network(self.spec.num_slots, self.settings.way, self.settings, previous)
         if not fresh:
             return [f"going on from {self.folder / 'last.pt'}"]
         self.network.npm.set_threshold(self.settings.npm_threshold)
         if previous is None:
-            return loading.initialise(self.network, self.settings.pretrained)
+            return initialise(self.network, self.settings.pretrained)
         self.network.start_from_previous()
-        return [f"stage {self.stage} starts from {path}"]
+        return [f"stage {self.stage} starts from {finished.path}"]
 
     def train_epoch(self, stop: StopSignal) -> bool:
         """Train the rest of the epoch. Returns False when `stop` was asked; the checkpoint is then written."""
@@ -252,8 +252,9 @@ class Run:
         if distributed.rank() > 0:
             return
         self.board.flush()
-        checkpoint.save(
+        save_run(
             self.folder / name,
+            self.network,
             {
                 "settings": dataclasses.asdict(self.settings),
                 "num_slots": self.spec.num_slots,
@@ -263,25 +264,25 @@ class Run:
                 "steps": self._step(),
                 "world": distributed.world_size(),
                 "position": {"epoch": self.epoch, "batch": self.batch},
-                "network": self.network.state_dict(),
                 "optimizer": self.optimizer.state_dict(),
                 "scaler": self.scaler.state_dict(),
                 "rng": resume.rng_state(),
                 "best": self.best,
                 "history": self.history,
-                "revision": checkpoint.revision(),
+                "revision": revision(),
             },
         )
 
-    def _restore(self, saved: dict[str, Any]) -> None:
+    def _restore(self, saved: Checkpoint) -> None:
         try:
-            self.network.load_state_dict(saved["network"])
-            self.optimizer.load_state_dict(saved["optimizer"])
-            self.scaler.load_state_dict(saved["scaler"])
-            resume.set_rng_state(saved["rng"])
-            self.epoch, self.batch = saved["position"]["epoch"], saved["position"]["batch"]
-            self.best, self.history = saved["best"], saved["history"]
-        except (KeyError, RuntimeError, ValueError) as error:
+            record = saved.record
+            self.network.load_state_dict(saved.weights)
+            self.optimizer.load_state_dict(record["optimizer"])
+            self.scaler.load_state_dict(record["scaler"])
+            resume.set_rng_state(record["rng"])
+            self.epoch, self.batch = record["position"]["epoch"], record["position"]["batch"]
+            self.best, self.history = record["best"], record["history"]
+        except (KeyError, RuntimeError, TypeError, ValueError) as error:
             raise UserError(
                 f"{self.folder / 'last.pt'}: does not fit this run ({str(error).splitlines()[0]}); move it away"
             ) from error
@@ -311,7 +312,7 @@ class Run:
             f"{self.spec.title} fold {settings.fold}, {settings.way}: {len(self.episodes)} episodes, "
             f"{len(self.tests.pairs)} test pairs",
             f"{settings.encoder}, {parameters / 1e6:.1f} M parameters, on {self.device}, mixed precision {self.amp}; "
-            f"revision {checkpoint.revision() or 'unknown'}",
+            f"revision {revision() or 'unknown'}",
             f"batch {settings.batch_size} x {world} x {settings.accumulate}, lr {settings.lr:g}, "
             f"{settings.epochs * self.plan.epoch_steps} steps in {settings.epochs} epochs; run folder {self.folder}",
         )

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Iterable
-from pathlib import Path
 from typing import Any
 
 import torch
 
 from dataloaders.settings import DataSettings
-from networks.checkpoints import files as checkpoint
+from networks.checkpoints import Checkpoint, open_checkpoint
 from networks.settings import NetworkSettings
+from utils.config import today_names
 from utils.constants import STAGES
 from utils.distributed import world_size
 from utils.errors import UserError
@@ -30,8 +30,8 @@ SHARED_BY_STAGES = {f.name for kind in (DataSettings, NetworkSettings) for f in 
 }
 
 
-def saved_run(settings: TrainSettings) -> dict[str, Any] | None:
-    """The content of the run's `last.pt`; None where there is none, or a fresh start is asked for.
+def saved_run(settings: TrainSettings) -> Checkpoint | None:
+    """The run's `last.pt`; None where there is none, or a fresh start is asked for.
 
     Raises `UserError` when it is something else or was trained with other settings or on other processes.
     """
@@ -40,22 +40,17 @@ def saved_run(settings: TrainSettings) -> dict[str, Any] | None:
         raise UserError(f"{path}: a folder stands where the checkpoint goes; move it away, or choose another --run-dir")
     if settings.resume == "none" or not path.exists():
         return None
-    content = checkpoint.read(path)
-    if not checkpoint.is_ours(content) or "position" not in content:
+    saved = open_checkpoint(path)
+    if "position" not in saved.record:
         raise UserError(f"{path}: not a checkpoint to resume from; move it away, or use --resume none")
     names = {f.name for f in dataclasses.fields(settings)} - FREE_TO_CHANGE
-    _check_same(path, settings, content["settings"], names)
-    if content.get("world", world_size()) != world_size():
+    _check_same(saved, settings, names)
+    if saved.record.get("world", world_size()) != world_size():
         raise UserError(
-            f"{path}: was trained by {content['world']} processes, not {world_size()}; go on with as many, or choose "
-            "another --run-dir"
+            f"{path}: was trained by {saved.record['world']} processes, not {world_size()}; go on with as many, "
+            "or choose another --run-dir"
         )
-    return content
-
-
-def stage_of(content: dict[str, Any]) -> int:
-    """The stage that a checkpoint was written in."""
-    return content.get("stage", LAST_STAGE)
+    return saved
 
 
 def stages_to_do(settings: TrainSettings) -> list[int]:
@@ -63,7 +58,7 @@ def stages_to_do(settings: TrainSettings) -> list[int]:
     if settings.method != "pop":
         return [LAST_STAGE]
     saved = saved_run(settings)
-    first = stage_of(saved) if saved else 1
+    first = saved.stage if saved else 1
     wanted = [settings.stage] if settings.stage else range(1, LAST_STAGE + 1)
     return [stage for stage in wanted if stage >= first]
 
@@ -73,8 +68,8 @@ def stage_name(stage: int) -> str:
     return f"stage{stage}.pt"
 
 
-def finished_stage(settings: TrainSettings, stage: int) -> tuple[Path, dict[str, Any]]:
-    """Path and content of the checkpoint that a finished stage left.
+def finished_stage(settings: TrainSettings, stage: int) -> Checkpoint:
+    """The checkpoint that a finished stage left.
 
     Raises `UserError` when it is missing, or of another network or data set.
     """
@@ -83,11 +78,11 @@ def finished_stage(settings: TrainSettings, stage: int) -> tuple[Path, dict[str,
         raise UserError(
             f"{path}: missing; stage {stage + 1} starts from it: train --stage {stage} first, or all in turn"
         )
-    content = checkpoint.read(path)
-    if not checkpoint.is_ours(content) or stage_of(content) != stage:
+    finished = open_checkpoint(path)
+    if finished.stage != stage:
         raise UserError(f"{path}: not the checkpoint of a finished stage {stage}; train --stage {stage} anew")
-    _check_same(path, settings, content["settings"], SHARED_BY_STAGES)
-    return path, content
+    _check_same(finished, settings, SHARED_BY_STAGES)
+    return finished
 
 
 def rng_state() -> dict[str, Any]:
@@ -105,12 +100,12 @@ def set_rng_state(state: dict[str, Any]) -> None:
         torch.cuda.set_rng_state(state["cuda"])
 
 
-def _check_same(path: Path, settings: TrainSettings, then: dict[str, Any], names: Iterable[str]) -> None:
-    now = dataclasses.asdict(settings)
+def _check_same(saved: Checkpoint, settings: TrainSettings, names: Iterable[str]) -> None:
+    now, then = dataclasses.asdict(settings), today_names(TrainSettings, saved.trained_with)
     changed = [n for n in now if n in names and n in then and _plain(now[n]) != _plain(then[n])]
     if changed:
         told = ", ".join(f"--{n.replace('_', '-')} {_plain(then[n])}" for n in changed)
-        raise UserError(f"{path}: was trained with {told}; go on with the same, or choose another --run-dir")
+        raise UserError(f"{saved.path}: was trained with {told}; go on with the same, or choose another --run-dir")
 
 
 def _plain(value: Any) -> Any:

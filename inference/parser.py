@@ -17,7 +17,7 @@ from torch import Tensor
 
 from dataloaders import catalog
 from networks.base import Features
-from networks.checkpoints import released
+from networks.checkpoints import open_checkpoint
 from networks.decoding import Maps
 from networks.fast.folding import fold_batch_norm
 from utils.constants import IGNORE, PROTOTYPES
@@ -71,9 +71,9 @@ class OneShotParser:
         if max_size and max_size < LEAST_SIZE:
             raise UserError(f"max_size {max_size}: must be at least {LEAST_SIZE} pixels")
         spec = catalog.load(dataset) if dataset else None
-        opened = released.open_checkpoint(checkpoint, spec.num_slots if spec else None, way)
+        opened = open_checkpoint(checkpoint, num_slots=spec.num_slots if spec else None, way=way)
         self.device = choose_device(device)
-        self.network = opened.network.to(self.device).eval()
+        self.network = opened.build().to(self.device)
         fold_batch_norm(self.network)
         tune(self.network, self.device)
         self.notes = opened.notes

@@ -10,7 +10,7 @@ import numpy as np
 import torch
 
 from networks.backbones import LITE0
-from networks.checkpoints import files as checkpoint
+from networks.checkpoints import save_run
 from networks.eopnet import EOPNet
 
 SIZE = (96, 64)
@@ -46,7 +46,7 @@ def write_checkpoint(path: Path, way: str = "kway", trained_epoch: int = 3, test
     settings = {"dataset": "toy", "encoder": LITE0, "channels": 16, "way": way, "warmup_epochs": 1}
     settings["test_size"] = test_size
     content = {"settings": settings, "num_slots": 5, "class_names": NAMES, "trained_epoch": trained_epoch}
-    checkpoint.save(path, {**content, "network": network(way).state_dict()})
+    save_run(path, network(way), content)
     return path
 
 

@@ -10,7 +10,7 @@ from PIL import Image
 
 import evaluate as evaluate_cli
 import train as train_cli
-from networks.checkpoints import files as checkpoint
+from networks.checkpoints import save_run
 from utils.errors import UserError, run_cli
 
 from .samples import tiny_network
@@ -193,15 +193,14 @@ def test_bad_checkpoints(tmp_path, toy_root, capsys, monkeypatch):
         "settings": {"dataset": "toy", "encoder": "tf_efficientnet_lite0", "channels": 8},
         "num_slots": 7,
         "trained_epoch": 0,
-        "network": tiny_network().state_dict(),
     }
-    checkpoint.save(good, content)
+    save_run(good, tiny_network(), content)
     half, text, code = (tmp_path / name for name in ("half.pt", "text.pt", "code.pt"))
     half.write_bytes(good.read_bytes()[: good.stat().st_size // 2])
     text.write_text("this is no checkpoint")
     torch.save({"a": print}, code)
     other = tmp_path / "other.pt"
-    checkpoint.save(other, {**content, "settings": {**content["settings"], "channels": 16}})
+    save_run(other, tiny_network(), {**content, "settings": {**content["settings"], "channels": 16}})
     strange = tmp_path / "strange.pt"
     torch.save({"fc.weight": torch.zeros(3, 3)}, strange)
     for path in (half, text, code, other, strange, tmp_path / "missing.pt"):
@@ -221,7 +220,7 @@ def test_bad_checkpoints(tmp_path, toy_root, capsys, monkeypatch):
         assert path.name in line, line
     assert not (tmp_path / "out").exists()
     grown = tmp_path / "grown.pt"
-    checkpoint.save(grown, {**content, "num_slots": 5, "network": tiny_network(num_slots=5).state_dict()})
+    save_run(grown, tiny_network(num_slots=5), {**content, "num_slots": 5})
     line = tell(evaluate_cli.main, capsys, monkeypatch, "--checkpoint", str(grown), "--data-root", str(toy_root))
     assert "grown.pt: trained with 5 labels, and toy has" in line
     line = tell(evaluate_cli.main, capsys, monkeypatch, "--checkpoint", str(good), "--workers", "-1")

@@ -17,13 +17,13 @@ import evaluate
 from dataloaders.reading import read_label
 from engine.settings import EvaluateSettings, TrainSettings
 from inference.annotations import read_labels
-from networks.checkpoints import files as checkpoint
-from networks.checkpoints.loading import Loaded
+from networks.checkpoints import Checkpoint, open_checkpoint
+from networks.settings import NetworkSettings
 from utils import launch as launcher
 from utils.config import parse
 from utils.errors import UserError, run_cli
 
-from .own_photos import network, write_grey_png
+from .own_photos import write_grey_png
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -117,9 +117,9 @@ def test_a_data_set_is_called_as_the_catalogue_calls_it():
 def test_results_of_the_authors_checkpoints_do_not_overwrite_each_other(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     asked = EvaluateSettings(checkpoint="data/atr_kwf1.pth", dataset="atr", fold=1, way="kway")
-    theirs = Loaded(network(), None, 39, [])
+    theirs = Checkpoint(Path(asked.checkpoint), "authors", NetworkSettings(), "kway", 18, weights={}, epoch=39)
     assert str(evaluate.outcome_folder(asked, theirs)) == "runs/atr_eop_kway_f1_authors"
-    ours = Loaded(network(), TrainSettings(), 39, [])
+    ours = dataclasses.replace(theirs, kind="run")
     assert str(evaluate.outcome_folder(asked, ours)) == "data"
     (tmp_path / "file").write_text("in the way")
     with pytest.raises(UserError, match="file/out: cannot be written"):
@@ -137,7 +137,7 @@ def test_a_checkpoint_is_found_from_the_callers_folder(tmp_path):
 def test_a_pickled_network_is_told_apart_from_a_truncated_file(tmp_path):
     torch.save(torch.nn.Linear(2, 2), tmp_path / "whole.pt")
     with pytest.raises(UserError, match=r"whole\.pt: .*state_dict") as caught:
-        checkpoint.read(tmp_path / "whole.pt")
+        open_checkpoint(tmp_path / "whole.pt")
     assert "\x1b" not in str(caught.value)
 
 

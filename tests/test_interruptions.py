@@ -14,7 +14,7 @@ from tensorboardX.proto.event_pb2 import Event
 
 import train as train_cli
 from engine.settings import TrainSettings
-from networks.checkpoints import files as checkpoint
+from networks.checkpoints import files, save_run
 from utils import log
 from utils.errors import UserError
 
@@ -151,14 +151,14 @@ def full_disk():
 
 
 def test_a_full_disk_stops_with_one_line_and_keeps_the_last_checkpoint(full_disk, tmp_path):
-    path = tmp_path / "last.pt"
-    checkpoint.save(path, {"weights": train_cli.torch.ones(100_000), "epoch": 1})
+    path, network = tmp_path / "last.pt", train_cli.torch.nn.Linear(1000, 100)
+    save_run(path, network, {"epoch": 1})
     before = path.read_bytes()
     full_disk()
     with pytest.raises(UserError, match=r"last\.pt: cannot be written .*free some space$") as caught:
-        checkpoint.save(path, {"weights": train_cli.torch.ones(100_000), "epoch": 2})
+        save_run(path, network, {"epoch": 2})
     assert "\n" not in str(caught.value)
-    assert path.read_bytes() == before and checkpoint.read(path)["epoch"] == 1
+    assert path.read_bytes() == before and files.read(path)["epoch"] == 1
     assert [file.name for file in tmp_path.iterdir()] == ["last.pt"]
 
 

@@ -4,9 +4,10 @@ import pytest
 import timm
 import torch
 
-from networks.backbones import LITE0, Encoder, load_ordered, load_timm_xception
-from networks.backbones.xception import Xception65
-from networks.checkpoints import authors as official
+from networks.backbones import LITE0, Encoder
+from networks.backbones.timm_conv import load_ordered
+from networks.backbones.xception import Xception65, load_timm_weights
+from networks.checkpoints import authors
 from networks.prototypes import PrototypeBank, class_masks, cosine_similarity, masked_average
 
 
@@ -44,7 +45,7 @@ def test_encoders_without_those_strides_are_refused(name):
 
 def test_timm_xception_weights_fill_every_tensor_and_turn_to_bgr(xception):
     weights = timm.create_model("xception65").state_dict()
-    load_timm_xception(xception, weights)
+    load_timm_weights(xception.body, weights)
     own = xception.body.state_dict()
     assert torch.equal(own["conv1.weight"], weights["stem.0.conv.weight"].flip(1))
     assert torch.equal(own["middle.0.convs.2.pointwise.weight"], weights["blocks.3.stack.conv3.conv_pw.weight"])
@@ -53,23 +54,23 @@ def test_timm_xception_weights_fill_every_tensor_and_turn_to_bgr(xception):
     assert taken == sum(v.numel() for v in own.values())
     weights.pop("stem.0.conv.weight")
     with pytest.raises(ValueError, match=r"conv1\.weight"):
-        load_timm_xception(xception, weights)
+        load_timm_weights(xception.body, weights)
 
 
 def test_ordered_weights_reach_the_tensor_of_their_name():
     full = timm.create_model(LITE0).state_dict()
     tensors = [v for k, v in full.items() if not k.endswith("num_batches_tracked")]
     encoder = Encoder(LITE0)
-    load_ordered(encoder, tensors)
+    load_ordered(encoder.body, LITE0, tensors)
     for name, value in encoder.body.state_dict().items():
         assert torch.equal(value, full[name]), name
     with pytest.raises(ValueError, match="do not fit"):
-        load_ordered(encoder, tensors[:-1])
+        load_ordered(encoder.body, LITE0, tensors[:-1])
 
 
 def test_official_names_cover_xception_and_the_imagenet_map_alike():
     names = {
-        official._rename(f"xception_features.{n}", official._COMMON)
+        authors.rename(f"xception_features.{n}", authors.DEEPLAB, "mid")
         for n in ("conv1.weight", "block1.rep.4.pointwise.weight")
     }
     assert names == {"encoder.body.conv1.weight", "encoder.body.block1.convs.2.pointwise.weight"}

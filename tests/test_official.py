@@ -3,8 +3,8 @@
 import pytest
 import torch
 
-from networks.checkpoints import authors as official
-from networks.checkpoints import loading
+from networks.checkpoints import authors, initialise, open_checkpoint
+from networks.checkpoints.checkpoint import load_weights
 from networks.eopnet import EOPNet
 from utils.errors import UserError
 
@@ -23,13 +23,13 @@ def network() -> EOPNet:
     return EOPNet(18, "kway")
 
 
-def test_prefix_and_missing_counters_do_not_matter(weights, network):
+def test_prefix_and_missing_counters_do_not_matter(weights, tmp_path):
     wrapped = {"state_dict": {f"module.{k}": v for k, v in weights.items() if not k.endswith("num_batches_tracked")}}
-    converted = official.convert(official.unwrap(wrapped), network)
-    network.load_state_dict(converted.state)
-    assert torch.equal(network.bank.rows, weights["prototype"])
-    assert not converted.new and not converted.notes
-    unused = {name.split(".")[0].rstrip("1234") for name in converted.unused}
+    torch.save(wrapped, tmp_path / "kway.pth")
+    opened = open_checkpoint(tmp_path / "kway.pth", num_slots=18, way="kway")
+    assert (opened.kind, opened.epoch, opened.stage, opened.class_names) == ("authors", 39, 3, {})
+    assert torch.equal(opened.build().bank.rows, weights["prototype"])
+    unused = {name.split(".")[0].rstrip("1234") for name in authors.convert(wrapped, "eop_kway", 18, "mid").unused}
     assert unused == {
         "aspp",
         "global_avg_pool",
@@ -38,13 +38,14 @@ def test_prefix_and_missing_counters_do_not_matter(weights, network):
         "decoder",
         "s1_prototype",
     }
+    assert len(opened.notes) == 1 and "not used: s1_prototype" in opened.notes[0]
 
 
 @pytest.mark.parametrize("rows", [17, 20])
-def test_a_bank_of_another_length_keeps_its_rows_by_class(weights, network, rows):
+def test_a_bank_of_another_length_keeps_its_rows_by_class(weights, rows):
     other = {**weights, "prototype": torch.arange(rows * 256.0).view(rows, 256)}
-    converted = official.convert(other, network)
-    bank = converted.state["bank.rows"]
+    converted = authors.convert(other, "eop_kway", 18, "mid")
+    bank = converted.weights["bank.rows"]
     assert bank.shape == (18, 256)
     assert torch.equal(bank[: min(rows, 18)], other["prototype"][:18])
     assert "rows" in converted.notes[0]
@@ -52,9 +53,11 @@ def test_a_bank_of_another_length_keeps_its_rows_by_class(weights, network, rows
 
 def test_level_high_takes_the_aspp_weights(weights):
     network = EOPNet(18, "kway", level="high")
-    converted = official.convert(weights, network, "high")
+    converted = authors.convert(weights, "eop_kway", 18, "high")
+    assert not load_weights(network, converted.weights)
     assert torch.equal(
-        converted.state["decoder.adapt.atrous.1.depthwise.weight"], weights["aspp3.atrous_convolution.depthwise.weight"]
+        network.state_dict()["decoder.adapt.atrous.1.depthwise.weight"],
+        weights["aspp3.atrous_convolution.depthwise.weight"],
     )
     assert all(name.startswith(("midfea", "s1_prototype")) for name in converted.unused)
 
@@ -68,22 +71,30 @@ def test_coco_weights_fill_the_encoder_and_report_the_rest(weights, network, tmp
     coco["semantic.weight"] = torch.zeros(21, 256, 1, 1)
     path = tmp_path / "coco.pth"
     torch.save(coco, path)
-    notes = " ".join(loading.initialise(network, str(path)))
+    notes = " ".join(initialise(network, str(path)))
     assert torch.equal(network.encoder.body.conv1.weight, coco["xception_features.conv1.weight"])
     assert "semantic.weight" in notes and "fine_space" in notes and "npm" in notes
     with pytest.raises(UserError, match="start training from"):
-        loading.load_authors(str(path), coco, 18, "kway")
+        open_checkpoint(path, num_slots=18, way="kway")
+    del coco["xception_features.bn2.bias"]
+    torch.save(coco, path)
+    with pytest.raises(UserError, match=r"encoder\.body\.bn2\.bias"):
+        initialise(network, str(path))
 
 
-def test_strangers_and_the_wrong_way_are_refused(weights, network):
+def test_strangers_and_the_wrong_way_are_refused(weights, tmp_path):
+    path = tmp_path / "file.pth"
     cases = [
         ({"layer.weight": torch.zeros(1)}, "neither"),
         ({"a": 1}, "holds no network weights"),
+        ({}, "holds no network weights"),
         (standin_weights("official_eop_1way_atr_shapes.json"), "eop_1way"),
-        ({k: v for k, v in weights.items() if k != "s2_trans.bias"}, "fine_space.bias"),
+        ({k: v for k, v in weights.items() if k != "s2_trans.bias"}, r"fine_space\.bias"),
         ({**weights, "scaler": torch.zeros(3)}, "scaler"),
+        ({**weights, "prototype": torch.zeros(18)}, r"bank\.rows"),
     ]
     for content, told in cases:
+        torch.save(content, path)
         with pytest.raises(UserError, match=told) as caught:
-            loading.load_authors("file.pth", content, 18, "kway")
+            open_checkpoint(path, num_slots=18, way="kway").build()
         assert "file.pth" in str(caught.value) and "\n" not in str(caught.value)

@@ -7,7 +7,8 @@ import pytest
 import torch
 
 from networks.base import Features
-from networks.checkpoints import authors as official
+from networks.checkpoints import authors
+from networks.checkpoints.checkpoint import load_weights
 from networks.eopnet import EOPNet
 from networks.losses import eopnet_losses
 from networks.popnet import POPNet
@@ -21,7 +22,7 @@ EPOCHS = {"static": 10, "dynamic": 39}
 def load_official(way: str) -> EOPNet:
     network = EOPNet(num_slots=18, way=way)
     weights = standin_weights(f"official_eop_{way}_atr_shapes.json")
-    network.load_state_dict(official.convert(weights, network).state)
+    assert not load_weights(network, authors.convert(weights, f"eop_{way}", 18, "mid").weights)
     return network
 
 
@@ -73,10 +74,9 @@ def test_training_step_equals_the_authors(way, name):
 
 
 def check_gradients(network: EOPNet, expected: dict) -> None:
-    rules = official._COMMON + official._LEVEL["mid"] + official._EOP
     parameters = dict(network.named_parameters())
     for theirs, norm in expected["grad_norm"].items():
-        gradient = parameters[official._rename(theirs, rules)].grad
+        gradient = parameters[authors.rename(theirs, f"eop_{network.way}", "mid")].grad
         assert gradient.norm().item() == pytest.approx(norm, rel=1e-3, abs=1e-9), theirs
     assert len(expected["grad_norm"]) == len(parameters)
 
@@ -90,9 +90,9 @@ def test_popnet_logits_equal_the_authors(mode):
     """One stage: by itself with its bank, and with given features of a previous stage infused, in the warm-up."""
     arrays = golden("pop_kway_eval.npz")
     network = POPNet(18, previous=POPNet(2)).eval()
-    converted = official.convert(standin_weights("official_pop_kway_atr_shapes.json"), network, "high")
-    assert not converted.new and all(name.startswith("midfea") for name in converted.unused)
-    network.load_state_dict(converted.state)
+    converted = authors.convert(standin_weights("official_pop_kway_atr_shapes.json"), "pop_kway", 18, "high")
+    assert all(name.startswith("midfea") for name in converted.unused)
+    assert all(name.startswith("previous.") for name in load_weights(network, converted.weights, "infuse."))
     with torch.no_grad():
         query, support = (network.decoder(*network.encoder(arrays[who])) for who in ("query", "support"))
         if mode == "infused_static":

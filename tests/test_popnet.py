@@ -6,9 +6,7 @@ import pytest
 import torch
 
 from engine.optim import make_optimizer
-from networks.checkpoints import authors as official
-from networks.checkpoints import files as checkpoint
-from networks.checkpoints import loading, released
+from networks.checkpoints import authors, export_released, open_checkpoint, save_run
 from networks.losses import popnet_losses
 from networks.prototypes import cosine_similarity
 from predict import OneShotParser
@@ -16,7 +14,7 @@ from utils.errors import UserError
 
 from .own_photos import NAMES, picture
 from .plain import plain_agm, plain_npm, run_guide
-from .samples import random_episode, tiny_network, tiny_stages
+from .samples import random_episode, tiny_stages
 from .shared import needs_parity, standin_weights
 
 SIZE = (65, 49)
@@ -161,7 +159,7 @@ def write_chain(path, way):
     settings = {"method": "pop", "encoder": network.encoder.name, "channels": 8, "way": way, "level": "high"}
     settings |= {"warmup_epochs": 1, "test_size": 64, "dataset": "toy"}
     content = {"settings": settings, "num_slots": 5, "class_names": NAMES, "trained_epoch": 3, "stage": 3}
-    checkpoint.save(path, {**content, "network": network.state_dict()})
+    save_run(path, network, content)
     return network
 
 
@@ -169,12 +167,12 @@ def write_chain(path, way):
 def test_predict_and_released_files_take_the_three_stages(tmp_path, way):
     path, out = tmp_path / "pop.pt", tmp_path / "pop.safetensors"
     network = write_chain(path, way)
-    released.export_released(path, out)
+    export_released(path, out)
     image, label = picture((64, 48))
     for file in (path, out):
-        opened = released.open_checkpoint(file)
-        assert opened.network.stage == 3 and opened.network.previous.previous.num_slots == 2
-        torch.testing.assert_close(opened.network.bank.rows, network.bank.rows, rtol=1e-3, atol=1e-3)
+        opened = open_checkpoint(file).build()
+        assert opened.stage == 3 and opened.previous.previous.num_slots == 2
+        torch.testing.assert_close(opened.bank.rows, network.bank.rows, rtol=1e-3, atol=1e-3)
     parser = OneShotParser(path, "cpu")
     parser.set_reference(image, label, NAMES)
     parsed = parser.parse(image)
@@ -188,12 +186,15 @@ def test_predict_and_released_files_take_the_three_stages(tmp_path, way):
 @needs_parity
 def test_the_authors_stage_is_taken_and_kept_apart_from_eopnet(tmp_path):
     weights = standin_weights("official_pop_kway_atr_shapes.json")
-    loaded = loading.load_authors("pop.pth", {f"module.{k}": v for k, v in weights.items()}, 18, "kway")
-    assert torch.equal(loaded.network.bank.rows, weights["prototype"]) and loaded.stage == 3
-    assert loaded.network.decoder.level == "high" and "without knowledge infusion" in " ".join(loaded.notes)
+    path = tmp_path / "pop.pth"
+    torch.save({f"module.{k}": v for k, v in weights.items()}, path)
+    opened = open_checkpoint(path, num_slots=18, way="kway")
+    network = opened.build()
+    assert torch.equal(network.bank.rows, weights["prototype"]) and opened.stage == 3
+    assert network.decoder.level == "high" and "without knowledge infusion" in " ".join(opened.notes)
     feature = torch.rand(1, 1, 256)
-    assert torch.equal(loaded.network.blend_foreground(feature), feature)  # its bank holds no foreground
+    assert torch.equal(network.blend_foreground(feature), feature)  # its bank holds no foreground
     with pytest.raises(ValueError, match="the network is eop_kway"):
-        official.convert(weights, tiny_network(num_slots=18))
+        authors.convert(weights, "eop_kway", 18, "mid")
     with pytest.raises(UserError, match="pop_1way"):
-        loading.load_authors("pop.pth", weights, 18, "1way")
+        open_checkpoint(path, num_slots=18, way="1way")

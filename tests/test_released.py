@@ -7,7 +7,7 @@ from safetensors.torch import save_file
 import evaluate
 from engine.settings import EvaluateSettings
 from networks.backbones import LITE0
-from networks.checkpoints import loading, released
+from networks.checkpoints import export_released, initialise, open_checkpoint
 from networks.eopnet import EOPNet
 from predict import OneShotParser
 from tools import release
@@ -27,11 +27,12 @@ def files(tmp_path):
 def test_a_released_network_is_the_same_at_half_the_size(files):
     source, out = files
     assert out.stat().st_size < 0.6 * source.stat().st_size
-    opened = released.open_checkpoint(out)
+    opened = open_checkpoint(out)
     assert (opened.epoch, opened.test_size, opened.min_score) == (3, 96, 0.25)
-    assert opened.class_names[2] == "coat" and not opened.network.training
+    built = opened.build()
+    assert opened.class_names[2] == "coat" and not built.training
     for name, tensor in network().state_dict().items():
-        found = opened.network.state_dict()[name]
+        found = built.state_dict()[name]
         assert found.dtype == tensor.dtype
         exact = tensor.numel() == max(tensor.shape, default=1)
         torch.testing.assert_close(found, tensor, **({"rtol": 0, "atol": 0} if exact else {"rtol": 1e-3, "atol": 1e-6}))
@@ -55,15 +56,15 @@ def test_bad_files(files, tmp_path):
     save_file({"a": torch.zeros(2)}, strange, {"content": '{"settings": {}}', "format": "one-shot-human-parsing"})
     for path in (half, bare, strange, tmp_path / "missing.safetensors", tmp_path / "missing.pt"):
         with pytest.raises(UserError) as raised:
-            released.open_checkpoint(path)
+            open_checkpoint(path)
         assert path.name in str(raised.value) and "\n" not in str(raised.value)
     torch.save({"fc.weight": torch.zeros(3, 3)}, tmp_path / "theirs.pth")
     with pytest.raises(UserError, match="--dataset and --way"):
-        released.open_checkpoint(tmp_path / "theirs.pth")
+        open_checkpoint(tmp_path / "theirs.pth")
     with pytest.raises(UserError, match="neither an EOPNet"):
-        released.open_checkpoint(tmp_path / "theirs.pth", 5, "kway")
+        open_checkpoint(tmp_path / "theirs.pth", num_slots=5, way="kway")
     with pytest.raises(UserError, match="not a checkpoint of this project"):
-        released.export_released(tmp_path / "theirs.pth", tmp_path / "x.safetensors")
+        export_released(tmp_path / "theirs.pth", tmp_path / "x.safetensors")
     with pytest.raises(UserError, match="must end in"):
         release.main(["--checkpoint", str(source), "--out", str(tmp_path / "x.pt")])
     assert not list(tmp_path.rglob("x.*"))
@@ -73,13 +74,13 @@ def test_bad_files(files, tmp_path):
 def test_a_training_may_start_from_either_file(files, labels):
     for path in files:
         started = EOPNet(labels, "kway", LITE0, channels=16)
-        notes = loading.initialise(started, str(path))
+        notes = initialise(started, str(path))
         kept = {name: t for name, t in network().state_dict().items() if name != "bank.rows" or labels == 5}
         for name, tensor in kept.items():
             torch.testing.assert_close(started.state_dict()[name], tensor, rtol=1e-3, atol=1e-6)
         assert len(notes) == (1 if labels == 5 else 2) and started.bank.rows.any() == (labels == 5)
         with pytest.raises(UserError, match="another network"):
-            loading.initialise(EOPNet(labels, "kway", LITE0, channels=8), str(path))
+            initialise(EOPNet(labels, "kway", LITE0, channels=8), str(path))
 
 
 def test_both_files_are_evaluated(files):

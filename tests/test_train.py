@@ -16,7 +16,7 @@ from engine.evaluation import EvaluationPlan, evaluate
 from engine.metrics import ConfusionMatrix, kway_figures
 from engine.settings import EvaluateSettings, TrainSettings
 from networks import losses
-from networks.checkpoints import files as checkpoint
+from networks.checkpoints import files, open_checkpoint, save_run
 from utils.device import choose_device
 from utils.errors import UserError
 
@@ -46,7 +46,7 @@ def settings(toy_root, run_dir, **changes) -> TrainSettings:
 
 
 def last(run_dir) -> dict:
-    return checkpoint.read(run_dir / "last.pt")
+    return files.read(run_dir / "last.pt")
 
 
 def assert_same(one, other, where="checkpoint") -> None:
@@ -128,7 +128,8 @@ def test_resuming_with_other_settings_is_refused(undisturbed, toy_root):
 
 def test_resuming_on_another_number_of_processes_is_refused(undisturbed, toy_root, tmp_path):
     (tmp_path / "tensorboard").mkdir()
-    checkpoint.save(tmp_path / "last.pt", {**last(undisturbed), "world": 2})
+    saved = open_checkpoint(undisturbed / "last.pt")
+    save_run(tmp_path / "last.pt", saved.build(), {**saved.record, "world": 2})
     with pytest.raises(UserError, match="by 2 processes, not 1"):
         train_cli.train(settings(toy_root, tmp_path))
 
@@ -161,20 +162,20 @@ def test_one_way_trains_and_evaluates(toy_root, tmp_path):
 
 def test_evaluation_equals_scoring_episode_by_episode(undisturbed, toy_root):
     """The evaluator encodes each photo once; here every pair is run by itself through `forward`."""
-    loaded = evaluate_cli.load(EvaluateSettings(checkpoint=str(undisturbed / "last.pt")))
+    network = evaluate_cli.load(EvaluateSettings(checkpoint=str(undisturbed / "last.pt"))).build()
     spec = catalog.load("toy")
     episodes = TestEpisodes(spec, catalog.locate(spec, toy_root), way="kway")
     episodes.pairs = episodes.pairs[::20]
     plan = EvaluationPlan(
         1, spec.classes, spec.base_classes(1), choose_device("cpu"), with_agm=True, keep=[0], progress=False
     )
-    scored = evaluate(loaded.network, episodes, plan)
+    scored = evaluate(network, episodes, plan)
     matrices = {"npm": ConfusionMatrix(18), "agm": ConfusionMatrix(18)}
     for i in range(len(episodes.pairs)):
         batch = {k: torch.as_tensor(v)[None] for k, v in episodes[i].items() if not k.endswith("_id")}
-        batch = engine.to_device({**batch, "class_id": torch.zeros(1)}, plan.device, loaded.network.encoder.normalize)
+        batch = engine.to_device({**batch, "class_id": torch.zeros(1)}, plan.device, network.encoder.normalize)
         with torch.no_grad():
-            outputs = loaded.network(batch, epoch=1)
+            outputs = network(batch, epoch=1)
         human = outputs.logits.coarse.argmax(1)
         for name, matrix in matrices.items():
             prediction = getattr(outputs.logits, name).argmax(1) * human

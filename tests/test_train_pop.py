@@ -14,7 +14,7 @@ from engine import training as engine
 from engine.evaluation import EvaluationPlan, evaluate
 from engine.settings import EvaluateSettings
 from networks.baselines import ClosedSetBaseline, NearestPrototypeBaseline
-from networks.checkpoints import files as checkpoint
+from networks.checkpoints import files
 from networks.popnet import POPNet
 from tools import compare
 from utils.errors import UserError
@@ -65,12 +65,12 @@ def undisturbed(toy_root, tmp_path_factory):
 
 def same_checkpoints(one, other):
     for name in ("stage1.pt", "stage2.pt", "last.pt"):
-        contents = [checkpoint.read(folder / name) for folder in (one, other)]
+        contents = [files.read(folder / name) for folder in (one, other)]
         assert_same(*({k: v for k, v in content.items() if k not in APART} for content in contents))
 
 
 def test_one_command_trains_each_stage_from_the_last(undisturbed):
-    first, second, third = (checkpoint.read(undisturbed / name) for name in ("stage1.pt", "stage2.pt", "last.pt"))
+    first, second, third = (files.read(undisturbed / name) for name in ("stage1.pt", "stage2.pt", "last.pt"))
     assert [content["stage"] for content in (first, second, third)] == [1, 2, 3]
     assert [content["num_slots"] for content in (first, second, third)] == [2, 5, 18]
     assert [content["steps"] for content in (first, second, third)] == [STEPS, 2 * STEPS, 3 * STEPS]
@@ -88,7 +88,7 @@ def test_one_command_trains_each_stage_from_the_last(undisturbed):
     assert set(json.loads((undisturbed / "stage2_results.json").read_text())["figures"]["npm"]["iou"]) == {
         "background", "head", "body", "arms", "legs",
     }  # fmt: skip
-    assert (undisturbed / "best.pt").exists() and checkpoint.read(undisturbed / "best.pt")["stage"] == 3
+    assert (undisturbed / "best.pt").exists() and files.read(undisturbed / "best.pt")["stage"] == 3
 
 
 def test_a_run_stopped_in_every_stage_ends_bit_for_bit_the_same(undisturbed, toy_root, tmp_path, monkeypatch):
@@ -150,7 +150,7 @@ def test_evaluate_scores_the_chain_as_the_training_does(undisturbed, toy_root, t
 
 
 def test_every_photo_is_encoded_once_in_each_stage(undisturbed, toy_root, monkeypatch):
-    network = evaluate_cli.load(EvaluateSettings(checkpoint=str(undisturbed / "last.pt"))).network
+    network = evaluate_cli.load(EvaluateSettings(checkpoint=str(undisturbed / "last.pt"))).build()
     spec = catalog.load("toy")
     episodes = FewPairs(spec, catalog.locate(spec, toy_root), way="kway")
     encoded = []

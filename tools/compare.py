@@ -30,8 +30,8 @@ from engine.training import TrainPlan, train_epoch
 from engine.workers import make_loader
 from networks.base import OneShotNetwork
 from networks.baselines import ClosedSetBaseline, NearestPrototypeBaseline, closed_set_loss
-from networks.checkpoints import files as checkpoint
-from networks.checkpoints import loading
+from networks.checkpoints import initialise, open_checkpoint
+from networks.checkpoints.files import revision
 from networks.fast.depthwise import use_fast_depthwise_gradients
 from networks.fast.folding import fold_batch_norm
 from train import training_episodes
@@ -78,7 +78,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     print(f"\n{text}\n")
     folder = Path(options.out or f"runs/{spec.name}_compare_kway_f{settings.fold}")
     about = {"dataset": spec.name, "fold": settings.fold, "way": "kway", "pairs": len(tests.pairs)}
-    facts = {"test_size": settings.test_size, "machine": about_machine(device), "revision": checkpoint.revision()}
+    facts = {"test_size": settings.test_size, "machine": about_machine(device), "revision": revision()}
     write_json(folder / "comparison.json", {**about, **facts, "rows": [nan_to_none(row) for row in rows]})
     write_text(folder / "comparison.md", text + "\n")
     print(f"written: {folder}/comparison.json, comparison.md")
@@ -90,20 +90,19 @@ def load_trained(paths: dict[str, str]) -> tuple[list[Entry], TrainSettings]:
     for method, path in paths.items():
         if not path:
             continue
-        content = checkpoint.read(path)
-        if not checkpoint.is_ours(content) or "steps" not in content:
+        checkpoint = open_checkpoint(path)
+        if "steps" not in checkpoint.record:
             raise UserError(f"{path}: not a checkpoint of train.py; give the last.pt of a run")
-        loaded = loading.load_ours(path, content)
-        settings = restore(TrainSettings, content["settings"])
+        settings = restore(TrainSettings, checkpoint.trained_with, path)
         if settings.method != method or settings.way != "kway":
             raise UserError(f"{path}: a {settings.method} {settings.way} checkpoint; --{method} takes a k-way {method}")
-        if content["stage"] < STAGES:
-            raise UserError(f"{path}: only stage {content['stage']} of {STAGES}; train the rest first")
+        if checkpoint.stage < STAGES:
+            raise UserError(f"{path}: only stage {checkpoint.stage} of {STAGES}; train the rest first")
         for name in MUST_AGREE:
             if shared and getattr(shared, name) != getattr(settings, name):
                 raise UserError(f"{path}: trained with another --{name.replace('_', '-')} than {paths['eop']}")
         shared = shared or settings
-        entries.append(Entry(TITLES[method], loaded.network, content["steps"], loaded.epoch))
+        entries.append(Entry(TITLES[method], checkpoint.build(), checkpoint.record["steps"], checkpoint.epoch))
     if shared is None:
         raise UserError("name a checkpoint with --eop, --pop or both: the baselines share its encoder and settings")
     return entries, shared
@@ -116,7 +115,7 @@ def baselines(settings: TrainSettings, iterations: int, device: torch.device, am
     closed = ClosedSetBaseline(
         spec.num_slots, spec.base_classes(settings.fold), settings.encoder, settings.channels, settings.level
     )
-    print(*loading.initialise(closed, settings.pretrained), sep="\n", flush=True)
+    print(*initialise(closed, settings.pretrained), sep="\n", flush=True)
     nearest = NearestPrototypeBaseline(spec.num_slots, settings.encoder)
     nearest.encoder.load_state_dict(closed.encoder.state_dict())
     train_closed_set(closed.to(device), settings, iterations, device, amp)

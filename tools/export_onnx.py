@@ -21,7 +21,7 @@ from torch import Tensor, nn
 from dataloaders import catalog
 from inference.settings import DEFAULT_SIZE, MIN_SCORE
 from networks.base import OneShotNetwork
-from networks.checkpoints import released
+from networks.checkpoints import open_checkpoint
 from networks.export import ParserGraph, ReferenceGraph
 from utils.config import ArgumentParser
 from utils.errors import UserError, run_cli
@@ -50,17 +50,18 @@ def main(arguments: Sequence[str] | None = None) -> None:
     if absent:
         raise UserError(f"{absent[0]} is not installed: pip install {' '.join(NEEDED)}")
     slots = catalog.load(chosen.dataset).num_slots if chosen.dataset else None
-    opened = released.open_checkpoint(chosen.checkpoint, slots, chosen.way)
+    checkpoint = open_checkpoint(chosen.checkpoint, num_slots=slots, way=chosen.way)
+    network = checkpoint.build()
     folder = Path(chosen.out)
-    export(opened.network, folder)
+    export(network, folder)
     facts = {
-        "max_size": opened.test_size or DEFAULT_SIZE,
-        "enlarge": bool(opened.test_size),
-        "min_score": MIN_SCORE if opened.min_score is None else opened.min_score,
+        "max_size": checkpoint.test_size or DEFAULT_SIZE,
+        "enlarge": bool(checkpoint.test_size),
+        "min_score": MIN_SCORE if checkpoint.min_score is None else checkpoint.min_score,
     }
     write_json(folder / "graphs.json", facts)
     for size, classes in CHECKS:
-        agreement = check(opened.network, folder, size, classes)
+        agreement = check(network, folder, size, classes)
         print(f"checked at {size[1]}x{size[0]}, {classes} classes: {agreement:.2%} of pixels agree")
     print(f"written: {folder}/reference.onnx, parser.onnx, graphs.json")
 

@@ -7,8 +7,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from networks.checkpoints import export_released
 from networks.checkpoints.files import RELEASED
-from networks.checkpoints.released import export_released
 from utils.config import ArgumentParser
 from utils.errors import UserError, run_cli
 

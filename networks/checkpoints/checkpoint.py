@@ -85,7 +85,7 @@ def is_own(content: object) -> bool:
 
 
 def own(path: Path, content: Mapping[str, Any]) -> Checkpoint:
-    """The checked `content` of a file of this project. Raises `UserError` when it is damaged, or newer than this code."""
+    """The checked `content` of a file of this project. Raises `UserError` when it is damaged or too new."""
     try:
         if _take(content, "version", int, default=1) > files.VERSION:
             raise UserError(f"{path}: written by a newer version of this project; update the code to open it")
@@ -99,8 +99,8 @@ def own(path: Path, content: Mapping[str, Any]) -> Checkpoint:
 def load_weights(network: nn.Module, weights: Mapping[str, Tensor], needed: str = "") -> list[str]:
     """Give a network these weights; returns the names of its tensors that they lack, which stay as they are.
 
-    None may lack whose name begins with `needed`. Raises `ValueError` where one does, for a tensor of another shape, and
-    for one with no place in the network.
+    Raises `ValueError` where one lacks whose name begins with `needed`, where one has another shape, and where one has
+    no place in the network.
     """
     state = network.state_dict()
     for name, tensor in weights.items():
@@ -144,15 +144,11 @@ def _checked(path: Path, content: Mapping[str, Any]) -> Checkpoint:
 
 
 def _take(
-    values: Mapping[str, Any],
-    name: str,
-    kind: type[T],
-    holds: Callable[[T], bool] = lambda _: True,
-    default: Any = None,
+    values: Mapping[str, Any], name: str, kind: type[T], holds: Callable[[T], bool] | None = None, default: Any = None
 ) -> T:
     """The value of that name, of type `kind` and such that it `holds`; `ValueError` for any other."""
     value = values.get(name, default)
-    if not isinstance(value, kind) or isinstance(value, bool) or not holds(value):
+    if not isinstance(value, kind) or isinstance(value, bool) or (holds and not holds(value)):
         raise ValueError(f"{name} is {reprlib.repr(value)}")
     return value
 

@@ -8,7 +8,6 @@ from pathlib import Path
 from safetensors.torch import save_file
 from torch import Tensor
 
-from utils.errors import UserError
 from utils.files import replacing
 
 from . import files
