@@ -1,38 +1,50 @@
 """Episodes of one-shot human parsing: a query and a support photo with their label maps, drawn from the split files.
 
-An episode is a dict of `query, query_label, query_foreground, support, support_label, support_foreground` (photos
-uint8 (3, H, W) RGB, maps uint8 (H, W) with 255 = ignore), `class_id` (0 in k-way), `query_id` and `support_id`. In
-1-way the label maps are binary. The scheme is the published one; `docs/data.md` tells it in words.
+The scheme is the published one; `docs/method.md` and `docs/data.md` tell it in words.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TypedDict
 
 import numpy as np
 import torch
+from torch import Tensor
 from torch.utils.data import Dataset, Sampler
 
 from utils.constants import IGNORE, WAYS
 from utils.errors import UserError
+from utils.imaging import resize_longest
 
 from .layout import pairs_path
 from .pairs import Pair, pairs_by_rule, pairs_from_list
 from .spec import DatasetSpec
 from .split import Split
-from .stages import FINE, stage_class, stage_table
-from .transforms import Sample, apply_table, random_crop, random_scale
+from .stages import FINE, stage_class, stage_spec, stage_table
+from .transforms import Sample, random_crop, random_scale
 
 __all__ = ["Episode", "EpisodeBatches", "Pair", "Sample", "Split", "TestEpisodes", "TrainEpisodes"]
 
-Episode = dict[str, Any]
-ALL_LABELS = np.arange(256, dtype=np.uint8)
 QUERIES_PER_CLASS = 1500  # 1-way training takes at most so many queries of a class
 
 
-class TrainEpisodes(Dataset):
+class Episode(TypedDict):
+    """A query and its support. Photos are uint8 (3, H, W) RGB, maps uint8 (H, W), 255 = ignore; binary in 1-way."""
+
+    query: Tensor
+    query_label: Tensor
+    query_foreground: Tensor
+    support: Tensor
+    support_label: Tensor
+    support_foreground: Tensor
+    class_id: int  # 0 in k-way
+    query_id: str
+    support_id: str
+
+
+class TrainEpisodes(Dataset[Episode]):
     """Training episodes over the base classes of a fold; novel classes are hidden in the label maps.
 
     k-way: every query image once, with a support drawn from all support images. 1-way: for each base class its first
@@ -107,9 +119,7 @@ class TrainEpisodes(Dataset):
             query = _relabel_unlabelled(query, self._unlabelled_id)
         if self.unlabelled_person == "class":
             support = _relabel_unlabelled(support, self._unlabelled_id)
-        class_id = self._parents[pair.class_id]
-        table = _binary_table(class_id) if self.way == "1way" else ALL_LABELS
-        return _episode(query, support, class_id, table)
+        return _episode(query, support, self._parents[pair.class_id] if self.way == "1way" else 0)
 
     def _augmented(self, image: int, rng: np.random.Generator) -> Sample:
         sample = self.split.load(image, mirrored=rng.random() < 0.5)
@@ -138,19 +148,24 @@ class TrainEpisodes(Dataset):
         return lists
 
 
-class TestEpisodes(Dataset):
-    """The fixed test list at original size, with all classes in the label maps.
+class TestEpisodes(Dataset[Episode]):
+    """The fixed test list, with all classes in the label maps.
 
     The list is `support/<set>_meta_test_list.txt` where that file stands, else it follows from the published rule.
     `reused` counts the images that the rule had to take again. Raises `UserError` as `Split` does, and on a broken
-    list. `stage` is as for `TrainEpisodes`.
+    list. `stage` is as for `TrainEpisodes`; `spec` is the record of that stage's classes.
+
+    An episode has photo and labels at their own size. Evaluation takes the same episodes apart, since a photo stands
+    in many of them: `photos` gives each one once, at network size (the longer side `longest`; 0: its own), and
+    `label_of` makes an episode's label map from the photo's.
     """
 
     __test__ = False  # not a test case for pytest
 
-    def __init__(self, spec: DatasetSpec, root: str | Path, *, way: str, stage: int = FINE) -> None:
+    def __init__(self, spec: DatasetSpec, root: str | Path, *, way: str, stage: int = FINE, longest: int = 0) -> None:
         _check_way(way)
-        self.way = way
+        self.way, self.longest = way, longest
+        self.spec = stage_spec(spec, stage)
         self.split = Split(spec, root, "test", stage_table(spec, stage))
         fixed = pairs_path(spec, self.split.root)
         self.pairs: list[Pair]
@@ -164,10 +179,32 @@ class TestEpisodes(Dataset):
         return len(self.pairs)
 
     def __getitem__(self, index: int) -> Episode:
-        query, support, class_id = self.pairs[index]
-        binary = self.way == "1way"
-        table = _binary_table(class_id) if binary else ALL_LABELS
-        return _episode(self.split.load(query), self.split.load(support), class_id if binary else 0, table)
+        query, support, _ = self.pairs[index]
+        return _episode(self.split.load(query), self.split.load(support), self.class_of(self.pairs[index]))
+
+    def class_of(self, pair: Pair) -> int:
+        """The class that the episode of this pair is about: 0, all classes, in k-way."""
+        return pair.class_id if self.way == "1way" else 0
+
+    def photo(self, index: int) -> Sample:
+        """One photo of the split at network size, its label maps at their own."""
+        sample = self.split.load(index)
+        return sample._replace(image=resize_longest(sample.image, self.longest)) if self.longest else sample
+
+    def photos(self, indices: Sequence[int]) -> Dataset[Sample]:
+        """`photo` of each of the indices, as a data set for a loader."""
+        return _Photos(self, indices)
+
+
+class _Photos(Dataset[Sample]):
+    def __init__(self, episodes: TestEpisodes, indices: Sequence[int]) -> None:
+        self.episodes, self.indices = episodes, indices
+
+    def __len__(self) -> int:
+        return len(self.indices)
+
+    def __getitem__(self, place: int) -> Sample:
+        return self.episodes.photo(self.indices[place])
 
 
 class EpisodeBatches(Sampler[list[int]]):
@@ -235,20 +272,20 @@ def _relabel_unlabelled(sample: Sample, to: int) -> Sample:
     return sample._replace(label=sample.label.masked_fill(unlabelled, to))
 
 
-def _binary_table(class_id: int) -> np.ndarray:
-    """Table to 1 for `class_id`, 255 for 255, 0 for the rest."""
-    table = np.zeros(256, dtype=np.uint8)
-    table[class_id], table[IGNORE] = 1, IGNORE
-    return table
+def label_of(label: Tensor, class_id: int) -> Tensor:
+    """An episode's label map: the photo's own for class 0 (k-way), else 1 where `class_id` is, 255 where it is 255."""
+    if not class_id:
+        return label
+    return torch.where(label == IGNORE, label, (label == class_id).to(label.dtype))
 
 
-def _episode(query: Sample, support: Sample, class_id: int, table: np.ndarray) -> Episode:
+def _episode(query: Sample, support: Sample, class_id: int) -> Episode:
     return {
         "query": query.image.contiguous(),
-        "query_label": apply_table(query.label, table),
+        "query_label": label_of(query.label, class_id),
         "query_foreground": query.foreground,
         "support": support.image.contiguous(),
-        "support_label": apply_table(support.label, table),
+        "support_label": label_of(support.label, class_id),
         "support_foreground": support.foreground,
         "class_id": class_id,
         "query_id": query.id,

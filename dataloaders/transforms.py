@@ -57,8 +57,3 @@ def random_crop(sample: Sample, size: tuple[int, int], rng: np.random.Generator)
         image, maps = F.pad(image, missing, fill=0), F.pad(maps, missing, fill=IGNORE)
     label, foreground = maps.contiguous()
     return Sample(image.contiguous(), label, foreground, sample.id)
-
-
-def apply_table(label: Tensor, table: np.ndarray) -> Tensor:
-    """Map every id of a uint8 label map through `table`, uint8 (256,)."""
-    return torch.from_numpy(table[label.numpy()])

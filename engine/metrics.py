@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
@@ -34,12 +35,13 @@ class ConfusionMatrix:
         counts = self.counts.cpu().double()
         hit = counts.diagonal()
         union = counts.sum(0) + counts.sum(1) - hit
-        return (100 * hit / union).tolist()
+        values: list[float] = (100 * hit / union).tolist()
+        return values
 
     def accuracy(self) -> float:
         """Share of pixels that are right, in percent; NaN without pixels."""
         counts = self.counts.cpu().double()
-        return (100 * counts.diagonal().sum() / counts.sum()).item()
+        return float(100 * counts.diagonal().sum() / counts.sum())
 
 
 def mean(values: Iterable[float]) -> float:
@@ -48,16 +50,32 @@ def mean(values: Iterable[float]) -> float:
     return sum(kept) / len(kept) if kept else math.nan
 
 
-def kway_figures(matrix: ConfusionMatrix, classes: Sequence[int], base: Sequence[int]) -> dict[str, object]:
-    """Per-class IoU and Human, Base, Novel mIoU and overall accuracy of one matrix over all pixels of all pairs.
+@dataclass(frozen=True)
+class Figures:
+    """Figures in percent: IoU by class id, and means over the classes; NaN where there is nothing to average."""
+
+    iou: dict[int, float]
+    human: float  # mean over all classes, background included
+    base: float
+    novel: float
+    accuracy: float
+    binary: float | None = None  # bi-mIoU, in 1-way
+
+    def summary(self) -> dict[str, float]:
+        """All but the classes' own IoU, by name."""
+        return {name: value for name, value in vars(self).items() if name != "iou" and value is not None}
+
+
+def kway_figures(matrix: ConfusionMatrix, classes: Sequence[int], base: Sequence[int]) -> Figures:
+    """The figures of one matrix over all pixels of all pairs.
 
     `classes` and `base` hold merged ids with the background; novel is the rest.
     """
     iou = matrix.iou()
-    return {**_means({c: iou[c] for c in classes}, base), "accuracy": matrix.accuracy()}
+    return _figures({c: iou[c] for c in classes}, base, matrix.accuracy())
 
 
-def binary_figures(matrices: dict[int, ConfusionMatrix], base: Sequence[int]) -> dict[str, object]:
+def binary_figures(matrices: Mapping[int, ConfusionMatrix], base: Sequence[int]) -> Figures:
     """1-way: one 2x2 matrix per class. The background's IoU is the mean of the classes' background IoUs.
 
     bi-mIoU is the mean of background and foreground IoU over every pair pooled.
@@ -67,13 +85,9 @@ def binary_figures(matrices: dict[int, ConfusionMatrix], base: Sequence[int]) ->
         pooled.counts += matrix.counts.cpu()
     ious = {c: matrix.iou() for c, matrix in matrices.items()}
     per_class = {0: mean(iou[0] for iou in ious.values()), **{c: iou[1] for c, iou in sorted(ious.items())}}
-    return {**_means(per_class, base), "accuracy": pooled.accuracy(), "binary": mean(pooled.iou())}
+    return _figures(per_class, base, pooled.accuracy(), mean(pooled.iou()))
 
 
-def _means(iou: dict[int, float], base: Sequence[int]) -> dict[str, object]:
-    return {
-        "iou": iou,
-        "human": mean(iou.values()),
-        "base": mean(v for c, v in iou.items() if c in base),
-        "novel": mean(v for c, v in iou.items() if c not in base),
-    }
+def _figures(iou: dict[int, float], base: Sequence[int], accuracy: float, binary: float | None = None) -> Figures:
+    of_base, of_novel = (mean(v for c, v in iou.items() if (c in base) == kind) for kind in (True, False))
+    return Figures(iou, mean(iou.values()), of_base, of_novel, accuracy, binary)

@@ -3,12 +3,19 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
+from dataloaders.oshp_loader import TestEpisodes
+from dataloaders.spec import DatasetSpec
+from networks.checkpoints import Checkpoint
+from networks.checkpoints.files import revision
+from utils.files import write_json
 from utils.log import percent, table
 
 from .evaluation import Evaluation
+from .settings import EvaluateSettings
 
 TITLES = {
     "human": "Human mIoU",
@@ -20,20 +27,26 @@ TITLES = {
 OUTPUTS = {"npm": "NPM, screened", "agm": "AGM, screened"}
 
 
-def text(
-    evaluation: Evaluation, names: Mapping[int, str], novel: Sequence[int], published: Mapping[str, float] | None
-) -> str:
+def text(evaluation: Evaluation, spec: DatasetSpec, fold: int, published: Mapping[str, float] | None) -> str:
     """Two Markdown tables: IoU of each class, then the summary, beside the published figures where there are any."""
-    outputs = list(evaluation.figures)
+    outputs, novel = list(evaluation.figures), spec.novel(fold)
     rows = [
-        [names[c], "novel" if c in novel else "base", *(percent(evaluation.figures[o]["iou"][c]) for o in outputs)]
-        for c in evaluation.figures["npm"]["iou"]
+        [
+            spec.class_name(c),
+            "novel" if c in novel else "base",
+            *(percent(evaluation.figures[o].iou[c]) for o in outputs),
+        ]
+        for c in evaluation.figures["npm"].iou
     ]
     classes = table(["class", "kind", *(f"IoU % ({OUTPUTS[o]})" for o in outputs)], rows)
     rows = [
-        [title, *(percent(evaluation.figures[o][key]) for o in outputs), percent((published or {}).get(key, math.nan))]
+        [
+            title,
+            *(percent(evaluation.figures[o].summary()[key]) for o in outputs),
+            percent((published or {}).get(key, math.nan)),
+        ]
         for key, title in TITLES.items()
-        if key in evaluation.figures["npm"]
+        if key in evaluation.figures["npm"].summary()
     ]
     foreground = {"Foreground mIoU": "mean", "Foreground IoU": "human"}
     rows += [[title, percent(evaluation.foreground[key]), *["-"] * len(outputs)] for title, key in foreground.items()]
@@ -43,25 +56,54 @@ def text(
 
 def results(
     evaluation: Evaluation,
-    names: Mapping[int, str],
-    novel: Sequence[int],
+    spec: DatasetSpec,
+    fold: int,
     published: Mapping[str, float] | None,
-    **about: Any,
-) -> dict:
-    """The same as one JSON-ready dict, with what else is to be said `about` the evaluation; NaN becomes null."""
+    **facts: Any,
+) -> dict[str, Any]:
+    """The same as one JSON-ready dict, with further `facts` of the evaluation; NaN becomes null."""
     figures = {}
     for output, values in evaluation.figures.items():
-        iou = {names[c]: value for c, value in values["iou"].items()}
-        figures[output] = {**values, "iou": iou}
-    return nan_to_none(
+        figures[output] = {"iou": {spec.class_name(c): value for c, value in values.iou.items()}, **values.summary()}
+    content: dict[str, Any] = nan_to_none(
         {
-            **about,
-            "novel_classes": [names[c] for c in novel],
+            **facts,
+            "novel_classes": [spec.class_name(c) for c in spec.novel(fold)],
             "figures": figures,
             "foreground": evaluation.foreground,
             "published": dict(published) if published else None,
         }
     )
+    return content
+
+
+def write_report(
+    path: Path,
+    evaluation: Evaluation,
+    episodes: TestEpisodes,
+    settings: EvaluateSettings,
+    checkpoint: Checkpoint,
+    bank: bool,
+) -> None:
+    """Print the tables, write results.json to `path` and say so. `bank`: whether prototypes were blended with it."""
+    spec, method = episodes.spec, checkpoint.settings.method
+    published = spec.published(method, episodes.way, settings.fold)
+    print("\n" + text(evaluation, spec, settings.fold, published))
+    facts = {
+        "checkpoint": settings.checkpoint,
+        "dataset": spec.name,
+        "fold": settings.fold,
+        "method": method,
+        "way": episodes.way,
+        "prototypes": "bank" if bank else "support-only",
+        "epoch": checkpoint.epoch,
+        "test_size": episodes.longest,
+        "pairs": len(episodes.pairs),
+        "reused_images": episodes.reused,
+        "revision": revision(),
+    }
+    write_json(path, results(evaluation, spec, settings.fold, published, **facts))
+    print(f"\nwritten: {path}")
 
 
 def nan_to_none(value: Any) -> Any:

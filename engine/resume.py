@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Iterable
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -11,14 +12,13 @@ import torch
 from dataloaders.settings import DataSettings
 from networks.checkpoints import Checkpoint, open_checkpoint
 from networks.settings import NetworkSettings
-from utils.config import today_names
+from utils.config import flag_of, today_names
 from utils.constants import STAGES
 from utils.distributed import world_size
 from utils.errors import UserError
 
 from .settings import TrainSettings
 
-LAST_STAGE = STAGES  # EOPNet's only one counts as it: both parse the fine classes
 # A run that is resumed may differ in these; everything else decides what the numbers become.
 FREE_TO_CHANGE = {
     "data_root", "workers", "cache_mb", "device", "run_dir", "resume", "eval_every", "save_minutes", "pretrained",
@@ -40,26 +40,25 @@ def saved_run(settings: TrainSettings) -> Checkpoint | None:
         raise UserError(f"{path}: a folder stands where the checkpoint goes; move it away, or choose another --run-dir")
     if settings.resume == "none" or not path.exists():
         return None
-    saved = open_checkpoint(path)
-    if "position" not in saved.record:
-        raise UserError(f"{path}: not a checkpoint to resume from; move it away, or use --resume none")
+    checkpoint = _open(path, f"{path}: not a checkpoint to resume from; move it away, or use --resume none")
     names = {f.name for f in dataclasses.fields(settings)} - FREE_TO_CHANGE
-    _check_same(saved, settings, names)
-    if saved.record.get("world", world_size()) != world_size():
+    _check_same(checkpoint, settings, names)
+    world = checkpoint.record.get("world", world_size())
+    if world != world_size():
         raise UserError(
-            f"{path}: was trained by {saved.record['world']} processes, not {world_size()}; go on with as many, "
-            "or choose another --run-dir"
+            f"{path}: was trained by {world} processes, not {world_size()}; go on with as many, or choose "
+            "another --run-dir"
         )
-    return saved
+    return checkpoint
 
 
 def stages_to_do(settings: TrainSettings) -> list[int]:
     """The stages that are still to train, in turn: for EOPNet always the last. Raises `UserError` as `saved_run`."""
     if settings.method != "pop":
-        return [LAST_STAGE]
+        return [STAGES]
     saved = saved_run(settings)
     first = saved.stage if saved else 1
-    wanted = [settings.stage] if settings.stage else range(1, LAST_STAGE + 1)
+    wanted = [settings.stage] if settings.stage else range(1, STAGES + 1)
     return [stage for stage in wanted if stage >= first]
 
 
@@ -78,11 +77,12 @@ def finished_stage(settings: TrainSettings, stage: int) -> Checkpoint:
         raise UserError(
             f"{path}: missing; stage {stage + 1} starts from it: train --stage {stage} first, or all in turn"
         )
-    finished = open_checkpoint(path)
-    if finished.stage != stage:
-        raise UserError(f"{path}: not the checkpoint of a finished stage {stage}; train --stage {stage} anew")
-    _check_same(finished, settings, SHARED_BY_STAGES)
-    return finished
+    message = f"{path}: not the checkpoint of a finished stage {stage}; train --stage {stage} anew"
+    checkpoint = _open(path, message)
+    if checkpoint.stage != stage:
+        raise UserError(message)
+    _check_same(checkpoint, settings, SHARED_BY_STAGES)
+    return checkpoint
 
 
 def rng_state() -> dict[str, Any]:
@@ -100,12 +100,22 @@ def set_rng_state(state: dict[str, Any]) -> None:
         torch.cuda.set_rng_state(state["cuda"])
 
 
-def _check_same(saved: Checkpoint, settings: TrainSettings, names: Iterable[str]) -> None:
-    now, then = dataclasses.asdict(settings), today_names(TrainSettings, saved.trained_with)
+def _open(path: Path, message: str) -> Checkpoint:
+    """The checkpoint of a run. Raises `UserError` with the message where the file is of another kind."""
+    checkpoint = open_checkpoint(path, num_slots=2, way="kway")  # the authors' are opened too, to be refused
+    if checkpoint.kind != "run" or "position" not in checkpoint.record:
+        raise UserError(message)
+    return checkpoint
+
+
+def _check_same(checkpoint: Checkpoint, settings: TrainSettings, names: Iterable[str]) -> None:
+    now, then = dataclasses.asdict(settings), today_names(TrainSettings, checkpoint.trained_with)
     changed = [n for n in now if n in names and n in then and _plain(now[n]) != _plain(then[n])]
     if changed:
-        told = ", ".join(f"--{n.replace('_', '-')} {_plain(then[n])}" for n in changed)
-        raise UserError(f"{saved.path}: was trained with {told}; go on with the same, or choose another --run-dir")
+        trained = ", ".join(f"{flag_of(n)} {_plain(then[n])}" for n in changed)
+        raise UserError(
+            f"{checkpoint.path}: was trained with {trained}; go on with the same, or choose another --run-dir"
+        )
 
 
 def _plain(value: Any) -> Any:

@@ -9,8 +9,10 @@ from dataloaders import catalog
 from dataloaders.settings import DATA_ROOT, DataSettings
 from networks.settings import COCO_WEIGHTS, NetworkSettings
 from utils.config import option, require, require_at_least, require_positive, require_share
-from utils.constants import PROTOTYPES, WAYS
+from utils.constants import WAYS
 from utils.settings import DeviceSettings
+
+PROTOTYPES = ("auto", "support-only", "bank")
 
 
 @dataclass

@@ -9,7 +9,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
-from .base import Features, Logits, OneShotNetwork
+from .base import Features, Logits, OneShotNetwork, Outputs
 from .decoding import NEVER
 from .deeplab import Decoder
 from .layers import resize, resize_labels
@@ -32,7 +32,7 @@ class _Baseline(OneShotNetwork):
         shown = prototypes.present.clone()
         shown[:, 0] = True
         logits = self.class_logits(query, prototypes).masked_fill(~shown[:, :, None, None], NEVER)
-        return Logits(logits, None, torch.stack([logits[:, 0], logits[:, 1:].amax(dim=1)], dim=1))
+        return Logits(logits, None, _foreground(logits))
 
 
 class NearestPrototypeBaseline(_Baseline):
@@ -79,18 +79,19 @@ class ClosedSetBaseline(_Baseline):
         feature = self.decoder(*self.encoder(images))
         return Features(feature, feature)
 
-    def class_logits(self, query: Features, prototypes: Prototypes | None) -> Tensor:
+    def class_logits(self, query: Features, prototypes: Prototypes | None = None) -> Tensor:
         """The classifier's logits (B, N, h, w); novel classes never win."""
         logits = self.classify(query.fine)
         slots = logits.new_full((len(logits), self.num_slots, *logits.shape[-2:]), NEVER)
         slots[:, self.base] = logits
         return slots
 
-    def forward(self, episode: Mapping[str, Tensor], epoch: int) -> tuple[Tensor, Tensor]:
-        """Logits (2B, N, H, W) and labels (2B, H, W) of B episodes: both photos of each are training images."""
+    def forward(self, episode: Mapping[str, Tensor], epoch: int) -> Outputs:
+        """What the loss needs of B episodes, as a batch of 2B: both photos of each are training images."""
         images = torch.cat([episode["query"], episode["support"]])
         labels = torch.cat([episode["query_label"], episode["support_label"]])
-        return resize(self.class_logits(self.encode(images), None), images.shape[-2:]), labels
+        logits = resize(self.class_logits(self.encode(images)), images.shape[-2:])
+        return Outputs(Logits(logits, None, _foreground(logits)), labels)
 
 
 class ClosedSetLoss(NamedTuple):
@@ -99,6 +100,11 @@ class ClosedSetLoss(NamedTuple):
     total: Tensor
 
 
-def closed_set_loss(outputs: tuple[Tensor, Tensor], foreground: Tensor) -> ClosedSetLoss:
+def closed_set_loss(outputs: Outputs, foreground: Tensor) -> ClosedSetLoss:
     """Cross entropy of `ClosedSetBaseline`'s logits; `foreground` is not needed."""
-    return ClosedSetLoss(segmentation_loss(*outputs))
+    return ClosedSetLoss(segmentation_loss(outputs.logits.npm, outputs.label))
+
+
+def _foreground(logits: Tensor) -> Tensor:
+    """Logits of background and the best class: (B, N, H, W) -> (B, 2, H, W)."""
+    return torch.stack([logits[:, 0], logits[:, 1:].amax(dim=1)], dim=1)

@@ -13,8 +13,9 @@ from torch.nn.parallel import DistributedDataParallel
 
 from dataloaders import catalog
 from dataloaders.oshp_loader import TestEpisodes
-from engine.evaluation import EvaluationPlan, evaluate
-from engine.training import TrainPlan, train_epoch
+from engine.evaluation import evaluate
+from engine.optim import poly_schedule
+from engine.training import Trainer
 from networks.batchnorm import synchronize
 from networks.losses import eopnet_losses, popnet_losses
 
@@ -44,31 +45,23 @@ def trained(rank: int, world: int, accumulate: int, method: str = "eop") -> dict
     share = 4 // world
     batches = [{k: v[rank * share : (rank + 1) * share] for k, v in batch.items()} for batch in joint_batches()]
     learnt = [p for p in network.parameters() if p.requires_grad]
-    optimizer = torch.optim.SGD([{"params": learnt, "scale": 1.0}], lr=0.05, momentum=0.9)
-    plan = TrainPlan(4, len(batches), 0.05, 0.9, torch.device("cpu"), accumulate, progress=False)
-    losses = []
-    train_epoch(
-        parallel,
-        partial(popnet_losses if method == "pop" else eopnet_losses, progress=0.4),
-        batches,
-        optimizer,
-        torch.amp.GradScaler("cpu", enabled=False),
-        plan,
-        2,
-        0,
-        lambda step: losses.append(step.losses) is None,
-    )
+    optimizer = torch.optim.SGD(learnt, lr=0.05, momentum=0.9)
+    schedule = poly_schedule(optimizer, 4 * STEPS, 0.9)
+    scaler = torch.amp.GradScaler("cpu", enabled=False)
+    trainer = Trainer(parallel, optimizer, schedule, scaler, torch.device("cpu"), accumulate=accumulate)
+    objective = partial(popnet_losses if method == "pop" else eopnet_losses, progress=0.4)
+    losses = [step.losses for step in trainer.steps(batches, objective, epoch=2)]
     return {"losses": losses, "state": network.state_dict()}
 
 
 def evaluated(data_root: str) -> dict:
     spec = catalog.load("toy")
-    episodes = TestEpisodes(spec, catalog.locate(spec, data_root), way="kway")
+    episodes = TestEpisodes(spec, catalog.locate(spec, data_root), way="kway", longest=64)
     episodes.pairs = episodes.pairs[::13]
-    plan = EvaluationPlan(
-        1, spec.classes, spec.base_classes(1), torch.device("cpu"), test_size=64, with_agm=True, progress=False
-    )
-    return evaluate(tiny_network(num_slots=spec.num_slots), episodes, plan).figures
+    network, base = tiny_network(num_slots=spec.num_slots), spec.base_classes(1)
+    options = {"use_bank": False, "with_agm": True, "progress": False}
+    scored = evaluate(network, episodes, base, torch.device("cpu"), **options)
+    return {name: vars(figures) for name, figures in scored.figures.items()}
 
 
 def work(rank: int, folder: str, data_root: str) -> None:

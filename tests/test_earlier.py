@@ -8,6 +8,7 @@ import torch
 
 import train as train_cli
 from dataloaders.oshp_loader import TestEpisodes
+from engine import run as run_module
 from networks.checkpoints import open_checkpoint
 from networks.eopnet import EOPNet
 from networks.popnet import POPNet
@@ -75,7 +76,7 @@ def test_an_earlier_run_goes_on_at_an_earlier_command(method, files, toy_root, t
     before = earlier.read(run / "last.pt")
     before["position"] = {"epoch": 0, "batch": 4}  # one step before the end
     torch.save(before, run / "last.pt")
-    monkeypatch.setattr(train_cli, "TestEpisodes", FewPairs)
+    monkeypatch.setattr(run_module, "TestEpisodes", FewPairs)
     options = [*COMMANDS[method].split(), f"--data-root={toy_root}", f"--run-dir={run}"]
     monkeypatch.setattr(sys, "argv", ["train.py", *options])
     assert train_cli.main() is None

@@ -13,8 +13,8 @@ import pytest
 import torch
 from torch.distributed.elastic.multiprocessing.api import SignalException
 
-import evaluate
 from dataloaders.reading import read_label
+from engine.checkpoint import output_folder
 from engine.settings import EvaluateSettings, TrainSettings
 from inference.annotations import read_labels
 from networks.checkpoints import Checkpoint, open_checkpoint
@@ -118,12 +118,12 @@ def test_results_of_the_authors_checkpoints_do_not_overwrite_each_other(tmp_path
     monkeypatch.chdir(tmp_path)
     asked = EvaluateSettings(checkpoint="data/atr_kwf1.pth", dataset="atr", fold=1, way="kway")
     theirs = Checkpoint(Path(asked.checkpoint), "authors", NetworkSettings(), "kway", 18, weights={}, epoch=39)
-    assert str(evaluate.outcome_folder(asked, theirs)) == "runs/atr_eop_kway_f1_authors"
+    assert str(output_folder(asked, theirs)) == "runs/atr_eop_kway_f1_authors"
     ours = dataclasses.replace(theirs, kind="run")
-    assert str(evaluate.outcome_folder(asked, ours)) == "data"
+    assert str(output_folder(asked, ours)) == "data"
     (tmp_path / "file").write_text("in the way")
     with pytest.raises(UserError, match="file/out: cannot be written"):
-        evaluate.outcome_folder(dataclasses.replace(asked, output="file/out"), theirs)
+        output_folder(dataclasses.replace(asked, output="file/out"), theirs)
 
 
 def test_a_checkpoint_is_found_from_the_callers_folder(tmp_path):

@@ -10,11 +10,14 @@ import time
 from pathlib import Path
 
 import pytest
+import torch
 from tensorboardX.proto.event_pb2 import Event
 
 import train as train_cli
+from dataloaders.oshp_loader import TestEpisodes
+from engine import run
 from engine.settings import TrainSettings
-from networks.checkpoints import files, save_run
+from networks.checkpoints import files
 from utils import log
 from utils.errors import UserError
 
@@ -23,7 +26,7 @@ from .test_train import assert_same, last, settings
 KILLS = 10
 
 
-class FewPairs(train_cli.TestEpisodes):
+class FewPairs(TestEpisodes):
     """A test list short enough for runs that are about interruptions."""
 
     def __init__(self, *arguments: object, **options: object) -> None:
@@ -31,13 +34,13 @@ class FewPairs(train_cli.TestEpisodes):
         self.pairs = self.pairs[::100]
 
 
-def work(run: TrainSettings) -> None:
+def work(settings: TrainSettings) -> None:
     """Train in a process group of its own, as a cluster's jobs do."""
     os.setsid()
     multiprocessing.set_start_method("fork", force=True)  # the loader's processes start as they do by default
-    train_cli.TestEpisodes = FewPairs
-    train_cli.torch.set_num_threads(1)
-    sys.exit(train_cli.train(run))
+    run.TestEpisodes = FewPairs
+    torch.set_num_threads(1)
+    sys.exit(train_cli.train(settings))
 
 
 @pytest.fixture(scope="module")
@@ -151,12 +154,12 @@ def full_disk():
 
 
 def test_a_full_disk_stops_with_one_line_and_keeps_the_last_checkpoint(full_disk, tmp_path):
-    path, network = tmp_path / "last.pt", train_cli.torch.nn.Linear(1000, 100)
-    save_run(path, network, {"epoch": 1})
+    path = tmp_path / "last.pt"
+    files.save_run(path, torch.nn.Linear(1, 100_000), {"epoch": 1})
     before = path.read_bytes()
     full_disk()
     with pytest.raises(UserError, match=r"last\.pt: cannot be written .*free some space$") as caught:
-        save_run(path, network, {"epoch": 2})
+        files.save_run(path, torch.nn.Linear(1, 100_000), {"epoch": 2})
     assert "\n" not in str(caught.value)
     assert path.read_bytes() == before and files.read(path)["epoch"] == 1
     assert [file.name for file in tmp_path.iterdir()] == ["last.pt"]

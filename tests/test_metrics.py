@@ -5,9 +5,10 @@ import math
 import pytest
 import torch
 
+from dataloaders import catalog
 from engine import report
 from engine.evaluation import Evaluation
-from engine.metrics import ConfusionMatrix, binary_figures, kway_figures
+from engine.metrics import ConfusionMatrix, Figures, binary_figures, kway_figures
 
 from .shared import golden, needs_parity
 
@@ -24,7 +25,7 @@ def test_kway_figures_equal_the_golden():
     figures = kway_figures(matrix, ATR, ATR_BASE_1)
     assert matrix.iou() == pytest.approx((100 * arrays["iou"]).tolist())
     for ours, theirs in (("human", "human"), ("base", "base_f1"), ("novel", "novel_f1"), ("accuracy", "overall_acc")):
-        assert figures[ours] == pytest.approx(100 * arrays[theirs].item())
+        assert getattr(figures, ours) == pytest.approx(100 * arrays[theirs].item())
 
 
 @needs_parity
@@ -42,7 +43,7 @@ def test_ignored_pixels_do_not_count_and_unseen_classes_are_nan():
     iou = matrix.iou()
     assert iou[:2] == [50.0, 50.0] and math.isnan(iou[2])
     figures = kway_figures(matrix, classes=(0, 1, 2), base=(0, 1))
-    assert figures["human"] == 50.0 and math.isnan(figures["novel"])
+    assert figures.human == 50.0 and math.isnan(figures.novel)
 
 
 def test_binary_background_is_the_mean_over_classes_and_bi_miou_pools_all_pairs():
@@ -51,15 +52,16 @@ def test_binary_background_is_the_mean_over_classes_and_bi_miou_pools_all_pairs(
     two.update(torch.tensor([0, 1, 0, 1]), torch.tensor([0, 0, 1, 1]))
     figures = binary_figures({5: one, 7: two}, base=(0, 5))
     third = 100 / 3
-    assert figures["iou"] == pytest.approx({0: (100 + third) / 2, 5: 100, 7: third})
-    assert figures["base"] == pytest.approx(((100 + third) / 2 + 100) / 2)
-    assert figures["novel"] == pytest.approx(third)
-    assert figures["binary"] == pytest.approx(60.0)
+    assert figures.iou == pytest.approx({0: (100 + third) / 2, 5: 100, 7: third})
+    assert figures.base == pytest.approx(((100 + third) / 2 + 100) / 2)
+    assert figures.novel == pytest.approx(third)
+    assert figures.binary == pytest.approx(60.0)
 
 
 def test_a_figure_that_does_not_exist_is_null_in_results_and_history():
-    figures = {"npm": {"iou": {0: 50.0}, "human": 50.0, "novel": math.nan}}
-    told = report.results(
-        Evaluation(figures, {"mean": 1.0}), {0: "background"}, [], None, history=[{"novel": math.nan}]
+    figures = {"npm": Figures({0: 50.0}, human=50.0, base=50.0, novel=math.nan, accuracy=50.0)}
+    content = report.results(
+        Evaluation(figures, {"mean": 1.0}), catalog.load("toy"), 1, None, history=[{"novel": math.nan}]
     )
-    assert told["figures"]["npm"]["novel"] is None and told["history"] == [{"novel": None}]
+    assert content["figures"]["npm"]["novel"] is None and content["history"] == [{"novel": None}]
+    assert content["figures"]["npm"]["iou"] == {"background": 50.0} and "binary" not in content["figures"]["npm"]

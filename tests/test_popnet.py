@@ -6,6 +6,7 @@ import pytest
 import torch
 
 from engine.optim import make_optimizer
+from engine.settings import OptimizerSettings
 from networks.checkpoints import authors, export_released, open_checkpoint, save_run
 from networks.losses import popnet_losses
 from networks.prototypes import cosine_similarity
@@ -28,7 +29,7 @@ def copied(state: dict) -> dict:
 def test_a_step_trains_the_last_stage_and_leaves_the_others_as_they_are(way):
     network = tiny_stages(way).train()
     before = copied(network.state_dict())
-    optimizer = make_optimizer(network, 0.1, 1.0, 0.9, 5e-4)
+    optimizer = make_optimizer(network, OptimizerSettings(lr=0.1))
     episode = random_episode(way)
     losses = []
     for _ in range(5):

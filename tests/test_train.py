@@ -7,16 +7,16 @@ import math
 import pytest
 import torch
 
-import evaluate as evaluate_cli
 import train as train_cli
 from dataloaders import catalog
 from dataloaders.oshp_loader import TestEpisodes
-from engine import training as engine
-from engine.evaluation import EvaluationPlan, evaluate
+from engine import training
+from engine.checkpoint import open_for_evaluation
+from engine.evaluation import evaluate
 from engine.metrics import ConfusionMatrix, kway_figures
 from engine.settings import EvaluateSettings, TrainSettings
 from networks import losses
-from networks.checkpoints import files, open_checkpoint, save_run
+from networks.checkpoints import files
 from utils.device import choose_device
 from utils.errors import UserError
 
@@ -65,6 +65,23 @@ def assert_same(one, other, where="checkpoint") -> None:
         assert one == other or (one != one and other != other), where
 
 
+def stop_signal(asked) -> type[training.StopSignal]:
+    """A stop signal that is asked when the function says so."""
+    return type("StopsItself", (training.StopSignal,), {"asked": property(lambda _: asked(), lambda *_: None)})
+
+
+def note_steps(monkeypatch, steps: list) -> None:
+    """Keep every step of the runs to come."""
+    original = training.Trainer.steps
+
+    def noted(*arguments):
+        for step in original(*arguments):
+            steps.append(step)
+            yield step
+
+    monkeypatch.setattr(training.Trainer, "steps", noted)
+
+
 @pytest.fixture(scope="module")
 def undisturbed(toy_root, tmp_path_factory):
     """A k-way run from start to end."""
@@ -90,27 +107,16 @@ def test_a_stopped_run_ends_bit_for_bit_like_one_that_never_stopped(
     """Four batches an epoch: within the first epoch, at its end, within the second."""
     steps = []
 
-    class StopsItself(engine.StopSignal):
-        @property
-        def asked(self):
-            return len(steps) == stop_after
-
-        @asked.setter
-        def asked(self, value):
-            pass
-
-    original = train_cli.Run._after_step
-    monkeypatch.setattr(train_cli, "StopSignal", StopsItself)
-    monkeypatch.setattr(
-        train_cli.Run, "_after_step", lambda run, stop, step: (steps.append(step), original(run, stop, step))[1]
-    )
+    monkeypatch.setattr(training, "StopSignal", stop_signal(lambda: len(steps) == stop_after))
+    note_steps(monkeypatch, steps)
     first = train_cli.train(settings(toy_root, tmp_path))
     if stop_after % 4:
         assert first == 143
         assert last(tmp_path)["position"] == {"epoch": stop_after // 4, "batch": stop_after % 4}
         torch.manual_seed(1234)
         assert train_cli.train(settings(toy_root, tmp_path)) is None
-    assert [step.number for step in steps] == list(range(8))
+    assert [step.batches for step in steps] == [1] * 8
+    assert [step.lr for step in steps] == pytest.approx([0.01 * (1 - i / 8) ** 0.9 for i in range(8)])
     apart = ("settings", "revision")  # the run folder, and the code's own state
     assert_same(*({k: v for k, v in last(folder).items() if k not in apart} for folder in (undisturbed, tmp_path)))
 
@@ -128,8 +134,7 @@ def test_resuming_with_other_settings_is_refused(undisturbed, toy_root):
 
 def test_resuming_on_another_number_of_processes_is_refused(undisturbed, toy_root, tmp_path):
     (tmp_path / "tensorboard").mkdir()
-    saved = open_checkpoint(undisturbed / "last.pt")
-    save_run(tmp_path / "last.pt", saved.build(), {**saved.record, "world": 2})
+    torch.save({**last(undisturbed), "world": 2}, tmp_path / "last.pt")
     with pytest.raises(UserError, match="by 2 processes, not 1"):
         train_cli.train(settings(toy_root, tmp_path))
 
@@ -144,8 +149,8 @@ def test_a_loss_that_is_not_finite_stops_the_run_with_its_terms(toy_root, tmp_pa
     original = losses.eopnet_losses
 
     def broken(*arguments, **named):
-        found = original(*arguments, **named)
-        return found._replace(total=found.total * math.nan)
+        terms = original(*arguments, **named)
+        return terms._replace(total=terms.total * math.nan)
 
     monkeypatch.setattr(losses, "eopnet_losses", broken)
     with pytest.raises(UserError, match=r"not finite in epoch 0, step 0 \(total nan, agm \d.*contrast"):
@@ -161,19 +166,17 @@ def test_one_way_trains_and_evaluates(toy_root, tmp_path):
 
 
 def test_evaluation_equals_scoring_episode_by_episode(undisturbed, toy_root):
-    """The evaluator encodes each photo once; here every pair is run by itself through `forward`."""
-    network = evaluate_cli.load(EvaluateSettings(checkpoint=str(undisturbed / "last.pt"))).build()
-    spec = catalog.load("toy")
+    """Evaluation encodes each photo once; here every pair is run by itself through `forward`."""
+    network = open_for_evaluation(EvaluateSettings(checkpoint=str(undisturbed / "last.pt"))).build()
+    spec, device = catalog.load("toy"), choose_device("cpu")
     episodes = TestEpisodes(spec, catalog.locate(spec, toy_root), way="kway")
     episodes.pairs = episodes.pairs[::20]
-    plan = EvaluationPlan(
-        1, spec.classes, spec.base_classes(1), choose_device("cpu"), with_agm=True, keep=[0], progress=False
-    )
-    scored = evaluate(network, episodes, plan)
+    base = spec.base_classes(1)
+    scored = evaluate(network, episodes, base, device, use_bank=True, with_agm=True, keep=[0], progress=False)
     matrices = {"npm": ConfusionMatrix(18), "agm": ConfusionMatrix(18)}
     for i in range(len(episodes.pairs)):
         batch = {k: torch.as_tensor(v)[None] for k, v in episodes[i].items() if not k.endswith("_id")}
-        batch = engine.to_device({**batch, "class_id": torch.zeros(1)}, plan.device, network.encoder.normalize)
+        batch = training.to_device({**batch, "class_id": torch.zeros(1)}, device)
         with torch.no_grad():
             outputs = network(batch, epoch=1)
         human = outputs.logits.coarse.argmax(1)
@@ -183,6 +186,6 @@ def test_evaluation_equals_scoring_episode_by_episode(undisturbed, toy_root):
             if name == "npm" and i == 0:
                 assert torch.equal(scored.predictions[0], prediction[0].to(torch.uint8))
     for name, matrix in matrices.items():
-        expected = kway_figures(matrix, spec.classes, spec.base_classes(1))
-        assert scored.figures[name]["human"] == pytest.approx(expected["human"], abs=0.05)
-        assert scored.figures[name]["accuracy"] == pytest.approx(expected["accuracy"], abs=0.05)
+        expected = kway_figures(matrix, spec.classes, base)
+        assert scored.figures[name].human == pytest.approx(expected.human, abs=0.05)
+        assert scored.figures[name].accuracy == pytest.approx(expected.accuracy, abs=0.05)

@@ -7,11 +7,11 @@ import torch
 
 import evaluate as evaluate_cli
 import train as train_cli
-from dataloaders import catalog
+from dataloaders import catalog, oshp_loader
 from dataloaders.oshp_loader import TestEpisodes, TrainEpisodes
-from engine import resume
-from engine import training as engine
-from engine.evaluation import EvaluationPlan, evaluate
+from engine import data, resume, run, training
+from engine.checkpoint import open_for_evaluation
+from engine.evaluation import evaluate
 from engine.settings import EvaluateSettings
 from networks.baselines import ClosedSetBaseline, NearestPrototypeBaseline
 from networks.checkpoints import files
@@ -20,7 +20,7 @@ from tools import compare
 from utils.errors import UserError
 
 from .samples import LITE0, random_episode
-from .test_train import assert_same, last, settings
+from .test_train import assert_same, last, note_steps, settings, stop_signal
 
 APART = ("settings", "revision")  # the run folder, and the code's own state
 STEPS = 2  # of each stage, k-way
@@ -46,8 +46,8 @@ class FewEpisodes(TrainEpisodes):
 @pytest.fixture(scope="module", autouse=True)
 def few():
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(train_cli, "TrainEpisodes", FewEpisodes)
-        for module in (train_cli, evaluate_cli, compare):
+        patch.setattr(data, "TrainEpisodes", FewEpisodes)
+        for module in (run, oshp_loader, compare):
             patch.setattr(module, "TestEpisodes", FewPairs)
         yield
 
@@ -94,14 +94,8 @@ def test_one_command_trains_each_stage_from_the_last(undisturbed):
 def test_a_run_stopped_in_every_stage_ends_bit_for_bit_the_same(undisturbed, toy_root, tmp_path, monkeypatch):
     steps, stops = [], (1, STEPS + 1, 2 * STEPS + 1)
 
-    class StopsItself(engine.StopSignal):
-        asked = property(lambda self: len(steps) in stops, lambda self, value: None)
-
-    original = train_cli.Run._after_step
-    monkeypatch.setattr(train_cli, "StopSignal", StopsItself)
-    monkeypatch.setattr(
-        train_cli.Run, "_after_step", lambda run, stop, step: (steps.append(step), original(run, stop, step))[1]
-    )
+    monkeypatch.setattr(training, "StopSignal", stop_signal(lambda: len(steps) in stops))
+    note_steps(monkeypatch, steps)
     for stage in (1, 2, 3):
         assert train_cli.train(pop(toy_root, tmp_path)) == 143
         assert (last(tmp_path)["stage"], last(tmp_path)["position"]) == (stage, {"epoch": 0, "batch": 1})
@@ -150,14 +144,13 @@ def test_evaluate_scores_the_chain_as_the_training_does(undisturbed, toy_root, t
 
 
 def test_every_photo_is_encoded_once_in_each_stage(undisturbed, toy_root, monkeypatch):
-    network = evaluate_cli.load(EvaluateSettings(checkpoint=str(undisturbed / "last.pt"))).build()
+    network = open_for_evaluation(EvaluateSettings(checkpoint=str(undisturbed / "last.pt"))).build()
     spec = catalog.load("toy")
-    episodes = FewPairs(spec, catalog.locate(spec, toy_root), way="kway")
+    episodes = FewPairs(spec, catalog.locate(spec, toy_root), way="kway", longest=64)
     encoded = []
-    original = POPNet.encode
-    monkeypatch.setattr(POPNet, "encode", lambda self, images: (encoded.append(self.stage), original(self, images))[1])
-    plan = EvaluationPlan(0, spec.classes, spec.base_classes(1), torch.device("cpu"), test_size=64, progress=False)
-    evaluate(network, episodes, plan)
+    original = POPNet.embed
+    monkeypatch.setattr(POPNet, "embed", lambda self, images: (encoded.append(self.stage), original(self, images))[1])
+    evaluate(network, episodes, spec.base_classes(1), torch.device("cpu"), use_bank=False, progress=False)
     photos = len({pair.query for pair in episodes.pairs}) + len({pair.support for pair in episodes.pairs})
     assert [encoded.count(stage) for stage in (1, 2, 3)] == [photos] * 3
 

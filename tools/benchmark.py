@@ -24,7 +24,7 @@ from typing import Any
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
-from engine.evaluation import EvaluationPlan, evaluate
+from engine.evaluation import evaluate
 from networks.eopnet import EOPNet
 from networks.fast.depthwise import use_fast_depthwise_gradients
 from networks.fast.folding import fold_batch_norm
@@ -35,7 +35,7 @@ from utils.device import AMP_TYPES, autocast, choose_device, resolve_amp, tune
 from utils.errors import UserError, run_cli
 from utils.files import write_json
 
-from .benchmark_parts import loader_parts, peak_memory, synthetic_episode, synthetic_pairs, training_memory
+from .benchmark_parts import SyntheticEpisodes, loader_parts, peak_memory, synthetic_episode, training_memory
 
 SLOTS = 18  # ATR's background and label ids
 WARMED_UP_EPOCH = 39
@@ -128,10 +128,7 @@ def inference(options: argparse.Namespace, device: torch.device) -> dict[str, An
 def evaluation(options: argparse.Namespace, device: torch.device) -> dict[str, Any]:
     """A test list of the ATR protocol's form (15 supports a query), against a bare pass for each distinct photo."""
     plain, network = _network(options, device).eval(), _folded(options, device)
-    episodes = synthetic_pairs(options.queries, options.supports, options.size, SLOTS)
-    plan = EvaluationPlan(
-        WARMED_UP_EPOCH, range(SLOTS), range(SLOTS), device, amp=options.amp, workers=0, progress=False
-    )
+    episodes = SyntheticEpisodes(options.queries, options.supports, options.size)
     photos = options.queries * (1 + options.supports)
     image = network.encoder.normalize(synthetic_episode(1, options.size, SLOTS, device)["query"])
     encoded = []
@@ -147,7 +144,9 @@ def evaluation(options: argparse.Namespace, device: torch.device) -> dict[str, A
     before = medians(cases, options, device)
     encoded.clear()
     began = clock()
-    evaluate(network, episodes, plan)  # its figures come to the CPU, so the device is done
+    evaluate(
+        network, episodes, range(SLOTS), device, use_bank=True, amp=options.amp, progress=False
+    )  # its figures come to the CPU, so the device is done
     whole, passes = clock() - began, sum(encoded)
     after = medians(cases, options, device)
     hook.remove()

@@ -13,29 +13,29 @@ import dataclasses
 import itertools
 import statistics
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
+from torch import Tensor
 
 from dataloaders import catalog
-from dataloaders.oshp_loader import EpisodeBatches, TestEpisodes
-from engine.evaluation import EvaluationPlan, evaluate, load_images
-from engine.optim import make_optimizer
+from dataloaders.oshp_loader import TestEpisodes
+from engine.data import training_batches, training_episodes
+from engine.evaluation import evaluate
+from engine.optim import make_optimizer, poly_schedule
 from engine.report import nan_to_none
 from engine.settings import TrainSettings
-from engine.training import TrainPlan, train_epoch
-from engine.workers import make_loader
+from engine.training import Trainer, progress_bar
 from networks.base import OneShotNetwork
 from networks.baselines import ClosedSetBaseline, NearestPrototypeBaseline, closed_set_loss
 from networks.checkpoints import initialise, open_checkpoint
 from networks.checkpoints.files import revision
 from networks.fast.depthwise import use_fast_depthwise_gradients
 from networks.fast.folding import fold_batch_norm
-from train import training_episodes
-from utils.config import ArgumentParser, restore
+from utils.config import ArgumentParser, flag_of, restore
 from utils.constants import STAGES
 from utils.device import autocast, choose_device, resolve_amp, seed_everything, tune
 from utils.errors import UserError, run_cli
@@ -48,50 +48,57 @@ MUST_AGREE = ("dataset", "fold", "way", "encoder", "test_size")
 
 @dataclass
 class Entry:
-    """One network to compare, the iterations that it was trained for, and the epoch that it believes in."""
+    """One network to compare, the iterations that it was trained for, and whether its bank takes part."""
 
     title: str
     network: OneShotNetwork
     iterations: int
-    epoch: int = 0
+    use_bank: bool = False
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
+    """The command line."""
     options = _options().parse_args(arguments)
     entries, settings = load_trained({"eop": options.eop, "pop": options.pop})
     settings.data_root, settings.workers = options.data_root or settings.data_root, options.workers
     device = choose_device(options.device)
+    settings.amp = resolve_amp(options.amp, device)
     spec = catalog.load(settings.dataset)
-    tests = TestEpisodes(spec, catalog.locate(spec, settings.data_root), way="kway")
-    plan = EvaluationPlan(
-        0, spec.classes, spec.base_classes(settings.fold), device, settings.test_size,
-        amp=resolve_amp(options.amp, device), workers=options.workers,
-    )  # fmt: skip
-    entries += baselines(settings, options.iterations or entries[0].iterations, device, plan.amp)
+    root = catalog.locate(spec, settings.data_root)
+    tests = TestEpisodes(spec, root, way="kway", longest=settings.test_size)
+    entries += baselines(settings, options.iterations or entries[0].iterations, device)
     rows = []
     for entry in entries:
         print(f"evaluating: {entry.title}", flush=True)
-        rows.append(score(entry, tests, plan, options.timed))
+        rows.append(score(entry, tests, settings, device, options.timed))
     budgets = {row["iterations"] for row in rows if row["iterations"]}
     note = "" if len(budgets) == 1 else f"The budgets differ: {', '.join(map(str, sorted(budgets)))} iterations.\n"
-    text = f"{markdown(rows)}\n\n{note}Seconds: median of {options.timed} queries, on {about_machine(device)}."
+    text = f"{markdown(rows)}\n\n{note}Seconds: median of {options.timed} queries, on {device_name(device)}."
     print(f"\n{text}\n")
     folder = Path(options.out or f"runs/{spec.name}_compare_kway_f{settings.fold}")
-    about = {"dataset": spec.name, "fold": settings.fold, "way": "kway", "pairs": len(tests.pairs)}
-    facts = {"test_size": settings.test_size, "machine": about_machine(device), "revision": revision()}
-    write_json(folder / "comparison.json", {**about, **facts, "rows": [nan_to_none(row) for row in rows]})
+    facts = {
+        "dataset": spec.name,
+        "fold": settings.fold,
+        "way": "kway",
+        "pairs": len(tests.pairs),
+        "test_size": settings.test_size,
+        "machine": device_name(device),
+        "revision": revision(),
+    }
+    write_json(folder / "comparison.json", {**facts, "rows": [nan_to_none(row) for row in rows]})
     write_text(folder / "comparison.md", text + "\n")
     print(f"written: {folder}/comparison.json, comparison.md")
 
 
 def load_trained(paths: dict[str, str]) -> tuple[list[Entry], TrainSettings]:
     """The given checkpoints of EOPNet and POPNet, and the first's settings. Raises `UserError` if they disagree."""
-    entries, shared = [], None
+    entries: list[Entry] = []
+    shared: TrainSettings | None = None
     for method, path in paths.items():
         if not path:
             continue
         checkpoint = open_checkpoint(path)
-        if "steps" not in checkpoint.record:
+        if checkpoint.kind != "run" or "steps" not in checkpoint.record:
             raise UserError(f"{path}: not a checkpoint of train.py; give the last.pt of a run")
         settings = restore(TrainSettings, checkpoint.trained_with, path)
         if settings.method != method or settings.way != "kway":
@@ -100,15 +107,17 @@ def load_trained(paths: dict[str, str]) -> tuple[list[Entry], TrainSettings]:
             raise UserError(f"{path}: only stage {checkpoint.stage} of {STAGES}; train the rest first")
         for name in MUST_AGREE:
             if shared and getattr(shared, name) != getattr(settings, name):
-                raise UserError(f"{path}: trained with another --{name.replace('_', '-')} than {paths['eop']}")
+                raise UserError(f"{path}: trained with another {flag_of(name)} than {paths['eop']}")
         shared = shared or settings
-        entries.append(Entry(TITLES[method], checkpoint.build(), checkpoint.record["steps"], checkpoint.epoch))
+        network = checkpoint.build()
+        use_bank = network.bank_in_use(checkpoint.epoch)
+        entries.append(Entry(TITLES[method], network, checkpoint.record["steps"], use_bank))
     if shared is None:
         raise UserError("name a checkpoint with --eop, --pop or both: the baselines share its encoder and settings")
     return entries, shared
 
 
-def baselines(settings: TrainSettings, iterations: int, device: torch.device, amp: str) -> list[Entry]:
+def baselines(settings: TrainSettings, iterations: int, device: torch.device) -> list[Entry]:
     """Nearest prototype on the pretrained encoder, and the closed-set head, trained."""
     spec = catalog.load(settings.dataset)
     seed_everything(settings.seed)
@@ -118,7 +127,7 @@ def baselines(settings: TrainSettings, iterations: int, device: torch.device, am
     print(*initialise(closed, settings.pretrained), sep="\n", flush=True)
     nearest = NearestPrototypeBaseline(spec.num_slots, settings.encoder)
     nearest.encoder.load_state_dict(closed.encoder.state_dict())
-    train_closed_set(closed.to(device), settings, iterations, device, amp)
+    train_closed_set(closed.to(device), settings, iterations, device)
     return [
         Entry("closed-set head, base classes", closed, iterations),
         Entry("nearest prototype, not trained", nearest, 0),
@@ -126,73 +135,72 @@ def baselines(settings: TrainSettings, iterations: int, device: torch.device, am
 
 
 def train_closed_set(
-    network: ClosedSetBaseline, settings: TrainSettings, iterations: int, device: torch.device, amp: str
+    network: ClosedSetBaseline, settings: TrainSettings, iterations: int, device: torch.device
 ) -> None:
     """Train on both photos of the episodes, with the optimiser, schedule, crops and batches of the checkpoint's run."""
     use_fast_depthwise_gradients(network)
-    optimizer = make_optimizer(network, settings.lr, settings.head_lr_scale, settings.momentum, settings.weight_decay)
-    batches = iterations * settings.accumulate
-    train_epoch(
-        network,
-        closed_set_loss,
-        episode_batches(settings, batches, device),
-        optimizer,
-        torch.amp.GradScaler(device.type, enabled=amp == "fp16"),
-        TrainPlan(1, batches, settings.lr, settings.power, device, settings.accumulate, amp),
-        0,
-        0,
-        lambda step: True,
-    )
+    optimizer = make_optimizer(network, settings)
+    schedule = poly_schedule(optimizer, iterations, settings.power)
+    scaler = torch.amp.GradScaler(device.type, enabled=settings.amp == "fp16")
+    trainer = Trainer(network, optimizer, schedule, scaler, device, settings.amp, settings.accumulate)
+    batches = episode_batches(settings, iterations * settings.accumulate, device)
+    with progress_bar(0, iterations, 0) as bar:
+        for _ in trainer.steps(batches, closed_set_loss, 0, bar):
+            pass
 
 
-def episode_batches(settings: TrainSettings, number: int, device: torch.device) -> Iterator[dict[str, Any]]:
+def episode_batches(settings: TrainSettings, number: int, device: torch.device) -> Iterator[Mapping[str, Tensor]]:
     """`number` batches of training episodes, over as many epochs as that takes."""
     spec = catalog.load(settings.dataset)
     if settings.unlabelled_person == "class":  # no class of the baseline's: it does not learn from these pixels
         settings = dataclasses.replace(settings, unlabelled_person="ignore")
     episodes = training_episodes(settings, spec, catalog.locate(spec, settings.data_root))
-    sampler = EpisodeBatches(episodes, settings.batch_size, seed=settings.seed)
-    loader = make_loader(
-        episodes, settings.workers, device, batch_sampler=sampler, persistent_workers=settings.workers > 0
-    )
-    for epoch in range(-(-number // len(sampler))):
+    order, loader = training_batches(settings, episodes, device)
+    for epoch in range(-(-number // len(order))):
         episodes.set_epoch(epoch)
-        sampler.set_epoch(epoch)
-        yield from itertools.islice(loader, number - epoch * len(sampler))
+        order.set_epoch(epoch)
+        yield from itertools.islice(loader, number - epoch * len(order))
 
 
-def score(entry: Entry, tests: TestEpisodes, plan: EvaluationPlan, timed: int) -> dict[str, Any]:
+def score(
+    entry: Entry, tests: TestEpisodes, settings: TrainSettings, device: torch.device, timed: int
+) -> dict[str, Any]:
     """A row of the table: mIoU in percent, parameters, seconds per query."""
-    plan.epoch = entry.epoch
-    network = entry.network.to(plan.device).eval()
+    network = entry.network.to(device).eval()
     parameters = sum(p.numel() for p in network.parameters())
     fold_batch_norm(network)
-    tune(network, plan.device)
-    found = evaluate(network, tests, plan)
+    tune(network, device)
+    base = tests.spec.base_classes(settings.fold)
+    scored = evaluate(network, tests, base, device, use_bank=entry.use_bank, amp=settings.amp, workers=settings.workers)
+    figures = scored.figures["npm"]
     return {
         "network": entry.title,
         "iterations": entry.iterations,
-        **{name: found.figures["npm"][name] for name in ("novel", "base", "human")},
-        "foreground": found.foreground["mean"],
+        "novel": figures.novel,
+        "base": figures.base,
+        "human": figures.human,
+        "foreground": scored.foreground["mean"],
         "parameters": parameters,
-        "seconds_per_query": seconds_per_query(network, tests, plan, timed),
+        "seconds_per_query": seconds_per_query(entry, tests, device, settings.amp, timed),
     }
 
 
 @torch.inference_mode()
-def seconds_per_query(network: OneShotNetwork, tests: TestEpisodes, plan: EvaluationPlan, count: int) -> float:
+def seconds_per_query(entry: Entry, tests: TestEpisodes, device: torch.device, amp: str, count: int) -> float:
     """Median seconds from a photo in memory to its label map, the reference given, over the first `count` queries."""
-    pairs = list({pair.query: pair for pair in tests.pairs}.values())[: count + 1]
-    seconds = []
-    for pair in pairs:
-        images = list(load_images(tests.split, [pair.support, pair.query], plan))
-        (support, label, foreground), (query, truth, _) = images
-        with autocast(plan.device, plan.amp):
-            reference = network.extract_prototypes(network.encode(support), label, foreground)
-            reference = network.blend_with_bank(reference) if network.bank_in_use(plan.epoch) else reference
-            began = clock(plan.device)
-            network.predict(network.encode(query), reference, truth.shape[-2:])
-            seconds.append(clock(plan.device) - began)
+    network, seconds = entry.network, []
+    for pair in list({pair.query: pair for pair in tests.pairs}.values())[: count + 1]:
+        support, query = tests.photo(pair.support), tests.photo(pair.query)
+        maps = (support.label[None].to(device), support.foreground[None].to(device))
+        height, width = query.label.shape
+        with autocast(device, amp):
+            prototypes = network.extract_prototypes(network.encode(support.image[None].to(device)), *maps)
+            if entry.use_bank:
+                prototypes = network.blend_with_bank(prototypes)
+            photo = query.image[None].to(device)
+            began = clock(device)
+            network.predict(network.encode(photo), prototypes, (height, width))
+            seconds.append(clock(device) - began)
     return statistics.median(seconds[1:] or seconds)  # the first also pays for choosing kernels
 
 
@@ -203,7 +211,7 @@ def clock(device: torch.device) -> float:
     return time.perf_counter()
 
 
-def about_machine(device: torch.device) -> str:
+def device_name(device: torch.device) -> str:
     """The device in words."""
     if device.type == "cuda":
         return torch.cuda.get_device_name(device)

@@ -1,0 +1,64 @@
+"""What evaluation takes from a checkpoint."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from dataloaders import catalog
+from networks.checkpoints import Checkpoint, open_checkpoint
+from utils import distributed
+from utils.config import restore
+from utils.errors import UserError
+from utils.files import require_writable
+
+from .settings import EvaluateSettings, TrainSettings
+
+AUTHORS_MODELS = "https://drive.google.com/drive/folders/1qn-dyxmpn6F7FmPrtVl2duDPTtSUjEWF"
+
+
+def open_for_evaluation(settings: EvaluateSettings) -> Checkpoint:
+    """The checkpoint. Fills in the settings that it knows; a disagreement is a `UserError`."""
+    path = settings.checkpoint
+    if not path:
+        raise UserError("--checkpoint: name the checkpoint to evaluate")
+    if not Path(path).is_file():
+        raise UserError(
+            f"{path}: no such checkpoint; train one and give its last.pt as CHECKPOINT=... or --checkpoint, or fetch "
+            f"the authors' from {AUTHORS_MODELS}"
+        )
+    slots = catalog.load(settings.dataset).num_slots if settings.dataset else None
+    checkpoint = open_checkpoint(path, num_slots=slots, way=settings.way)
+    if checkpoint.kind == "authors":
+        if not settings.fold:
+            raise UserError(f"{path}: not of this project, so --dataset, --fold and --way must be given")
+    else:
+        training = restore(TrainSettings, checkpoint.trained_with, path)
+        for name in ("dataset", "fold", "way"):
+            trained, asked = getattr(training, name), getattr(settings, name)
+            if asked and asked != trained:
+                raise UserError(f"{path}: trained with --{name} {trained}, not {asked}; name its own, or none")
+            setattr(settings, name, trained)
+    return checkpoint
+
+
+def use_bank(settings: EvaluateSettings, checkpoint: Checkpoint) -> bool:
+    """Whether prototypes are blended with the bank: as asked, by default where the checkpoint's warm-up is over."""
+    if settings.prototypes != "auto":
+        return settings.prototypes == "bank"
+    epoch = checkpoint.epoch if settings.epoch < 0 else settings.epoch
+    return epoch > checkpoint.settings.warmup_epochs
+
+
+def output_folder(settings: EvaluateSettings, checkpoint: Checkpoint) -> Path:
+    """Where results.json and pictures go: the authors' files lie side by side, so each has a run folder for them.
+
+    Raises `UserError` where nothing can be written.
+    """
+    folder = checkpoint.path.parent
+    if checkpoint.kind == "authors":
+        method = checkpoint.settings.method
+        folder = Path(f"runs/{settings.dataset}_{method}_{settings.way}_f{settings.fold}_authors")
+    folder = Path(settings.output or folder)
+    if distributed.rank() == 0:
+        require_writable(folder)
+    return folder

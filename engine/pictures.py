@@ -1,0 +1,40 @@
+"""Pictures of test episodes: support, its labels, query, prediction, truth."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+from torch import Tensor
+
+from dataloaders import visualize
+from dataloaders.oshp_loader import TestEpisodes
+
+
+def evenly_spaced(total: int, count: int) -> list[int]:
+    """`count` indices evenly over `total`, so that they show many classes."""
+    return sorted({int(i) for i in np.linspace(0, total - 1, min(count, total))}) if count else []
+
+
+def episode_picture(episodes: TestEpisodes, number: int, prediction: np.ndarray) -> np.ndarray:
+    """The picture of one test pair with its predicted label map (H, W): RGB uint8 (H, W, 3), a legend below."""
+    spec, episode, pair = episodes.spec, episodes[number], episodes.pairs[number]
+    palette, names = list(spec.palette), {c: spec.class_name(c) for c in spec.classes if c > 0}
+    if episodes.way == "1way":
+        palette, names = [spec.palette[0], spec.palette[pair.class_id]], {1: spec.class_name(pair.class_id)}
+    support = episode["support"].permute(1, 2, 0).numpy(), episode["support_label"].numpy()
+    query = episode["query"].permute(1, 2, 0).numpy(), episode["query_label"].numpy()
+    row = visualize.titled(
+        visualize.episode_row(support, query, prediction, palette),
+        ("support", "its labels", "query", "prediction", "truth"),
+    )
+    return visualize.stack([row, visualize.legend(list(names), names, palette, row.shape[1])])
+
+
+def save_pictures(folder: Path, episodes: TestEpisodes, predictions: Mapping[int, Tensor]) -> None:
+    """Write a picture for each predicted label map (H, W), by the number of its pair, and say so."""
+    for number in sorted(predictions):
+        path = folder / f"pair_{number:05d}.png"
+        visualize.save_image(path, episode_picture(episodes, number, predictions[number].numpy()))
+        print(f"written: {path}")

@@ -1,0 +1,268 @@
+"""One training run: what it is made of, where it stands, and what it leaves in its folder."""
+
+from __future__ import annotations
+
+import dataclasses
+import time
+
+import timm.layers
+import torch
+from torch import nn
+from torch.nn.parallel import DistributedDataParallel
+
+from dataloaders import catalog, visualize
+from dataloaders.oshp_loader import TestEpisodes
+from dataloaders.stages import stage_spec
+from networks.base import OneShotNetwork
+from networks.batchnorm import synchronize
+from networks.build import build_network
+from networks.checkpoints import Checkpoint, initialise, save_run
+from networks.checkpoints.checkpoint import load_weights
+from networks.checkpoints.files import revision
+from networks.fast.depthwise import use_fast_depthwise_gradients
+from networks.popnet import POPNet
+from utils import distributed
+from utils.constants import STAGES
+from utils.device import resolve_amp, seed_everything, tune
+from utils.errors import UserError
+from utils.files import write_json
+from utils.log import Board, percent
+
+from . import report, resume
+from .data import training_batches, training_episodes
+from .evaluation import Evaluation, evaluate
+from .optim import load_optimizer, make_optimizer, poly_schedule
+from .pictures import episode_picture, evenly_spaced
+from .settings import TrainSettings
+from .training import Clock, Step, StopSignal, Trainer, objective_of, progress_bar
+from .workers import stops_held
+
+PICTURES = 4
+
+
+class Run:
+    """A run, or one stage of POPNet's; `epoch` and `batch` are the next to do.
+
+    Raises `UserError` for settings that do not fit the data, and for a run folder that holds another run.
+    """
+
+    def __init__(self, settings: TrainSettings, device: torch.device, stage: int = STAGES) -> None:
+        self.settings, self.device, self.stage, self.folder = settings, device, stage, settings.folder()
+        spec = catalog.load(settings.dataset)
+        root = catalog.locate(spec, settings.data_root)
+        self.spec = stage_spec(spec, stage)
+        seed_everything(settings.seed)
+        self.episodes = training_episodes(settings, spec, root, stage)
+        self.tests = TestEpisodes(spec, root, way=settings.way, stage=stage, longest=settings.test_size)
+        self.batches, self.loader = training_batches(settings, self.episodes, device)
+        self.epoch = self.batch = self.seen = 0
+        self.best, self.history = -1.0, list[dict[str, float]]()
+        saved = resume.saved_run(settings)
+        saved = saved if saved and saved.stage == stage else None
+        self.network, self.earlier_steps, notes = self._network(saved is None)
+        self.network.to(device)
+        use_fast_depthwise_gradients(self.network)
+        tune(self.network, device, settings.channels_last, settings.compile)
+        self.trainer = self._trainer(saved)
+        self._introduce(notes)
+        self.board = Board(self.folder, self.steps_done, enabled=distributed.rank() == 0)
+        self.clock = Clock(self.steps_done, self.earlier_steps + settings.epochs * self.epoch_steps)
+        self.saved_at = time.monotonic()
+
+    @property
+    def epoch_steps(self) -> int:
+        """Steps in an epoch."""
+        return -(-len(self.batches) // self.settings.accumulate)
+
+    @property
+    def steps_done(self) -> int:
+        """Steps done, those of earlier stages with them."""
+        return self.earlier_steps + self.epoch * self.epoch_steps + self.batch // self.settings.accumulate
+
+    @property
+    def finished(self) -> bool:
+        """Whether all epochs are done."""
+        return self.epoch == self.settings.epochs
+
+    def train_epoch(self, stop: StopSignal) -> bool:
+        """Train the rest of the epoch and finish it.
+
+        Returns False when `stop` was asked and the epoch is not over; the checkpoint is then written.
+        """
+        drawn = self.epoch  # the stages of POPNet draw different episodes
+        if self.settings.method == "pop":
+            drawn += (self.stage - 1) * self.settings.epochs
+        self.episodes.set_epoch(drawn)
+        self.batches.set_epoch(drawn, start_batch=self.batch)
+        with stops_held():
+            batches = iter(self.loader)
+        sums: dict[str, float] = {}
+        with progress_bar(self.epoch, self.epoch_steps, self.batch // self.settings.accumulate) as bar:
+            for step in self.trainer.steps(batches, objective_of(self.settings, self.epoch), self.epoch, bar):
+                self._count(step, sums)
+                stopping = distributed.any_rank(stop.asked, self.device)
+                # The end of an epoch saves anyway, and decides whether there is an evaluation to do before.
+                if self.batch < len(self.batches):
+                    if stopping or self._save_due():
+                        self._save("last.pt", self.epoch)
+                    if stopping:
+                        return False
+        self._finish_epoch(sums)
+        return True
+
+    def _count(self, step: Step, sums: dict[str, float]) -> None:
+        """Take note of a step that is done."""
+        number = self.steps_done
+        self.board.scalars("loss", step.losses, number)
+        self.board.scalars("optimiser", {"lr": step.lr}, number)
+        self.batch += step.batches
+        self.seen += 1
+        for name, value in step.losses.items():
+            sums[name] = sums.get(name, 0.0) + value
+
+    def _finish_epoch(self, sums: dict[str, float]) -> None:
+        """Move to the next epoch; evaluate when it is time, and write the checkpoints."""
+        done, every = self.epoch, self.settings.eval_every
+        means = ", ".join(f"{name} {value / max(self.seen, 1):.3f}" for name, value in sums.items())
+        self.epoch, self.batch, self.seen = done + 1, 0, 0
+        distributed.say(
+            f"epoch {done} of {self.settings.epochs}: {means}; time left {self.clock.left(self.steps_done)}"
+        )
+        if self.finished or (every and self.epoch % every == 0):
+            self._evaluate(done)
+        if self.finished and self.stage < STAGES:
+            self._save(resume.stage_name(self.stage), done)
+        self._save("last.pt", done)
+
+    def _evaluate(self, epoch: int) -> None:
+        evaluation = evaluate(
+            self.network,
+            self.tests,
+            self.spec.base_classes(self.settings.fold),
+            self.device,
+            use_bank=self.network.bank_in_use(epoch),
+            amp=self.trainer.amp,
+            workers=self.settings.workers,
+            keep=evenly_spaced(len(self.tests.pairs), PICTURES),
+        )
+        figures = evaluation.figures["npm"]
+        named = {"human": figures.human, "base": figures.base, "novel": figures.novel}
+        scores = {name: value for name, value in named.items() if value == value}
+        scores["foreground"] = evaluation.foreground["mean"]
+        self.history.append({"epoch": epoch, **scores})
+        values = ", ".join(f"{name} {percent(value)}" for name, value in scores.items())
+        distributed.say(f"epoch {epoch}: {values} mIoU %")
+        self.board.scalars("mIoU", scores, self.steps_done)
+        if distributed.rank() == 0:
+            self._report(evaluation, epoch)
+        if figures.human > self.best:
+            self.best = figures.human
+            if self.stage == STAGES:
+                self._save("best.pt", epoch)
+
+    def _report(self, evaluation: Evaluation, epoch: int) -> None:
+        """Pictures for the board, and the results as a file."""
+        pictures = [episode_picture(self.tests, n, p.numpy()) for n, p in evaluation.predictions.items()]
+        self.board.picture("support, labels, query, prediction, truth", visualize.stack(pictures), self.steps_done)
+        results = report.results(evaluation, self.spec, self.settings.fold, None, epoch=epoch, history=self.history)
+        name = "results.json" if self.stage == STAGES else f"stage{self.stage}_results.json"
+        write_json(self.folder / name, results)
+
+    def _network(self, fresh: bool) -> tuple[OneShotNetwork, int, list[str]]:
+        """The network, the steps of earlier stages, and what to tell the user.
+
+        A `fresh` one has weights to start from; any other gets those of the run's checkpoint later.
+        """
+        previous, earlier_steps = None, 0
+        if self.settings.method == "pop" and self.stage > 1:
+            before = resume.finished_stage(self.settings, self.stage - 1)
+            previous, earlier_steps = before.build(), before.record["steps"]
+        network = build_network(self.spec.num_slots, self.settings.way, self.settings, previous)
+        if not fresh:
+            return network, earlier_steps, [f"going on from {self.folder / 'last.pt'}"]
+        network.npm.set_threshold(self.settings.npm_threshold)
+        if not isinstance(network, POPNet) or previous is None:
+            return network, earlier_steps, initialise(network, self.settings.pretrained)
+        network.start_from_previous()
+        return network, earlier_steps, [f"stage {self.stage} starts from {before.path}"]
+
+    def _trainer(self, saved: Checkpoint | None) -> Trainer:
+        """Optimiser, schedule and the network as several processes train it, taken up where `saved` left off."""
+        settings, amp = self.settings, resolve_amp(self.settings.amp, self.device)
+        optimizer = make_optimizer(self.network, settings)
+        scaler = torch.amp.GradScaler(self.device.type, enabled=amp == "fp16")
+        if saved:
+            self._restore(saved, optimizer, scaler)
+        done = self.steps_done - self.earlier_steps
+        schedule = poly_schedule(optimizer, settings.epochs * self.epoch_steps, settings.power, done)
+        return Trainer(self._parallel(), optimizer, schedule, scaler, self.device, amp, settings.accumulate)
+
+    def _restore(self, saved: Checkpoint, optimizer: torch.optim.Optimizer, scaler: torch.amp.GradScaler) -> None:
+        try:
+            record = saved.record
+            load_weights(self.network, saved.weights)
+            load_optimizer(optimizer, record["optimizer"])
+            scaler.load_state_dict(record["scaler"])
+            resume.set_rng_state(record["rng"])
+            self.epoch, self.batch = record["position"]["epoch"], record["position"]["batch"]
+            self.best, self.history = record["best"], record["history"]
+        except (KeyError, RuntimeError, ValueError) as error:
+            raise UserError(
+                f"{self.folder / 'last.pt'}: does not fit this run ({str(error).splitlines()[0]}); move it away"
+            ) from error
+
+    def _parallel(self) -> nn.Module:
+        if not distributed.is_distributed():
+            return self.network
+        ids = None
+        if self.device.type == "cuda":
+            ids = [self.device.index]
+            self.network = timm.layers.convert_sync_batchnorm(self.network)
+        else:
+            synchronize(self.network)
+        return DistributedDataParallel(self.network, device_ids=ids, broadcast_buffers=False)
+
+    def _save_due(self) -> bool:
+        due = time.monotonic() - self.saved_at > 60 * self.settings.save_minutes
+        return distributed.any_rank(due, self.device) if distributed.is_distributed() else due
+
+    def _save(self, name: str, trained_epoch: int) -> None:
+        self.saved_at = time.monotonic()
+        if distributed.rank() > 0:
+            return
+        self.board.flush()
+        save_run(
+            self.folder / name,
+            self.network,
+            {
+                "settings": dataclasses.asdict(self.settings),
+                "num_slots": self.spec.num_slots,
+                "class_names": {c: self.spec.class_name(c) for c in self.spec.classes},
+                "stage": self.stage,
+                "trained_epoch": trained_epoch,
+                "steps": self.steps_done,
+                "world": distributed.world_size(),
+                "position": {"epoch": self.epoch, "batch": self.batch},
+                "optimizer": self.trainer.optimizer.state_dict(),
+                "scaler": self.trainer.scaler.state_dict(),
+                "rng": resume.rng_state(),
+                "best": self.best,
+                "history": self.history,
+                "revision": revision(),
+            },
+        )
+
+    def _introduce(self, notes: list[str]) -> None:
+        settings, world = self.settings, distributed.world_size()
+        parameters = sum(p.numel() for p in self.network.parameters())
+        if distributed.rank() == 0:
+            write_json(self.folder / "settings.json", dataclasses.asdict(settings))
+        distributed.say(
+            *notes,
+            f"{self.spec.title} fold {settings.fold}, {settings.way}: {len(self.episodes)} episodes, "
+            f"{len(self.tests.pairs)} test pairs",
+            f"{settings.encoder}, {parameters / 1e6:.1f} M parameters, on {self.device}, mixed precision "
+            f"{self.trainer.amp}; revision {revision() or 'unknown'}",
+            f"batch {settings.batch_size} x {world} x {settings.accumulate}, lr {settings.lr:g}, "
+            f"{settings.epochs * self.epoch_steps} steps in {settings.epochs} epochs; run folder {self.folder}",
+        )
