@@ -20,16 +20,17 @@ def evenly_spaced(total: int, count: int) -> list[int]:
 def episode_picture(episodes: TestEpisodes, number: int, prediction: np.ndarray) -> np.ndarray:
     """The picture of one test pair with its predicted label map (H, W): RGB uint8 (H, W, 3), a legend below."""
     spec, episode, pair = episodes.spec, episodes[number], episodes.pairs[number]
-    palette, names = list(spec.palette), {c: spec.class_name(c) for c in spec.classes if c > 0}
-    if episodes.way == "1way":
-        palette, names = [spec.palette[0], spec.palette[pair.class_id]], {1: spec.class_name(pair.class_id)}
+    shown = [pair.class_id] if episodes.way == "1way" else [c for c in spec.classes if c > 0]
+    palette = [spec.palette[0], spec.palette[pair.class_id]] if episodes.way == "1way" else spec.palette
     support = episode["support"].permute(1, 2, 0).numpy(), episode["support_label"].numpy()
     query = episode["query"].permute(1, 2, 0).numpy(), episode["query_label"].numpy()
     row = visualize.titled(
         visualize.episode_row(support, query, prediction, palette),
         ("support", "its labels", "query", "prediction", "truth"),
     )
-    return visualize.stack([row, visualize.legend(list(names), names, palette, row.shape[1])])
+    return visualize.stack(
+        [row, visualize.legend([(spec.class_name(c), spec.palette[c]) for c in shown], row.shape[1])]
+    )
 
 
 def save_pictures(folder: Path, episodes: TestEpisodes, predictions: Mapping[int, Tensor]) -> None:
