@@ -188,7 +188,7 @@ def test_the_nearest_prototype_baseline_finds_the_support_in_itself():
         features = network.encode(episode["support"])
         reference = network.extract_prototypes(features, episode["support_label"], episode["support_foreground"])
         size = features.fine.shape[-2:]
-        logits = network.logits_at(features, network.blend_with_bank(reference), size)
+        logits = network.logits_at(features, reference, size)
     cosine = torch.nn.functional.cosine_similarity(features.fine[:, None], reference.classes[..., None, None], dim=2)
     shown = reference.present[0].nonzero()[:, 0].tolist()
     winner = torch.tensor([0, *shown])[cosine[0, [0, *shown]].argmax(dim=0)]
@@ -208,5 +208,6 @@ def test_the_closed_set_head_answers_base_classes_of_the_support_only():
         )
         logits = network.logits_at(features, reference, (65, 49))
         assert set(logits.npm.argmax(dim=1).unique().tolist()) <= {0, 1, 2}
-        everything, labels = network.train()(episode, 0)
+        outputs = network.train()(episode, 0)
+        everything, labels = outputs.logits.npm, outputs.label
     assert everything.shape == (2, 7, 65, 49) and labels.shape == (2, 65, 49)

@@ -10,7 +10,6 @@ import sys
 import time
 from collections.abc import Sequence
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import torch
@@ -18,7 +17,7 @@ from torch import Tensor
 from torch.utils.data import default_collate
 
 from dataloaders import catalog
-from dataloaders.oshp_loader import Pair, Sample, TrainEpisodes
+from dataloaders.oshp_loader import Pair, Sample, TestEpisodes, TrainEpisodes
 from utils.errors import UserError
 
 BLOCK = 32  # pixels of one patch of the made-up label maps
@@ -44,12 +43,18 @@ def synthetic_episode(batch: int, side: int, slots: int, device: torch.device) -
     return {name: value.to(device) for name, value in episode.items()}
 
 
-def synthetic_pairs(queries: int, supports: int, side: int, slots: int) -> SimpleNamespace:
-    """A test list in which every query meets `supports` supports of its own, with photos made in memory."""
-    photo = synthetic_episode(1, side, slots, torch.device("cpu"))
-    sample = Sample(photo["query"][0], photo["query_label"][0], photo["query_foreground"][0], "made up")
-    pairs = [Pair(q, queries + q * supports + s, 0) for q in range(queries) for s in range(supports)]
-    return SimpleNamespace(pairs=pairs, split=SimpleNamespace(load=lambda _index: sample))
+class SyntheticEpisodes(TestEpisodes):
+    """A test list in which every query meets `supports` supports of its own, with one photo made in memory for all."""
+
+    def __init__(self, queries: int, supports: int, side: int) -> None:
+        self.way, self.longest, self.spec = "kway", 0, catalog.load("atr")
+        photo = synthetic_episode(1, side, self.spec.num_slots, torch.device("cpu"))
+        self.sample = Sample(photo["query"][0], photo["query_label"][0], photo["query_foreground"][0], "made up")
+        self.pairs = [Pair(q, queries + q * supports + s, 0) for q in range(queries) for s in range(supports)]
+
+    def photo(self, index: int) -> Sample:
+        """The photo, whichever is asked for."""
+        return self.sample
 
 
 def peak_memory(device: torch.device) -> float:
