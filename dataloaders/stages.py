@@ -1,4 +1,4 @@
-"""POPNet's three label levels of a data set: 1 foreground, 2 main body areas, 3 fine classes (spec: POPNet).
+"""POPNet's three label levels of a data set: 1 foreground, 2 main body areas, 3 fine classes (arXiv 2012.11810).
 
 A stage's labels follow from the raw label map by one lookup table. In training, the pixels of novel classes are
 background in stages 2 and 3, as the benchmark has it. Stage 1's foreground holds every part of a person, novel or not,
