@@ -49,9 +49,9 @@ def random_crop(sample: Sample, size: tuple[int, int], rng: np.random.Generator)
     height, width = sample.label.shape
     top = int(rng.integers(0, max(height - size[0], 0) + 1))
     left = int(rng.integers(0, max(width - size[1], 0) + 1))
-    window = (slice(top, top + size[0]), slice(left, left + size[1]))
-    image = sample.image[(slice(None), *window)]
-    maps = torch.stack([sample.label, sample.foreground])[(slice(None), *window)]
+    rows, columns = slice(top, top + size[0]), slice(left, left + size[1])
+    image = sample.image[:, rows, columns]
+    maps = torch.stack([sample.label, sample.foreground])[:, rows, columns]
     missing = [0, 0, size[1] - image.shape[2], size[0] - image.shape[1]]
     if any(missing):
         image, maps = F.pad(image, missing, fill=0), F.pad(maps, missing, fill=IGNORE)

@@ -14,6 +14,7 @@ from typing import NamedTuple, TypeVar
 
 import torch
 from torch import Tensor, nn
+from torch.nn.parallel import DistributedDataParallel
 from torch.optim.lr_scheduler import LRScheduler
 from tqdm import tqdm
 
@@ -63,7 +64,7 @@ class Trainer:
         """
         self.network.train()
         for number, group in enumerate(_grouped(batches, self.accumulate), start=bar.n if bar else 0):
-            lr = self.schedule.get_last_lr()[0]
+            lr = float(self.schedule.get_last_lr()[0])
             terms = self._gradients(group, objective, epoch, number)
             self.scaler.step(self.optimizer)
             self.scaler.update()
@@ -152,7 +153,9 @@ def _check_finite(terms: Mapping[str, Tensor], epoch: int, step: int) -> None:
 
 def _without_sync(network: nn.Module, hold: bool) -> contextlib.AbstractContextManager:
     """While gradients accumulate, DDP need not reduce them over the ranks."""
-    return network.no_sync() if hold and hasattr(network, "no_sync") else contextlib.nullcontext()
+    if hold and isinstance(network, DistributedDataParallel):
+        return network.no_sync()
+    return contextlib.nullcontext()
 
 
 def _grouped(batches: Iterable[T], size: int) -> Iterator[list[T]]:

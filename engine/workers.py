@@ -44,8 +44,8 @@ def leave_signals_to_parent(_worker: int) -> None:
         signal.signal(signal.SIGINT, signal.SIG_IGN)
         return
     signal.pthread_sigmask(signal.SIG_BLOCK, STOPS)
-    parent = multiprocessing.parent_process()
-    threading.Thread(target=_end_with_parent, args=(parent.pid, os.getppid()), daemon=True).start()
+    if parent := multiprocessing.parent_process():
+        threading.Thread(target=_end_with_parent, args=(parent.pid, os.getppid()), daemon=True).start()
 
 
 @contextmanager

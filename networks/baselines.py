@@ -81,7 +81,7 @@ class ClosedSetBaseline(_Baseline):
 
     def class_logits(self, query: Features, prototypes: Prototypes | None = None) -> Tensor:
         """The classifier's logits (B, N, h, w); novel classes never win."""
-        logits = self.classify(query.fine)
+        logits: Tensor = self.classify(query.fine)
         slots = logits.new_full((len(logits), self.num_slots, *logits.shape[-2:]), NEVER)
         slots[:, self.base] = logits
         return slots

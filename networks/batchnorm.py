@@ -5,6 +5,7 @@ from __future__ import annotations
 from functools import partial
 
 import torch
+from timm.layers import BatchNormAct2d
 from torch import Tensor, nn
 from torch.distributed.nn.functional import all_reduce
 from torch.nn import functional as F
@@ -18,14 +19,14 @@ def batch_norm_passes(bn: nn.BatchNorm2d, x: Tensor, passes: int, order: Tensor 
     In evaluation mode the running statistics serve, and this is plain BatchNorm. In training the running
     statistics move as a loop would move them that makes the passes `order` (indices into P) one after another.
     """
+    weight, bias = for_each_pass(bn.weight, passes), for_each_pass(bn.bias, passes)
+    running_mean, running_var = _running(bn)
     if not bn.training:
-        tensors = (bn.running_mean, bn.running_var, bn.weight, bn.bias)
-        return F.batch_norm(x, *(for_each_pass(tensor, passes) for tensor in tensors), eps=bn.eps)
+        mean, var = for_each_pass(running_mean, passes), for_each_pass(running_var, passes)
+        return F.batch_norm(x, mean, var, weight, bias, eps=bn.eps)
     if order is None:
         order = torch.arange(passes, device=x.device)
-    out, mean, var = _normalize(
-        x, for_each_pass(bn.weight, passes), for_each_pass(bn.bias, passes), bn.eps, bn.running_mean.dtype
-    )
+    out, mean, var = _normalize(x, weight, bias, bn.eps, running_mean.dtype)
     _move_running(bn, mean.view(passes, -1), var.view(passes, -1), order)
     return out
 
@@ -42,12 +43,14 @@ def synchronize(network: nn.Module) -> None:
     """
     for module in network.modules():
         if isinstance(module, nn.BatchNorm2d):
-            module.forward = partial(_forward_synced, module)
+            module.forward = partial(_forward_synced, module)  # type: ignore[method-assign]  # that is the aim
 
 
 def _forward_synced(bn: nn.BatchNorm2d, x: Tensor) -> Tensor:
     out = batch_norm_passes(bn, x, 1)
-    return bn.act(bn.drop(out)) if hasattr(bn, "act") else out  # timm's layer has its activation within
+    if isinstance(bn, BatchNormAct2d):
+        out = bn.act(bn.drop(out))
+    return out
 
 
 def _normalize(
@@ -71,8 +74,15 @@ def _normalize(
 def _move_running(bn: nn.BatchNorm2d, mean: Tensor, var: Tensor, order: Tensor) -> None:
     """`r <- (1 - m) r + m * statistic`, once per entry of `order`, in closed form."""
     steps = torch.arange(len(order) - 1, -1, -1, device=mean.device, dtype=mean.dtype)
-    weights = bn.momentum * (1 - bn.momentum) ** steps
-    keep = (1 - bn.momentum) ** len(order)
-    bn.running_mean.mul_(keep).add_(weights @ mean[order])
-    bn.running_var.mul_(keep).add_(weights @ var[order])
-    bn.num_batches_tracked.add_(len(order))
+    momentum, counted = bn.momentum or 0.0, bn.num_batches_tracked
+    weights, keep = momentum * (1 - momentum) ** steps, (1 - momentum) ** len(order)
+    for running, statistic in zip(_running(bn), (mean, var), strict=True):
+        running.mul_(keep).add_(weights @ statistic[order])
+    if counted is not None:
+        counted.add_(len(order))
+
+
+def _running(bn: nn.BatchNorm2d) -> tuple[Tensor, Tensor]:
+    if bn.running_mean is None or bn.running_var is None:
+        raise ValueError("a BatchNorm layer without running statistics")
+    return bn.running_mean, bn.running_var

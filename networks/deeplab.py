@@ -5,13 +5,13 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from .layers import ConvBNReLU, SeparableConv, resize
+from .layers import ConvBNReLU, Layer, SeparableConv, resize
 
 LOW_LEVEL_CHANNELS = 48
 ASPP_RATES = (6, 12, 18)
 
 
-class ASPP(nn.Module):
+class ASPP(Layer):
     """Atrous spatial pyramid pooling: (B, C, H, W) -> (B, channels, H, W)."""
 
     def __init__(self, in_channels: int, channels: int) -> None:
@@ -26,7 +26,7 @@ class ASPP(nn.Module):
         return self.project(torch.cat([self.point(x), *(conv(x) for conv in self.atrous), image], dim=1))
 
 
-class Decoder(nn.Module):
+class Decoder(Layer):
     """Fuse low-level (B, L, H/4, W/4) and high-level (B, C, H/16, W/16) features into (B, channels, H/4, W/4).
 
     `level="mid"` narrows the high-level feature with one 1x1 convolution; `level="high"` with ASPP.
@@ -37,7 +37,7 @@ class Decoder(nn.Module):
         if level not in ("mid", "high"):
             raise ValueError(f"feature level {level!r}: choose 'mid' or 'high'")
         self.level = level
-        self.adapt = (ConvBNReLU if level == "mid" else ASPP)(high_channels, channels)
+        self.adapt: Layer = (ConvBNReLU if level == "mid" else ASPP)(high_channels, channels)
         self.low = ConvBNReLU(low_channels, LOW_LEVEL_CHANNELS)
         self.fuse = SeparableConv(channels + LOW_LEVEL_CHANNELS, channels, activate=True)
 

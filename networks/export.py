@@ -51,4 +51,5 @@ class ParserGraph(nn.Module):
         maps = self.network.class_maps(features, Prototypes.of_classes(prototypes, foreground, self.network.way))[0]
         scores = decoding.tally(maps).scores
         kept = (scores >= min_score) & (prototypes != 0).any(dim=1)
-        return decoding.decode(maps, kept, image.shape[-2:])[0], scores
+        height, width = image.shape[-2:]
+        return decoding.decode(maps, kept, (height, width))[0], scores

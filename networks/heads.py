@@ -118,9 +118,10 @@ class BinaryNearestPrototype(Layer):
     @torch.no_grad()
     def set_threshold(self, threshold: float) -> None:
         """Let the class of an untrained module win over the background where its similarity is above `threshold`."""
-        self.classify.weight.copy_(torch.tensor([-0.5, 0.5]).view(2, 1, 1, 1))
-        self.classify.bias.copy_(torch.tensor([0.5, -0.5]) * threshold)
+        weight, bias = torch.tensor([-0.5, 0.5]).view(2, 1, 1, 1), torch.tensor([0.5, -0.5]) * threshold
+        self.classify.load_state_dict({"weight": weight, "bias": bias})
 
     def forward(self, similarity: Tensor) -> Tensor:
         """Similarity (B, 1, h, w) -> logits (B, 2, h, w)."""
-        return self.scaler * self.classify(similarity)
+        logits: Tensor = self.classify(similarity)
+        return self.scaler * logits

@@ -31,14 +31,14 @@ def eopnet_losses(outputs: Outputs, foreground: Tensor, progress: float, tempera
     `foreground` is the query's foreground mask (B, H, W), `progress` = epoch / epochs. `temperature=None` leaves
     the contrastive term out, as 1-way does.
     """
-    agm = segmentation_loss(outputs.logits.agm, outputs.label)
-    npm = segmentation_loss(outputs.logits.npm, outputs.label)
+    fine, agm, npm = popnet_losses(outputs, foreground, progress)
     coarse = segmentation_loss(outputs.logits.coarse, foreground)
-    if temperature is None:
-        contrast = torch.zeros_like(npm)
-    else:
+    contrast = torch.zeros_like(npm)
+    if temperature is not None:
+        if outputs.query is None or outputs.support is None:
+            raise ValueError("the network gives no prototypes to contrast; leave the temperature away")
         contrast = contrastive_loss(*outputs.query, *outputs.support, temperature)
-    return Losses((1 - progress) * agm + progress * npm + coarse + contrast, agm, npm, coarse, contrast)
+    return Losses(fine + coarse + contrast, agm, npm, coarse, contrast)
 
 
 class StageLosses(NamedTuple):
@@ -54,6 +54,8 @@ def popnet_losses(outputs: Outputs, foreground: Tensor, progress: float) -> Stag
 
     `foreground` is not needed: it is what stage 1 learns as its only class.
     """
+    if outputs.logits.agm is None:
+        raise ValueError("a step of training needs the logits of AGM too")
     agm = segmentation_loss(outputs.logits.agm, outputs.label)
     npm = segmentation_loss(outputs.logits.npm, outputs.label)
     return StageLosses((1 - progress) * agm + progress * npm, agm, npm)

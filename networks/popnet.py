@@ -64,12 +64,11 @@ class POPNet(OneShotNetwork):
 
     def start_from_previous(self) -> None:
         """Take over the weights of the previous stage, all but the bank: its rows are other classes."""
-        weights = {
-            name: value
-            for name, value in self.previous.state_dict().items()
-            if not name.startswith(("bank.", "previous."))
-        }
-        self.load_state_dict(weights, strict=False)
+        if self.previous is None:
+            raise ValueError("stage 1 has no stage before it")
+        weights = self.previous.state_dict()
+        kept = {name: value for name, value in weights.items() if not name.startswith(("bank.", "previous."))}
+        self.load_state_dict(kept, strict=False)
 
     def train(self, mode: bool = True) -> POPNet:
         """As of every module, but the previous stages stay in evaluation mode."""
@@ -89,7 +88,8 @@ class POPNet(OneShotNetwork):
 
     def infused(self, feature: Tensor, previous: Tensor) -> Tensor:
         """Knowledge infusion: this stage's feature and the previous stage's, each (B, D, h, w) -> (B, D, h, w)."""
-        return self.infuse(torch.cat([previous, feature], dim=1))
+        fused: Tensor = self.infuse(torch.cat([previous, feature], dim=1))
+        return fused
 
     def coarse_logits(self, query: Features, prototypes: Prototypes) -> Tensor:
         """Logits (B, 2, h, w) of background and human foreground: stage 1's nearest prototype."""

@@ -140,14 +140,14 @@ def _add(group: argparse._ActionsContainer, entry: dataclasses.Field, hint: Any)
     if isinstance(hint, types.GenericAlias):
         first, *others = typing.get_args(hint)
         kind = {"type": first, "nargs": 1 + len(others)}
+    earlier: dict[str, Any] = {**kind, "action": _OldName, "help": argparse.SUPPRESS}
     if about["old_of"]:
-        hidden = {"default": entry.default, "help": argparse.SUPPRESS}
-        group.add_argument(flag, action=_OldName, today=about["old_of"], **hidden, **kind)
+        group.add_argument(flag, default=entry.default, today=about["old_of"], **earlier)
         return
     group.add_argument(flag, default=entry.default, help=about["help"], **kind)
     if about["old"]:
-        hidden = {"default": argparse.SUPPRESS, "help": argparse.SUPPRESS}
-        group.add_argument(flag_of(about["old"]), dest=entry.name, action=_OldName, today=flag, **hidden, **kind)
+        unset = argparse.SUPPRESS
+        group.add_argument(flag_of(about["old"]), dest=entry.name, default=unset, today=flag, **earlier)
 
 
 def _tuples(values: Mapping[str, Any]) -> dict[str, Any]:

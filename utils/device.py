@@ -64,8 +64,8 @@ def tune(network: nn.Module, device: torch.device, channels_last: str = "auto", 
     if channels_last == "on" or (channels_last == "auto" and device.type in ("cpu", "cuda")):
         network.to(memory_format=torch.channels_last)
     if compile:
-        network.encoder.compile()
-        network.decoder.compile()
+        for part in ("encoder", "decoder"):
+            network.get_submodule(part).compile()
 
 
 def seed_everything(seed: int) -> None:
