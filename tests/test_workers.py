@@ -19,7 +19,7 @@ pytestmark = pytest.mark.skipif(not CAN_TAKE_SIGNALS, reason="this system cannot
 LEAVES_WORKERS = """
 import sys, torch
 from torch.utils.data import TensorDataset
-from utils.workers import make_loader
+from engine.workers import make_loader
 batches = iter(make_loader(TensorDataset(torch.zeros(9)), 2, torch.device("cpu")))
 next(batches)
 {ending}
