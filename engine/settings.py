@@ -8,21 +8,19 @@ from pathlib import Path
 from dataloaders import catalog
 from dataloaders.settings import DATA_ROOT, DataSettings
 from networks.settings import COCO_WEIGHTS, NetworkSettings
-from utils.config import option, require, require_at_least, require_positive, require_share
-from utils.constants import WAYS
+from utils.config import option, require
+from utils.constants import PROTOTYPES, WAYS
 from utils.settings import DeviceSettings
-
-PROTOTYPES = ("auto", "support-only", "bank")
 
 
 @dataclass
 class EpisodeSettings:
     """training episodes"""
 
-    batch_size: int = option(2, "episodes a step on each process")
-    accumulate: int = option(1, "batches whose gradients add up to one step")
-    crop_size: tuple[int, int] = option((512, 512), "height and width of the training crops")
-    scale: tuple[float, float] = option((0.5, 2.0), "range of the random resize factors")
+    batch_size: int = option(2, "episodes a step on each process", least=1)
+    accumulate: int = option(1, "batches whose gradients add up to one step", least=1)
+    crop_size: tuple[int, int] = option((512, 512), "height and width of the training crops", least=32)
+    scale: tuple[float, float] = option((0.5, 2.0), "range of the random resize factors", above=0)
     unlabelled_person: str = option(
         "background",
         "pixels on a person but of no base class (k-way): background, left out of the losses, or one more class",
@@ -30,15 +28,8 @@ class EpisodeSettings:
         old="hidden_pixels",
     )
     resample_supports: bool = option(False, "draw a new support for each query every epoch")
-    workers: int = option(4, "processes that load data; 0: none beside this one")
-    cache_mb: int = option(0, "memory for decoded training photos, in MB, split between the loading processes")
-
-    def check(self) -> None:
-        """Raise `UserError` for a value that cannot work."""
-        require_at_least(1, self, "batch_size", "accumulate")
-        require_at_least(0, self, "workers", "cache_mb")
-        require(min(self.crop_size) >= 32, "crop_size", "must be at least 32 pixels each way")
-        require(0 < self.scale[0] <= self.scale[1] < float("inf"), "scale", "needs two factors, the smaller first")
+    workers: int = option(4, "processes that load data; 0: none beside this one", least=0)
+    cache_mb: int = option(0, "memory for decoded training photos, in MB, split between the loading processes", least=0)
 
 
 @dataclass
@@ -46,25 +37,16 @@ class OptimizerSettings:
     """optimiser and losses"""
 
     pretrained: str = option(COCO_WEIGHTS, "weights to start from: a file, 'imagenet' or 'none'")
-    epochs: int = option(50, "passes over the training episodes; pop: in each stage")
-    lr: float = option(0.001, "learning rate at the start")
-    head_lr_scale: float = option(1.0, "factor on the learning rate of everything but the encoder")
-    npm_lr_scale: float = option(1.0, "further factor on the rate of NPM's scalars; 0 holds its threshold")
+    epochs: int = option(50, "passes over the training episodes; pop: in each stage", least=1)
+    lr: float = option(0.001, "learning rate at the start", above=0)
+    head_lr_scale: float = option(1.0, "factor on the learning rate of everything but the encoder", above=0)
+    npm_lr_scale: float = option(1.0, "further factor on the rate of NPM's scalars; 0 holds its threshold", least=0)
     npm_threshold: float = option(0.5, "similarity from which NPM, untrained, prefers a class to the background")
-    momentum: float = option(0.9, "SGD momentum")
-    weight_decay: float = option(5e-4, "SGD weight decay")
-    power: float = option(0.9, "power of the poly schedule, stepped every iteration")
-    temperature: float = option(0.1, "temperature of the contrastive loss (k-way)")
-    seed: int = option(0, "seed of everything that is random")
-
-    def check(self) -> None:
-        """Raise `UserError` for a value that cannot work."""
-        require_at_least(1, self, "epochs")
-        require_positive(self, "lr", "head_lr_scale", "temperature", "power")
-        require_at_least(0, self, "weight_decay", "npm_lr_scale")
-        require_share(self, "momentum")
-        require(0 <= self.seed < 2**63, "seed", "must lie between 0 and 2^63")
-        require(abs(self.npm_threshold) < float("inf"), "npm_threshold", "must be a number")
+    momentum: float = option(0.9, "SGD momentum", least=0, most=1)
+    weight_decay: float = option(5e-4, "SGD weight decay", least=0)
+    power: float = option(0.9, "power of the poly schedule, stepped every iteration", above=0)
+    temperature: float = option(0.1, "temperature of the contrastive loss (k-way)", above=0)
+    seed: int = option(0, "seed of everything that is random", least=0, most=2**63 - 1)
 
 
 @dataclass
@@ -72,20 +54,18 @@ class TrainSettings(DataSettings, NetworkSettings, EpisodeSettings, OptimizerSet
     """run"""
 
     stage: int = option(0, "pop: train stage 1, 2 or 3 alone; 0: all in turn", (0, 1, 2, 3))
-    test_size: int = option(0, "longest side at which photos are parsed in evaluation; 0: as they are")
-    eval_every: int = option(5, "epochs between evaluations; 0: only after the last one")
-    save_minutes: float = option(10.0, "minutes between checkpoints within an epoch")
+    test_size: int = option(0, "longest side at which photos are parsed in evaluation; 0: as they are", least=0)
+    eval_every: int = option(5, "epochs between evaluations; 0: only after the last one", least=0)
+    save_minutes: float = option(10.0, "minutes between checkpoints within an epoch", above=0)
     run_dir: str = option("", "folder of checkpoints and logs; by default runs/<set>_<method>_<way>_f<fold>")
     resume: str = option(
         "none", "'auto' goes on from the run folder's last checkpoint if there is one", ("none", "auto")
     )
 
     def check(self) -> None:
-        """Raise `UserError` for a value that cannot work, alone or beside the others."""
-        for part in (NetworkSettings, EpisodeSettings, OptimizerSettings, DataSettings):
-            part.check(self)
-        require_positive(self, "save_minutes")
-        require_at_least(0, self, "eval_every", "test_size")
+        """Raise `UserError` for a value that cannot work beside the others, and as `DataSettings` does."""
+        super().check()
+        require(self.scale[0] <= self.scale[1], "scale", "needs two factors, the smaller first")
         require(not self.stage or self.method == "pop", "stage", "is for --method pop")
         published = self.unlabelled_person == "background"
         require(published or self.way == "kway", "unlabelled_person", f"{self.unlabelled_person} is for --way kway")
@@ -113,17 +93,18 @@ class EvaluateSettings(DeviceSettings):
         PROTOTYPES,
     )
     epoch: int = option(-1, "", old_of="--prototypes")
-    test_size: int = option(-1, "longest side at which photos are parsed; by default as in training; 0: as they are")
+    test_size: int = option(
+        -1, "longest side at which photos are parsed; by default as in training; 0: as they are", least=-1
+    )
     agm: bool = option(False, "score the attention guidance module too")
-    save_pictures: int = option(0, "save this many pictures of support, labels, query, prediction and truth")
+    save_pictures: int = option(0, "save this many pictures of support, labels, query, prediction and truth", least=0)
     output: str = option(
         "",
         "folder for results.json and pictures; by default the checkpoint's, "
         "and runs/<set>_<method>_<way>_f<fold>_authors for the authors' checkpoints",
     )
-    workers: int = option(2, "processes that load data; 0: none beside this one")
+    workers: int = option(2, "processes that load data; 0: none beside this one", least=0)
 
     def check(self) -> None:
-        """Raise `UserError` for a value that cannot work."""
-        require_at_least(0, self, "save_pictures", "workers")
+        """Raise `UserError` for a data set or fold that does not exist."""
         self.dataset = catalog.validate_dataset(self.dataset, self.fold)

@@ -29,7 +29,6 @@ from .settings import TrainSettings
 T = TypeVar("T")
 Objective = Callable[[Outputs, Tensor], NamedTuple]
 """From a network's outputs and the query's foreground (B, H, W): named loss terms with their `total`, scalars."""
-LABELS = ("query_label", "query_foreground", "support_label", "support_foreground", "class_id")
 
 
 class Step(NamedTuple):
@@ -104,8 +103,8 @@ def objective_of(settings: TrainSettings, epoch: int) -> Objective:
 
 def to_device(episode: Mapping[str, Tensor], device: torch.device) -> dict[str, Tensor]:
     """Move a batch of episodes; label maps become int64."""
-    moved = {name: episode[name].to(device, non_blocking=True).long() for name in LABELS}
-    return moved | {name: episode[name].to(device, non_blocking=True) for name in ("query", "support")}
+    moved = {name: part.to(device, non_blocking=True) for name, part in episode.items() if isinstance(part, Tensor)}
+    return {name: part if name in ("query", "support") else part.long() for name, part in moved.items()}
 
 
 def progress_bar(epoch: int, steps: int, done: int) -> tqdm:

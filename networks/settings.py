@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from utils.config import option, require_at_least, require_share
+from utils.config import option
 from utils.constants import METHODS
 
 LEVELS = {"eop": "mid", "pop": "high"}  # what each published network uses
@@ -18,19 +18,13 @@ class NetworkSettings:
 
     method: str = option("eop", "published network: EOPNet or POPNet", METHODS)
     encoder: str = option("xception65", "xception65 or a timm model with features at strides 4 and 16")
-    channels: int = option(256, "channels of the feature and of the prototypes", old="hidden")
+    channels: int = option(256, "channels of the feature and of the prototypes", least=1, old="hidden")
     level: str = option("", "feature level of DeepLabV3+; by default mid for eop, high for pop", ("", *LEVELS.values()))
-    warmup_epochs: int = option(25, "last epoch (from 0) that uses static prototypes alone")
-    bank_momentum: float = option(0.001, "share of the episode's prototype in the blend with the bank")
+    warmup_epochs: int = option(25, "last epoch (from 0) that uses static prototypes alone; -1: none", least=-1)
+    bank_momentum: float = option(0.001, "share of the episode's prototype in the blend with the bank", least=0, most=1)
     background: str = option(
         "fixed", "pop: average the background over all class slots, or those of the support (ucs)", BACKGROUNDS
     )
 
     def __post_init__(self) -> None:
         self.level = self.level or LEVELS[self.method]
-
-    def check(self) -> None:
-        """Raise `UserError` for a value that cannot work."""
-        require_at_least(1, self, "channels")
-        require_at_least(-1, self, "warmup_epochs")
-        require_share(self, "bank_momentum")

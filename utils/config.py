@@ -22,13 +22,25 @@ from .errors import UserError
 T = TypeVar("T")
 
 
-def option(default: Any, help: str, choices: Sequence[Any] | None = None, *, old: str = "", old_of: str = "") -> Any:
+def option(
+    default: Any,
+    help: str,
+    choices: Sequence[Any] | None = None,
+    *,
+    least: float = -math.inf,
+    above: float = -math.inf,
+    most: float = math.inf,
+    old: str = "",
+    old_of: str = "",
+) -> Any:
     """A settings field that is also a command-line option.
 
-    `old` is the field's earlier name, which goes on working. `old_of` marks a field that is itself the earlier form of
-    the option named: it is left out of the help.
+    A number must be finite, at least `least` and at most `most`, and greater than `above`. `old` is the field's earlier
+    name, which goes on working. `old_of` marks a field that is itself the earlier form of the option named: it is left
+    out of the help.
     """
-    return dataclasses.field(default=default, metadata={"help": help, "choices": choices, "old": old, "old_of": old_of})
+    metadata = {"help": help, "choices": choices, "range": (least, above, most), "old": old, "old_of": old_of}
+    return dataclasses.field(default=default, metadata=metadata)
 
 
 def parse(kind: type[T], arguments: Sequence[str] | None = None, description: str = "") -> T:
@@ -53,6 +65,8 @@ def parse(kind: type[T], arguments: Sequence[str] | None = None, description: st
     values = vars(parser.parse_args(arguments))
     dry_run = values.pop("dry_run")
     settings = kind(**_tuples(values))
+    for name, value in vars(settings).items():
+        _check_range(flag_of(name), value, *entries[name].metadata["range"])
     if check := getattr(settings, "check", None):
         check()
     if dry_run:
@@ -100,23 +114,18 @@ def require(holds: bool, name: str, what: str) -> None:
         raise UserError(f"{flag_of(name)} {what}")
 
 
-def require_at_least(least: int, settings: object, *names: str) -> None:
-    """Raise `UserError` unless these fields are finite numbers of at least `least`."""
-    what = "must not be negative" if least == 0 else f"must be at least {least}"
-    for name in names:
-        require(least <= getattr(settings, name) < math.inf, name, what)
-
-
-def require_positive(settings: object, *names: str) -> None:
-    """Raise `UserError` unless these fields are finite numbers above 0."""
-    for name in names:
-        require(0 < getattr(settings, name) < math.inf, name, "must be greater than 0")
-
-
-def require_share(settings: object, *names: str) -> None:
-    """Raise `UserError` unless these fields lie between 0 and 1."""
-    for name in names:
-        require(0 <= getattr(settings, name) <= 1, name, "must lie between 0 and 1")
+def _check_range(flag: str, value: object, least: float, above: float, most: float) -> None:
+    """Raise `UserError` unless a number, or every number of a tuple, is finite and lies in its range."""
+    for number in value if isinstance(value, tuple) else (value,):
+        if not isinstance(number, (int, float)):
+            continue
+        if isinstance(number, float) and not math.isfinite(number):
+            raise UserError(f"{flag} {number}: must be a finite number")
+        if number < least or number > most:
+            upper = f", at most {most:g}" if most < math.inf else ""
+            raise UserError(f"{flag} {number}: must be at least {least:g}{upper}")
+        if number <= above:
+            raise UserError(f"{flag} {number}: must be greater than {above:g}")
 
 
 class _OldName(argparse.Action):
