@@ -29,29 +29,19 @@ OUTPUTS = {"npm": "NPM, screened", "agm": "AGM, screened"}
 
 def text(evaluation: Evaluation, spec: DatasetSpec, fold: int, published: Mapping[str, float] | None) -> str:
     """Two Markdown tables: IoU of each class, then the summary, beside the published figures where there are any."""
-    outputs, novel = list(evaluation.figures), spec.novel(fold)
-    rows = [
-        [
-            spec.class_name(c),
-            "novel" if c in novel else "base",
-            *(percent(evaluation.figures[o].iou[c]) for o in outputs),
-        ]
-        for c in evaluation.figures["npm"].iou
-    ]
-    classes = table(["class", "kind", *(f"IoU % ({OUTPUTS[o]})" for o in outputs)], rows)
-    rows = [
-        [
-            title,
-            *(percent(evaluation.figures[o].summary()[key]) for o in outputs),
-            percent((published or {}).get(key, math.nan)),
-        ]
-        for key, title in TITLES.items()
-        if key in evaluation.figures["npm"].summary()
-    ]
-    foreground = {"Foreground mIoU": "mean", "Foreground IoU": "human"}
-    rows += [[title, percent(evaluation.foreground[key]), *["-"] * len(outputs)] for title, key in foreground.items()]
-    summary = table(["figure (%)", *(OUTPUTS[o] for o in outputs), "published"], rows)
-    return f"{classes}\n\n{summary}"
+    titles, figures = [OUTPUTS[name] for name in evaluation.figures], list(evaluation.figures.values())
+    rows = []
+    for c in figures[0].iou:
+        kind = "novel" if c in spec.novel(fold) else "base"
+        rows.append([spec.class_name(c), kind, *(percent(one.iou[c]) for one in figures)])
+    classes = table(["class", "kind", *(f"IoU % ({title})" for title in titles)], rows)
+    rows = []
+    for name in figures[0].summary():
+        theirs = (published or {}).get(name, math.nan)
+        rows.append([TITLES[name], *(percent(one.summary()[name]) for one in figures), percent(theirs)])
+    for name, title in (("mean", "Foreground mIoU"), ("human", "Foreground IoU")):
+        rows.append([title, percent(evaluation.foreground[name]), *["-"] * len(figures)])
+    return f"{classes}\n\n{table(['figure (%)', *titles, 'published'], rows)}"
 
 
 def results(
