@@ -1,4 +1,4 @@
-"""Confusion matrices and the figures of the benchmark (spec: Metrics), in percent."""
+"""Confusion matrices and the figures of the benchmark in percent (docs/method.md, steps 27 and 28)."""
 
 from __future__ import annotations
 

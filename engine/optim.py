@@ -1,4 +1,4 @@
-"""SGD with the poly schedule (docs/method.md)."""
+"""SGD with the poly schedule (docs/method.md, step 30)."""
 
 from __future__ import annotations
 

@@ -151,7 +151,7 @@ class OneShotNetwork(nn.Module):
         return Logits(resize(logits.npm, size), agm, resize(logits.coarse, size))
 
     def predict(self, query: Features, prototypes: Prototypes, size: tuple[int, int], with_agm: bool = False) -> Labels:
-        """The winners of `logits_at`, at less cost; 0 where `human` is not (spec: EOPNet, step 9, screening)."""
+        """The winners of `logits_at`, at less cost; 0 where `human` is not (docs/method.md, step 17)."""
         logits = self.logits(query, prototypes, with_agm)
         human = human_mask(logits.coarse, size)
         present = prototypes.present[:, 1 if self.way == "kway" else 0 :]
@@ -175,7 +175,7 @@ class OneShotNetwork(nn.Module):
         return maps
 
     def drop_unsupported(self, label: Tensor, present: Tensor) -> Tensor:
-        """Set to 0 the pixels of a query label (B, H, W) whose class the support lacks (spec: EOPNet, step 6).
+        """Set to 0 the pixels of a query label (B, H, W) whose class the support lacks (docs/method.md, step 14).
 
         `present` (B, K) is that of the prototypes, at feature size; 255 stays.
         """

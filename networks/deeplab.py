@@ -1,4 +1,4 @@
-"""DeepLabV3+ decoders: from the encoder's two features to one at stride 4 (spec: Feature levels)."""
+"""DeepLabV3+ decoders: from the encoder's two features to one at stride 4 (docs/method.md, steps 4 and 5)."""
 
 from __future__ import annotations
 

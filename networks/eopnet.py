@@ -1,4 +1,4 @@
-"""EOPNet, End-to-end One-shot Human Parsing: k-way and 1-way on the same parts (spec: EOPNet; arXiv 2105.01241)."""
+"""EOPNet, End-to-end One-shot Human Parsing: k-way and 1-way on the same parts (docs/method.md, steps 6 to 17)."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ class EOPNet(OneShotNetwork):
         return Features(self.coarse_space(feature), self.fine_space(feature))
 
     def coarse_logits(self, query: Features, prototypes: Prototypes) -> Tensor:
-        """Logits (B, 2, h, w) of background and human foreground (spec: EOPNet, step 3)."""
+        """Logits (B, 2, h, w) of background and human foreground (docs/method.md, step 8)."""
         return self.coarse(query.coarse, cosine_similarity(query.coarse, prototypes.foreground))
 
     def forward(self, episode: Mapping[str, Tensor], epoch: int) -> Outputs:
@@ -56,7 +56,7 @@ class EOPNet(OneShotNetwork):
         )
 
     def _contrasted(self, features: Features, label: Tensor, foreground: Tensor) -> tuple[Tensor, Tensor]:
-        """Prototypes for the contrastive loss: slot 0 is the coarse background, in the fine space (spec: step 7)."""
+        """Prototypes for the contrastive loss, slot 0 the coarse background in the fine space (docs/method.md, step 15)."""
         size = features.fine.shape[-2:]
         masks = class_masks(resize_labels(label, size), self.num_slots if self.way == "kway" else 2)
         present = masks.flatten(2).any(dim=2)

@@ -1,4 +1,4 @@
-"""Heads over the metric spaces: nearest prototype (NPM), attention guidance (AGM), coarse foreground (spec: EOPNet)."""
+"""Heads over the metric spaces: nearest prototype (NPM), attention guidance (AGM), coarse foreground."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ THRESHOLD = 0.5  # similarity with its prototype from which a class wins over th
 
 
 class AttentionGuidance(Layer):
-    """k-way AGM: similarity of each class guides a shared classifier (spec: EOPNet, step 4).
+    """k-way AGM: similarity of each class guides a shared classifier (docs/method.md, step 11).
 
     With `screened` the background averages over the classes that a sample's support shows, and the logits of the
-    others are 0 (spec: POPNet, unseen-class screening).
+    others are 0 (docs/method.md, step 20).
     """
 
     def __init__(self, channels: int, screened: bool = False) -> None:
@@ -50,7 +50,7 @@ class AttentionGuidance(Layer):
 
 
 class BinaryAttentionGuidance(Layer):
-    """1-way AGM: the similarity alone, without the residual, gates the feature (spec: EOPNet, step 8)."""
+    """1-way AGM: the similarity alone, without the residual, gates the feature (docs/method.md, step 16)."""
 
     def __init__(self, channels: int) -> None:
         super().__init__()
@@ -62,7 +62,7 @@ class BinaryAttentionGuidance(Layer):
 
 
 class CoarseHead(Layer):
-    """Human foreground against background from the similarity with the foreground prototype (spec: step 3)."""
+    """Human foreground against background, from the similarity with the person prototype (docs/method.md, step 8)."""
 
     def __init__(self, channels: int) -> None:
         super().__init__()
@@ -74,7 +74,7 @@ class CoarseHead(Layer):
 
 
 class NearestPrototype(Layer):
-    """k-way NPM, the output that is evaluated (spec: EOPNet, step 4)."""
+    """k-way NPM, the output that is evaluated (docs/method.md, step 10)."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -107,7 +107,7 @@ class NearestPrototype(Layer):
 
 
 class BinaryNearestPrototype(Layer):
-    """1-way NPM: a 1x1 convolution of the similarity (spec: EOPNet, step 8)."""
+    """1-way NPM: a 1x1 convolution of the similarity (docs/method.md, step 16)."""
 
     def __init__(self) -> None:
         super().__init__()

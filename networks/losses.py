@@ -1,4 +1,4 @@
-"""Loss terms and their schedule over the epochs (spec: EOPNet, steps 6 and 7; POPNet)."""
+"""Loss terms and their schedule over the epochs (docs/method.md, steps 13, 15 and 20)."""
 
 from __future__ import annotations
 

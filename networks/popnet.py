@@ -1,4 +1,4 @@
-"""POPNet, Progressive One-shot Human Parsing: three stages, coarse to fine (spec: POPNet; arXiv 2012.11810).
+"""POPNet, Progressive One-shot Human Parsing: three stages, coarse to fine (docs/method.md, steps 18 to 20).
 
 Stage 1 parses the human foreground, stage 2 the main body areas, stage 3 the fine classes. A stage is a whole network
 that holds the one before it, frozen, and infuses that one's feature into its own.

@@ -47,7 +47,7 @@ def masked_average(feature: Tensor, masks: Tensor) -> Tensor:
     """Average the feature (B, D, h, w) under each mask (B, K, h, w) -> (B, K, D); zeros where a mask is empty.
 
     At least float32, also under autocast: the bank takes a thousandth of a prototype at a time, which half precision
-    would round away. Spec: EOPNet, step 2.
+    would round away. See docs/method.md, step 7.
     """
     with torch.autocast(feature.device.type, enabled=False):
         feature = at_least_float32(feature)
@@ -63,7 +63,7 @@ def cosine_similarity(feature: Tensor, prototypes: Tensor) -> Tensor:
 
 
 class PrototypeBank(nn.Module):
-    """One remembered prototype per class id, (N, D); a zero row is empty (spec: EOPNet, step 4).
+    """One remembered prototype per class id, (N, D); a zero row is empty (docs/method.md, step 9).
 
     A buffer, so it travels with checkpoints and takes no gradient. Across ranks it goes on as if the joint
     batch had passed through one process.

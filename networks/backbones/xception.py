@@ -1,4 +1,4 @@
-"""Aligned Xception-65 at output stride 16, as the published networks use it (spec: Encoder)."""
+"""Aligned Xception-65 at output stride 16, as the published networks use it (docs/method.md, steps 2 and 3)."""
 
 from __future__ import annotations
 
