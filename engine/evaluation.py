@@ -1,4 +1,4 @@
-"""The evaluation loop: every photo is encoded once, whatever the number of pairs it stands in (docs/method.md, steps 26 to 29)."""
+"""Evaluation encodes every photo once, whatever the number of pairs it stands in (docs/method.md, steps 26 to 29)."""
 
 from __future__ import annotations
 

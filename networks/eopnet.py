@@ -56,7 +56,7 @@ class EOPNet(OneShotNetwork):
         )
 
     def _contrasted(self, features: Features, label: Tensor, foreground: Tensor) -> tuple[Tensor, Tensor]:
-        """Prototypes for the contrastive loss, slot 0 the coarse background in the fine space (docs/method.md, step 15)."""
+        """Prototypes to contrast, slot 0 the coarse background in the fine space (docs/method.md, step 15)."""
         size = features.fine.shape[-2:]
         masks = class_masks(resize_labels(label, size), self.num_slots if self.way == "kway" else 2)
         present = masks.flatten(2).any(dim=2)
