@@ -16,9 +16,8 @@ from dataloaders.transforms import Sample, random_crop, resize
 from utils.errors import UserError
 
 from .data_helpers import label_map, make_data, mirror, read, save_image, save_label
-from .shared import SHARED
+from .goldens import write_atr_lists
 
-ATR_LISTS = SHARED / "official_splits" / "ATR_OS"
 KEYS = {"query", "query_label", "query_foreground", "support", "support_label", "support_foreground"}
 
 
@@ -119,12 +118,12 @@ def test_1way_episode_is_binary(atr):
         assert episodes[index]["class_id"] == episodes.class_ids[index]
 
 
-@pytest.mark.skipif(not ATR_LISTS.is_dir(), reason="the published ATR lists (../shared) are not here")
-def test_published_training_scheme():
-    kway = train(ATR_LISTS)
+def test_published_training_scheme(tmp_path):
+    write_atr_lists(tmp_path)
+    kway = train(tmp_path)
     assert [pair.query for pair in kway.pairs] == list(range(7500))
     assert min(pair.support for pair in kway.pairs) >= 7500
-    oneway = train(ATR_LISTS, way="1way")
+    oneway = train(tmp_path, way="1way")
     assert Counter(oneway.class_ids) == {1: 1384} | dict.fromkeys((2, 4, 9, 11, 12, 14, 16), 1500)
     supports = oneway.split.supports
     assert all(pair.support in set(supports.supports(pair.class_id)) for pair in oneway.pairs[::500])

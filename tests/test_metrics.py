@@ -10,15 +10,20 @@ from engine import report
 from engine.evaluation import Evaluation
 from engine.metrics import ConfusionMatrix, Figures, binary_figures, kway_figures
 
-from .shared import golden, needs_parity
+from . import goldens
 
 ATR = (0, 1, 2, 4, 5, 6, 7, 9, 11, 12, 14, 16)
 ATR_BASE_1 = (0, 1, 2, 4, 9, 11, 12, 14, 16)
 
 
-@needs_parity
+def golden(kind):
+    """The arrays of one kind."""
+    arrays = goldens.arrays("metrics")
+    return {key.removeprefix(f"{kind}_"): array for key, array in arrays.items() if key.startswith(f"{kind}_")}
+
+
 def test_kway_figures_equal_the_golden():
-    arrays = golden("metrics_kway.npz")
+    arrays = golden("kway")
     matrix = ConfusionMatrix(18)
     for prediction, label in zip(arrays["pred"], arrays["label"], strict=True):
         matrix.update(prediction, label)
@@ -28,9 +33,8 @@ def test_kway_figures_equal_the_golden():
         assert getattr(figures, ours) == pytest.approx(100 * arrays[theirs].item())
 
 
-@needs_parity
 def test_binary_figures_equal_the_golden():
-    arrays = golden("metrics_binary.npz")
+    arrays = golden("binary")
     matrix = ConfusionMatrix(2)
     matrix.update(arrays["pred"], arrays["label"])
     assert matrix.iou() == pytest.approx([100 * arrays["bg"].item(), 100 * arrays["fg"].item()])

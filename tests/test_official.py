@@ -8,14 +8,12 @@ from networks.checkpoints.checkpoint import load_weights
 from networks.eopnet import EOPNet
 from utils.errors import UserError
 
-from .shared import needs_parity, standin_weights
-
-pytestmark = needs_parity
+from .goldens import standin_weights
 
 
 @pytest.fixture(scope="module")
 def weights() -> dict[str, torch.Tensor]:
-    return standin_weights("official_eop_kway_atr_shapes.json")
+    return standin_weights("eop_kway")
 
 
 @pytest.fixture(scope="module")
@@ -88,7 +86,7 @@ def test_strangers_and_the_wrong_way_are_refused(weights, tmp_path):
         ({"layer.weight": torch.zeros(1)}, "neither"),
         ({"a": 1}, "holds no network weights"),
         ({}, "holds no network weights"),
-        (standin_weights("official_eop_1way_atr_shapes.json"), "eop_1way"),
+        (standin_weights("eop_1way"), "eop_1way"),
         ({k: v for k, v in weights.items() if k != "s2_trans.bias"}, r"fine_space\.bias"),
         ({**weights, "scaler": torch.zeros(3)}, "scaler"),
         ({**weights, "prototype": torch.zeros(18)}, r"bank\.rows"),

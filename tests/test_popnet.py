@@ -13,10 +13,10 @@ from networks.prototypes import cosine_similarity
 from predict import OneShotParser
 from utils.errors import UserError
 
+from .goldens import standin_weights
 from .own_photos import NAMES, picture
 from .plain import plain_agm, plain_npm, run_guide
 from .samples import random_episode, tiny_stages
-from .shared import needs_parity, standin_weights
 
 SIZE = (65, 49)
 
@@ -184,9 +184,8 @@ def test_predict_and_released_files_take_the_three_stages(tmp_path, way):
     assert torch.equal(with_bank.classes[0, 3], plain.classes[0, 3])  # "shoes" is not in the bank
 
 
-@needs_parity
 def test_the_authors_stage_is_taken_and_kept_apart_from_eopnet(tmp_path):
-    weights = standin_weights("official_pop_kway_atr_shapes.json")
+    weights = standin_weights("pop_kway")
     path = tmp_path / "pop.pth"
     torch.save({f"module.{k}": v for k, v in weights.items()}, path)
     opened = open_checkpoint(path, num_slots=18, way="kway")
