@@ -141,22 +141,22 @@ class _OldName(argparse.Action):
 
 
 def _add(group: argparse._ActionsContainer, entry: dataclasses.Field, hint: Any) -> None:
-    about, flag = entry.metadata, flag_of(entry.name)
+    metadata, flag = entry.metadata, flag_of(entry.name)
     if hint is bool:
-        group.add_argument(flag, action=argparse.BooleanOptionalAction, default=entry.default, help=about["help"])
+        group.add_argument(flag, action=argparse.BooleanOptionalAction, default=entry.default, help=metadata["help"])
         return
-    kind: dict[str, Any] = {"type": hint, "choices": about["choices"]}
+    kind: dict[str, Any] = {"type": hint, "choices": metadata["choices"]}
     if isinstance(hint, types.GenericAlias):
         first, *others = typing.get_args(hint)
         kind = {"type": first, "nargs": 1 + len(others)}
     earlier: dict[str, Any] = {**kind, "action": _OldName, "help": argparse.SUPPRESS}
-    if about["old_of"]:
-        group.add_argument(flag, default=entry.default, today=about["old_of"], **earlier)
+    if metadata["old_of"]:
+        group.add_argument(flag, default=entry.default, today=metadata["old_of"], **earlier)
         return
-    group.add_argument(flag, default=entry.default, help=about["help"], **kind)
-    if about["old"]:
+    group.add_argument(flag, default=entry.default, help=metadata["help"], **kind)
+    if metadata["old"]:
         unset = argparse.SUPPRESS
-        group.add_argument(flag_of(about["old"]), dest=entry.name, default=unset, today=flag, **earlier)
+        group.add_argument(flag_of(metadata["old"]), dest=entry.name, default=unset, today=flag, **earlier)
 
 
 def _tuples(values: Mapping[str, Any]) -> dict[str, Any]:
