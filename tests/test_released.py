@@ -11,6 +11,7 @@ from networks.checkpoints import export_released, initialise, open_checkpoint
 from networks.eopnet import EOPNet
 from predict import OneShotParser
 from tools import release
+from utils import __version__
 from utils.errors import UserError
 
 from .own_photos import network, picture, write_checkpoint
@@ -29,6 +30,7 @@ def test_a_released_network_is_the_same_at_half_the_size(files):
     assert out.stat().st_size < 0.6 * source.stat().st_size
     opened = open_checkpoint(out)
     assert (opened.epoch, opened.test_size, opened.min_score) == (3, 96, 0.25)
+    assert {open_checkpoint(path).record["written_by"] for path in files} == {__version__}
     built = opened.build()
     assert opened.class_names[2] == "coat" and not built.training
     for name, tensor in network().state_dict().items():

@@ -1,7 +1,10 @@
-"""The house stays as it is built: imports run one way, and the code is clean."""
+"""The house stays as it is built: what stands where, who imports whom, how long it is, and that it is clean."""
 
 import ast
+import re
 import subprocess
+import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -16,6 +19,26 @@ MAY_IMPORT = {  # room -> rooms that it may import from
     "inference": {"inference", *ROOMS},
     "tools": {"tools", "engine", "inference", "train", "tests", *ROOMS},
 }
+TOP_LEVEL = {
+    *("README.md", "CONTRIBUTING.md", "CHANGELOG.md", "LICENSE", "CITATION.bib", ".gitignore", ".github", ".ci"),
+    *("requirements.txt", "requirements-demo.txt", "requirements-dev.txt", "pyproject.toml", ".pre-commit-config.yaml"),
+    *("train.py", "evaluate.py", "predict.py", "demo.py", "hubconf.py"),
+    *("networks", "dataloaders", "engine", "inference", "utils", "tools", "scripts", "tests", "docs", "data"),
+}
+LONGEST_FILE, LONGEST_FUNCTION = 300, 60  # lines
+NOT_YET_TYPED = (
+    "dataloaders/toy/",
+    "networks/guided.py",
+    "networks/fast/",
+    "networks/heads.py",
+    "networks/checkpoints/pretrained.py",
+    "tools/",
+)
+FILE = re.compile(r"(?<![\w./<>{}*-])(?:[\w.-]+/)*[\w.-]+\.(?:py|md|sh|args|yml|toml)\b")
+MODULE = re.compile(r"-m ((?:utils|networks|dataloaders|engine|inference|tools|scripts)(?:\.[a-z_]+)+)\b")
+WRITTEN = {"comparison.md"}  # by a tool
+LINK = re.compile(r"\]\((?!https?:)([^)#]*)(?:#([^)]*))?\)")
+STEPS = re.compile(r"method\.md`?,\s+steps?\s+([\d, toand]+)")
 OWN = {*MAY_IMPORT, "train", "evaluate", "predict", "demo", "scripts", "tests"}
 
 
@@ -47,3 +70,94 @@ def test_the_code_is_clean():
     for command in (["check"], ["format", "--check"]):
         done = subprocess.run([ruff.find_ruff_bin(), *command, "."], cwd=ROOT, capture_output=True, text=True)
         assert done.returncode == 0, done.stdout
+
+
+def test_mypy_finds_nothing():
+    pytest.importorskip("mypy")
+    done = subprocess.run([sys.executable, "-m", "mypy"], cwd=ROOT, capture_output=True, text=True)
+    assert done.returncode in (0, 1), done.stdout + done.stderr
+    errors = [line for line in done.stdout.splitlines() if ": error: " in line]
+    assert [line for line in errors if not line.startswith((*NOT_YET_TYPED, "tests/"))] == []
+
+
+def tracked(*suffixes: str) -> list[Path]:
+    """The project's own files, by their ending; all of them without one."""
+    listed = subprocess.run(["git", "ls-files"], cwd=ROOT, capture_output=True, text=True, check=True)
+    return [ROOT / name for name in listed.stdout.splitlines() if name.endswith(suffixes or "")]
+
+
+def programs() -> Iterator[tuple[Path, str]]:
+    """Every Python file outside the tests, with its text."""
+    for path in tracked(".py"):
+        if ROOT / "tests" not in path.parents:
+            yield path, path.read_text()
+
+
+def test_at_the_top_level_stands_what_is_listed_and_no_more():
+    assert {path.relative_to(ROOT).parts[0] for path in tracked()} == TOP_LEVEL
+
+
+def test_files_and_functions_fit_their_length():
+    for path, text in programs():
+        assert len(text.splitlines()) <= LONGEST_FILE, path
+        for node in ast.walk(ast.parse(text)):
+            if isinstance(node, ast.FunctionDef):
+                assert node.end_lineno - node.lineno < LONGEST_FUNCTION, f"{path}: {node.name}"
+
+
+def test_episodes_are_built_in_one_place():
+    """`dataloaders/oshp_loader.py` alone makes an episode of the split's files; tools may look at single photos."""
+    makes, reads = set(), set()
+    for path, text in programs():
+        name = str(path.relative_to(ROOT))
+        for node in ast.walk(ast.parse(text)):
+            if isinstance(node, ast.Dict):
+                keys = {key.value for key in node.keys if isinstance(key, ast.Constant)}
+                makes |= {name} if {"query", "support"} <= keys or "support_label" in keys else set()
+            elif isinstance(node, ast.ImportFrom) and (node.module or "").split(".")[-1] == "split":
+                reads.add(name)
+    assert makes == {"dataloaders/oshp_loader.py"}
+    assert {name for name in reads if not name.startswith("tools/")} == {"dataloaders/oshp_loader.py"}
+
+
+def there(name: str, near: Path) -> bool:
+    """Whether a text in the folder `near` may call a file so: by its path from the root or from there, or its name."""
+    places = (ROOT, near, near.parent)
+    return any((place / name).is_file() for place in places) or ("/" not in name and any(ROOT.glob(f"*/**/{name}")))
+
+
+def anchors(page: Path) -> set[str]:
+    """The anchors of a page's headings, as GitHub makes them."""
+    return {
+        re.sub(r"[^\w -]", "", heading.lower()).replace(" ", "-")
+        for heading in re.findall(r"^#+ (.*)$", page.read_text(), re.M)
+    }
+
+
+def current(path: Path) -> str:
+    """A file's text; of the change log's tables the last column alone, since the others name what was."""
+    lines = path.read_text().splitlines()
+    if path.name == "CHANGELOG.md":
+        lines = [line.strip("| ").split("|")[-1] if line.startswith("|") else line for line in lines]
+    return "\n".join(lines)
+
+
+def test_no_text_refers_to_a_file_that_is_not_here():
+    for path in tracked(".py", ".md", ".sh", ".args", ".yml", ".yaml", ".toml", "requirements.txt", "-dev.txt"):
+        text, is_test = current(path), ROOT / "tests" in path.parents
+        assert is_test or "../shared" not in text, path
+        for name in set(FILE.findall(text)) - WRITTEN:  # tests name files that they make
+            assert there(name, path.parent) or (is_test and not name.startswith("docs/")), f"{path}: {name}"
+        for name in MODULE.findall(text):
+            module = ROOT / name.replace(".", "/")
+            assert module.with_suffix(".py").is_file() or (module / "__main__.py").is_file(), f"{path}: -m {name}"
+
+
+def test_links_and_steps_lead_somewhere():
+    for path in tracked(".md"):
+        for name, anchor in LINK.findall(path.read_text()):
+            page = path.parent / name if name else path
+            assert page.exists() and (not anchor or anchor in anchors(page)), f"{path}: {name}#{anchor}"
+    steps = set(re.findall(r"^\*\*Step (\d+)", (ROOT / "docs/method.md").read_text(), re.M))
+    cited = {number for _, text in programs() for found in STEPS.findall(text) for number in re.findall(r"\d+", found)}
+    assert cited and cited <= steps

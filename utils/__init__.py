@@ -1,1 +1,3 @@
-"""Parts that know nothing of networks or data sets: settings, loops, metrics, checkpoints, pictures."""
+"""Parts that know nothing of parsing: options, device, processes, errors, files, pictures, logs."""
+
+__version__ = "2.0.0"  # of the project; checkpoints carry it as "written_by"

@@ -13,6 +13,7 @@ import torch
 from safetensors import safe_open
 from torch import Tensor, nn
 
+from utils import __version__
 from utils.errors import UserError
 from utils.files import remove_leftovers, replacing
 
@@ -27,7 +28,8 @@ def save_run(path: str | Path, network: nn.Module, record: Mapping[str, Any]) ->
     `open_checkpoint` needs of these "settings" (a dict), "num_slots" and "trained_epoch". Raises `UserError` when the
     file cannot be written.
     """
-    content = {"format": FORMAT, "version": VERSION, **record, "network": network.state_dict()}
+    about = {"format": FORMAT, "version": VERSION, "written_by": __version__}
+    content = {**about, **record, "network": network.state_dict()}
     remove_leftovers(path)
     with replacing(path) as temporary:
         try:

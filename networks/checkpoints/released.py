@@ -8,6 +8,7 @@ from pathlib import Path
 from safetensors.torch import save_file
 from torch import Tensor
 
+from utils import __version__
 from utils.files import replacing
 
 from . import files
@@ -25,10 +26,11 @@ def export_released(source: str | Path, out: str | Path, min_score: float | None
     network = checkpoint.build()  # complains about a checkpoint whose parts do not fit
     weights = {name: _compact(tensor) for name, tensor in network.state_dict().items()}
     kept = ("settings", "num_slots", "class_names", "trained_epoch")
-    content = {name: checkpoint.record[name] for name in kept if name in checkpoint.record}
+    content = {"version": files.VERSION, "written_by": __version__}
+    content |= {name: checkpoint.record[name] for name in kept if name in checkpoint.record}
     if min_score is not None:
         content["min_score"] = min_score
-    metadata = {"format": files.FORMAT, "content": json.dumps({"version": files.VERSION, **content})}
+    metadata = {"format": files.FORMAT, "content": json.dumps(content)}
     with replacing(out) as temporary:
         save_file(weights, temporary, metadata)
     return Path(out).stat().st_size
