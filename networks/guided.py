@@ -1,9 +1,9 @@
-"""One feature under many gains: the trunk of AGM and of the coarse branch, at the cost of few (spec: EOPNet, step 4).
+"""One feature under many gains: the trunk of AGM and of the coarse branch, at the cost of few.
 
-The published networks multiply a feature with each class's gain and run the same layers on every product. Their
-first two convolutions have no activation between them, so they are one linear map of `gain * feature`, and its
-products with the feature can be shared by all gains: each gain only weighs 25 of them a pixel. One query under many
-supports shares those of the first convolution, 9 a pixel.
+The trunk is that of docs/method.md, steps 8 and 11. The published networks multiply a feature with each class's gain
+and run the same layers on every product. Their first two convolutions have no activation between them, so they are
+one linear map of `gain * feature`, and its products with the feature can be shared by all gains: each gain only
+weighs 25 of them a pixel. One query under many supports shares those of the first convolution, 9 a pixel.
 """
 
 from __future__ import annotations
