@@ -15,6 +15,7 @@ from utils.constants import IGNORE, WAYS
 
 from .backbones import XCEPTION, Encoder
 from .decoding import Maps, human_mask, shown_winner
+from .deeplab import Decoder
 from .heads import AttentionGuidance, BinaryAttentionGuidance, BinaryNearestPrototype, NearestPrototype
 from .layers import resize, resize_labels
 from .prototypes import PrototypeBank, Prototypes, class_masks, cosine_similarity, masked_average
@@ -64,6 +65,7 @@ class OneShotNetwork(nn.Module):
     """
 
     method = ""
+    decoder: Decoder
     screened = False  # POPNet's background may keep to the classes that the support shows
 
     def __init__(self, num_slots: int, way: str = "kway", encoder: str = XCEPTION, warmup_epochs: float = 25) -> None:

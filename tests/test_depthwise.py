@@ -8,6 +8,7 @@ from timm.layers.conv2d_same import Conv2dSame
 from torch import nn
 
 from networks.backbones import Encoder
+from networks.fast import switches
 from networks.fast.depthwise import use_fast_depthwise_gradients
 
 CASES = [
@@ -60,6 +61,16 @@ def test_gradients_are_torchs_own(kind, kernel, stride, padding, dilation):
 def test_other_convolutions_are_left_alone(conv):
     use_fast_depthwise_gradients(conv)
     assert "forward" not in vars(conv)
+
+
+def test_switched_off_the_gradients_are_torchs_own(monkeypatch):
+    conv, x = nn.Conv2d(4, 4, 5, padding=2, groups=4), torch.randn(1, 4, 8, 8)
+    expected = gradients(copy.deepcopy(conv), x)
+    use_fast_depthwise_gradients(conv)
+    assert "_Depthwise" in str(conv(x).grad_fn.next_functions)
+    monkeypatch.setattr(switches, "depthwise_gradients", False)
+    assert "_Depthwise" not in str(conv(x).grad_fn.next_functions)
+    assert all(torch.equal(got, want) for got, want in zip(gradients(conv, x), expected, strict=True))
 
 
 def test_a_frozen_weight_or_input_needs_no_gradient():

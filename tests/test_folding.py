@@ -7,6 +7,7 @@ import torch
 from torch import nn
 
 from networks.eopnet import EOPNet
+from networks.fast import switches
 from networks.fast.folding import fold_batch_norm
 
 from .samples import tiny_network, tiny_stages
@@ -39,3 +40,11 @@ def test_features_stay_the_same(kind):
     with torch.no_grad():
         for one, other in zip(network.encode(photo), folded.encode(photo), strict=True):
             torch.testing.assert_close(one, other, rtol=1e-9, atol=1e-9)
+
+
+def test_switched_off_nothing_is_folded(monkeypatch):
+    monkeypatch.setattr(switches, "folding", False)
+    network = tiny_network().eval()
+    before = str(network)
+    fold_batch_norm(network)
+    assert str(network) == before

@@ -4,7 +4,10 @@ import pytest
 import torch
 from torch import nn
 
-from networks.guided import GuidedConv, guided_convs, shared_conv
+from networks.fast import switches
+from networks.fast.shared_gains import shared_conv, shared_products
+from networks.fast.winograd import Conv3x3
+from networks.guided import GuidedConv
 
 from .samples import random_episode, tiny_network
 
@@ -16,10 +19,10 @@ def plain(feature: torch.Tensor, gains: torch.Tensor, first: nn.Conv2d, second: 
 @pytest.mark.parametrize("size", [(1, 1), (1, 5), (2, 3), (4, 2), (7, 9)])
 def test_products_are_shared_exactly_up_to_the_edges(size):
     torch.manual_seed(0)
-    convs = [nn.Conv2d(4, 6, 3, padding=1).double(), nn.Conv2d(6, 5, 3, padding=1).double()]
+    convs = [Conv3x3(4, 6).double(), Conv3x3(6, 5).double()]
     feature = torch.randn(2, 4, *size, dtype=torch.double, requires_grad=True)
     gains = torch.randn(2, 3, *size, dtype=torch.double, requires_grad=True)
-    ours, expected = guided_convs(feature, gains, *convs), plain(feature, gains, *convs)
+    ours, expected = shared_products(feature, gains, *convs), plain(feature, gains, *convs)
     torch.testing.assert_close(ours, expected, rtol=1e-12, atol=1e-12)
     wanted = [feature, gains, *convs[0].parameters(), *convs[1].parameters()]
     weights = torch.randn_like(expected)
@@ -31,7 +34,7 @@ def test_products_are_shared_exactly_up_to_the_edges(size):
 @pytest.mark.parametrize("size", [(1, 1), (1, 5), (7, 9)])
 def test_one_feature_under_many_gains_shares_the_first_convolution(size):
     torch.manual_seed(0)
-    conv = nn.Conv2d(4, 6, 3, padding=1).double()
+    conv = Conv3x3(4, 6).double()
     feature, gains = torch.randn(1, 4, *size).double(), torch.randn(5, 1, *size).double()
     torch.testing.assert_close(shared_conv(feature, gains, conv), conv(gains * feature), rtol=1e-12, atol=1e-12)
 
@@ -56,6 +59,21 @@ def test_few_and_many_gains_take_different_ways_to_one_result(passes):
         together = guide(feature, gains)
         alone = torch.cat([guide(feature, gains[:, i : i + 1]) for i in range(passes)], dim=1)
     torch.testing.assert_close(together, alone)
+
+
+@pytest.mark.parametrize("shape", [(2, 5), (4, 1)])
+def test_switched_off_the_convolutions_run_one_after_another(shape, monkeypatch):
+    torch.manual_seed(0)
+    guide = GuidedConv(4).double().eval()
+    feature, gains = torch.randn(2 if shape[1] > 1 else 1, 4, 6, 5).double(), torch.randn(*shape, 6, 5).double()
+    calls = []
+    guide.convs[0].register_forward_hook(lambda *_: calls.append("first"))
+    with torch.no_grad():
+        shared = guide(feature, gains)
+        assert not calls
+        monkeypatch.setattr(switches, "shared_gains", False)
+        torch.testing.assert_close(guide(feature, gains), shared)
+    assert calls == ["first"]
 
 
 def test_one_query_under_several_supports_gives_agm_as_each_alone():

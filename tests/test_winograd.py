@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch.nn import functional as F
 
-from networks.fast import winograd
+from networks.fast import switches, winograd
 from networks.fast.winograd import Conv3x3, minimal_conv3x3
 
 
@@ -26,7 +26,7 @@ def test_single_precision_is_kept():
         assert (conv(x) - exact).abs().max() < 1e-4
 
 
-def test_training_half_precision_and_narrow_layers_keep_torchs_own(monkeypatch):
+def test_training_half_precision_narrow_layers_and_the_switch_keep_torchs_own(monkeypatch):
     calls = []
     original = winograd.minimal_conv3x3
     monkeypatch.setattr(winograd, "minimal_conv3x3", lambda *a: (calls.append(a[0].shape[1]), original(*a))[1])
@@ -38,5 +38,9 @@ def test_training_half_precision_and_narrow_layers_keep_torchs_own(monkeypatch):
         with torch.autocast("cpu", torch.bfloat16):
             wide(x)
         assert calls == []
-        wide(x)
+        monkeypatch.setattr(switches, "minimal_filtering", False)
+        plain = wide(x)
+        assert calls == []
+        monkeypatch.setattr(switches, "minimal_filtering", True)
+        torch.testing.assert_close(wide(x), plain, rtol=1e-4, atol=1e-5)
     assert calls == [128]

@@ -1,1 +1,20 @@
-"""What makes the same numbers quicker, and nothing else."""
+"""What makes the same numbers quicker, and nothing else.
+
+Every trick can be switched off here, and what then runs is the plain form: `switches.shared_gains = False`. The tests
+compare both.
+"""
+
+from dataclasses import dataclass
+
+
+@dataclass
+class Switches:
+    """Which tricks are in use; they are asked at each call."""
+
+    depthwise_gradients: bool = True  # of depthwise convolutions on the CPU, put together from fast ones
+    folding: bool = True  # BatchNorm taken into the convolutions before it, for networks that only parse
+    shared_gains: bool = True  # one feature under many gains: its products with the filters are shared
+    minimal_filtering: bool = True  # 3x3 convolutions on the CPU with fewer multiplications
+
+
+switches = Switches()

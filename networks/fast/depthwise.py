@@ -18,6 +18,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from ..layers import at_least_float32
+from . import switches
 
 WINDOW = 3  # side of the kernel whose gradients are fast
 
@@ -26,7 +27,7 @@ def use_fast_depthwise_gradients(network: nn.Module) -> None:
     """Let a network's depthwise convolutions take their gradients as above, where it pays: in training on the CPU."""
     for module in network.modules():
         if isinstance(module, nn.Conv2d) and _pays(module):
-            module.forward = partial(_forward, module)
+            module.forward = partial(_forward, module)  # type: ignore[method-assign]  # on this layer alone
 
 
 def _pays(conv: nn.Conv2d) -> bool:
@@ -41,15 +42,16 @@ def _pays(conv: nn.Conv2d) -> bool:
 
 
 def _forward(conv: nn.Conv2d, x: Tensor) -> Tensor:
-    if not torch.is_grad_enabled() or x.device.type != "cpu" or torch.compiler.is_compiling():
+    fast = switches.depthwise_gradients and torch.is_grad_enabled() and x.device.type == "cpu"
+    if not fast or torch.compiler.is_compiling():
         return type(conv).forward(conv, x)
     padding = conv.padding
     if isinstance(conv, Conv2dSame):
-        x, padding = pad_same(x, conv.kernel_size, conv.stride, conv.dilation), (0, 0)
+        x, padding = pad_same(x, list(conv.kernel_size), list(conv.stride), list(conv.dilation)), (0, 0)
     weight = conv.weight
     if torch.is_autocast_enabled("cpu"):
         x, weight = (tensor.to(torch.get_autocast_dtype("cpu")) for tensor in (x, weight))
-    out = _Depthwise.apply(x, weight, conv.stride[0], padding, conv.dilation[0])
+    out: Tensor = _Depthwise.apply(x, weight, conv.stride[0], padding, conv.dilation[0])
     return out if conv.bias is None else out + conv.bias[:, None, None].to(out.dtype)
 
 
@@ -105,9 +107,10 @@ def _input_gradient(gradient: Tensor, x: Tensor, weight: Tensor, stride: int) ->
 def _gradient(
     gradient: Tensor, x: Tensor, weight: Tensor, stride: int, wanted: tuple[bool, bool, bool]
 ) -> tuple[Tensor, Tensor, Tensor]:
-    return torch.ops.aten.convolution_backward(
+    gradients: tuple[Tensor, Tensor, Tensor] = torch.ops.aten.convolution_backward(
         gradient, x, weight, None, [stride] * 2, [0, 0], [1, 1], False, [0, 0], len(weight), wanted
     )
+    return gradients
 
 
 def _phases(x: Tensor, rows: int, columns: int, step: int) -> Tensor:

@@ -7,6 +7,7 @@ from torch import Tensor, nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from ..base import OneShotNetwork
+from . import switches
 
 PROBE = 64  # side of the photo that shows which layers follow each other
 
@@ -18,6 +19,8 @@ def fold_batch_norm(network: OneShotNetwork) -> None:
     The features stay the same but for rounding; the network must be in evaluation mode, and cannot be trained
     afterwards. The heads, which are called once a parse, keep theirs.
     """
+    if not switches.folding:
+        return
     names = {module: name for name, module in network.named_modules()}
     for conv, bn in _followers(network):
         fused = fuse_conv_bn_eval(conv, bn)

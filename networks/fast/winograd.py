@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from ..layers import plain_cpu_inference
+from . import switches
 
 STEP = 4  # outputs of a row that are made at once
 INPUTS = (
@@ -43,11 +44,13 @@ class Conv3x3(nn.Conv2d):
     factors would cost accuracy and save nothing. Training keeps torch's convolution, and so do exported networks.
     """
 
+    bias: Tensor
+
     def __init__(self, in_channels: int, out_channels: int) -> None:
         super().__init__(in_channels, out_channels, 3, padding=1)
 
     def forward(self, x: Tensor) -> Tensor:
-        if plain_cpu_inference(x) and self.in_channels >= PAYS_FROM:
+        if switches.minimal_filtering and self.in_channels >= PAYS_FROM and plain_cpu_inference(x):
             return minimal_conv3x3(x, self.weight, self.bias)
         return super().forward(x)
 
