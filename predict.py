@@ -33,15 +33,12 @@ __all__ = ["DEFAULT_CHECKPOINT", "OneShotParser", "Support", "main"]
 
 def __getattr__(name: str) -> object:
     """`OneShotParser` and `Support` are imported when they are asked for: torch takes seconds, `--help` does not."""
-    if name == "OneShotParser":
-        from inference.parser import OneShotParser
+    if name not in ("OneShotParser", "Support"):
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from inference import parser
 
-        return OneShotParser
-    if name == "Support":
-        from inference.support import Support
-
-        return Support
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value: object = getattr(parser, name)
+    return value
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -142,6 +142,15 @@ def test_the_bank_blends_the_classes_that_are_mapped(checkpoints):
             parser.make_support(image, label, names, wrong)
 
 
+def test_the_bank_blends_one_class_at_a_time_in_1way(checkpoints):
+    pair, names = picture(), {2: "coat"}
+    bank = OneShotParser(checkpoints["1way"], "cpu", "bank")
+    blended = bank.make_support(*pair, names).prototypes.classes[:, 0]
+    static = OneShotParser(checkpoints["1way"], "cpu").make_support(*pair, names).prototypes.classes[:, 0]
+    torch.testing.assert_close(blended[1], 0.999 * bank.network.bank.rows[2] + 0.001 * static[1])
+    assert torch.equal(blended[[0, 2]], static[[0, 2]])
+
+
 def test_prototypes_auto_is_the_reference_alone(checkpoints):
     pair, names = picture(), {2: "coat"}  # which the bank remembers
     default, auto, alone = (
