@@ -58,6 +58,7 @@ def results(
     content: dict[str, Any] = nan_to_none(
         {
             **facts,
+            "fold": fold,
             "novel_classes": [spec.class_name(c) for c in spec.novel(fold)],
             "figures": figures,
             "foreground": evaluation.foreground,
@@ -82,7 +83,6 @@ def write_report(
     facts = {
         "checkpoint": settings.checkpoint,
         "dataset": spec.name,
-        "fold": settings.fold,
         "method": method,
         "way": episodes.way,
         "prototypes": "bank" if bank else "support-only",

@@ -9,6 +9,7 @@ import threading
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
+from multiprocessing.process import BaseProcess
 from typing import Any
 
 import torch
@@ -45,7 +46,7 @@ def leave_signals_to_parent(_worker: int) -> None:
         return
     signal.pthread_sigmask(signal.SIG_BLOCK, STOPS)
     if parent := multiprocessing.parent_process():
-        threading.Thread(target=_end_with_parent, args=(parent.pid, os.getppid()), daemon=True).start()
+        threading.Thread(target=_end_with_parent, args=(parent,), daemon=True).start()
 
 
 @contextmanager
@@ -61,10 +62,10 @@ def stops_held() -> Iterator[None]:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
-def _end_with_parent(parent: int, adopter: int) -> None:
-    """Take this process's stop signals; end it on the parent's SIGTERM, or once another process has adopted it."""
-    while os.getppid() == adopter:
+def _end_with_parent(parent: BaseProcess) -> None:
+    """Take this process's stop signals; end it on the parent's SIGTERM, or once the parent is gone."""
+    while parent.is_alive():
         taken = signal.sigtimedwait(STOPS, PARENT_CHECK_SECONDS)
-        if taken and taken.si_signo == signal.SIGTERM and taken.si_pid == parent:
+        if taken and taken.si_signo == signal.SIGTERM and taken.si_pid == parent.pid:
             break
     os._exit(0)

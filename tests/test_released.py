@@ -4,7 +4,7 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
-import evaluate
+from engine.checkpoint import open_for_evaluation
 from engine.settings import EvaluateSettings
 from networks.backbones import LITE0
 from networks.checkpoints import export_released, initialise, open_checkpoint
@@ -88,5 +88,5 @@ def test_a_training_may_start_from_either_file(files, labels):
 def test_both_files_are_evaluated(files):
     for path in files:
         settings = EvaluateSettings(checkpoint=str(path))
-        loaded = evaluate.load(settings)
+        loaded = open_for_evaluation(settings)
         assert (settings.dataset, settings.way, loaded.epoch) == ("toy", "kway", 3)
