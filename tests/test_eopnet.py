@@ -8,8 +8,8 @@ import torch
 
 from networks.eopnet import EOPNet
 from networks.losses import contrastive_loss, eopnet_losses, segmentation_loss
+from networks.plain import plain_forward
 
-from .plain import plain_forward
 from .samples import random_episode, tiny_network
 
 

@@ -9,13 +9,13 @@ from engine.optim import make_optimizer
 from engine.settings import OptimizerSettings
 from networks.checkpoints import authors, export_released, open_checkpoint, save_run
 from networks.losses import popnet_losses
+from networks.plain import plain_agm, plain_npm, run_guide
 from networks.prototypes import cosine_similarity
 from predict import OneShotParser
 from utils.errors import UserError
 
 from .goldens import standin_weights
 from .own_photos import NAMES, picture
-from .plain import plain_agm, plain_npm, run_guide
 from .samples import random_episode, tiny_stages
 
 SIZE = (65, 49)
@@ -87,7 +87,7 @@ def test_backgrounds_equal_the_plain_loop_over_classes(background):
             similarity = cosine_similarity(feature, prototypes[:, 1:])
             if background == "fixed":
                 each = similarity.split(1, dim=1)
-                npm, agm = plain_npm(network, each), plain_agm(network, feature, each)
+                npm, agm = plain_npm(network.npm, each), plain_agm(network.agm, feature, each)
             else:
                 npm, agm = plain_ucs(network, feature, similarity, reference.present[i, 1:])
             torch.testing.assert_close(found.npm[i : i + 1], npm, rtol=1e-4, atol=1e-4)

@@ -4,7 +4,7 @@
 
 Things that are compared take turns, and medians are reported, so that other load on the machine falls on all alike.
 Ratios compare with the bare encoder + decoder pass, in the same precision and memory format, as published and with
-BatchNorm folded in, and with the plain loop of `tests/plain.py`. Absolute figures hold for the machine that is named
+BatchNorm folded in, and with the plain loop of `networks/plain.py`. Absolute figures hold for the machine that is named
 beside them.
 """
 
@@ -15,22 +15,24 @@ import json
 import platform
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
 from statistics import median
 from typing import Any
 
 import torch
+from torch import Tensor
 from torch.utils.flop_counter import FlopCounterMode
 
 from engine.evaluation import evaluate
+from networks.base import Outputs
 from networks.eopnet import EOPNet
 from networks.fast.depthwise import use_fast_depthwise_gradients
 from networks.fast.folding import fold_batch_norm
 from networks.losses import eopnet_losses
-from tests.plain import plain_forward
-from utils.config import ArgumentParser
+from networks.plain import plain_forward
+from utils.config import ArgumentParser, OldName
 from utils.device import AMP_TYPES, autocast, choose_device, resolve_amp, tune
 from utils.errors import UserError, run_cli
 from utils.files import write_json
@@ -104,7 +106,7 @@ def inference(options: argparse.Namespace, device: torch.device) -> dict[str, An
     with autocast(device, options.amp):
         support = network.encode(episode["support"])
         reference = network.extract_prototypes(support, episode["support_label"], episode["support_foreground"])
-        size = image.shape[-2:]
+        size = (options.size, options.size)
         cases = {
             "bare": lambda: plain.decoder(*plain.encoder(image)),
             "folded": lambda: network.decoder(*network.encoder(image)),
@@ -198,7 +200,8 @@ def _training_step(kind: str, options: argparse.Namespace, device: torch.device)
     """Losses and gradients of one batch, `fast` or `plain`: the published loop over samples and classes, in float32."""
     network = _network(options, device).train()
     episode = synthetic_episode(options.batch, options.train_size, SLOTS, device)
-    forward, amp = partial(plain_forward, network), "off"
+    forward: Callable[[Mapping[str, Tensor], int], Outputs] = partial(plain_forward, network)
+    amp = "off"
     if kind == "fast":
         use_fast_depthwise_gradients(network)
         forward, amp = network, options.amp
@@ -245,6 +248,9 @@ def _options() -> argparse.Namespace:
     parser.add_argument("what", nargs="*", help=f"what to measure: {', '.join(BENCHMARKS)}; by default all")
     parser.add_argument("--encoder", default="xception65", help="encoder of the network")
     parser.add_argument("--channels", type=int, default=256, help="channels of the feature")
+    parser.add_argument(
+        "--hidden", dest="channels", type=int, action=OldName, today="--channels", default=argparse.SUPPRESS
+    )
     parser.add_argument("--size", type=int, default=512, help="side of the photos in inference and evaluation")
     parser.add_argument(
         "--train-size", type=int, default=256, help="side of the training crops in `training`, `memory`"

@@ -2,32 +2,30 @@
 
 from __future__ import annotations
 
-import importlib
 import json
 import resource
 import subprocess
 import sys
 import time
-from collections.abc import Sequence
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 from torch.utils.data import default_collate
+from torchvision.transforms.v2.functional import horizontal_flip
 
 from dataloaders import catalog
+from dataloaders.layout import image_path, label_path
 from dataloaders.oshp_loader import Pair, Sample, TestEpisodes, TrainEpisodes
+from dataloaders.reading import read_image, read_label
+from dataloaders.transforms import random_crop, random_scale
 from utils.errors import UserError
 
 BLOCK = 32  # pixels of one patch of the made-up label maps
-TIMED = {  # what the loader calls -> what it is called in the table
-    "dataloaders.split.read_image": "decode photo",
-    "dataloaders.split.read_label": "decode label",
-    "dataloaders.split.horizontal_flip": "flip",
-    "dataloaders.oshp_loader.random_scale": "resize",
-    "dataloaders.oshp_loader.random_crop": "crop and pad",
-}
 
 
 def synthetic_episode(batch: int, side: int, slots: int, device: torch.device) -> dict[str, Tensor]:
@@ -69,49 +67,53 @@ def peak_memory(device: torch.device) -> float:
 
 def training_memory(kind: str, options: Sequence[str]) -> dict[str, float]:
     """Memory before and at the peak of one training step, `fast` or `plain`, in a process of its own."""
-    command = [sys.executable, str(Path(__file__).with_name("benchmark.py")), *options, "--peak-of", kind]
+    command = [sys.executable, "-m", "tools.benchmark", *options, "--peak-of", kind]
     done = subprocess.run(command, capture_output=True, text=True)
     if done.returncode:
         raise UserError(f"the {kind} step failed: {done.stderr.strip().splitlines()[-1]}")
-    return json.loads(done.stdout.splitlines()[-1])
+    peaks: dict[str, float] = json.loads(done.stdout.splitlines()[-1])
+    return peaks
 
 
-def loader_parts(dataset: str, data_root: str, crop: int, number: int) -> dict[str, Any]:
-    """Episodes a second of one process over the first `number` training episodes, and milliseconds of each part."""
+def loader_parts(dataset: str, data_root: str, crop: int, number: int) -> dict[str, float]:
+    """Episodes a second of one process over the first `number` training episodes, and milliseconds of each part.
+
+    The parts are run again by themselves, on the same photos: what they do not account for is the rest.
+    """
     spec = catalog.load(dataset)
     root = catalog.locate(spec, data_root)
     episodes = TrainEpisodes(spec, root, fold=1, way="kway", crop_size=(crop, crop))
     number = min(number, len(episodes))
-    seconds = dict.fromkeys([*TIMED.values(), "collate"], 0.0)
-    undo = [_time_calls(path, name, seconds) for path, name in TIMED.items()]
-    try:
-        began = time.perf_counter()
+    seconds: dict[str, float] = defaultdict(float)
+    with _timed(seconds, "all"):
         made = [episodes[i] for i in range(number)]
-        before_collate = time.perf_counter()
-        for i in range(0, number - 1, 2):
-            default_collate(made[i : i + 2])
-        ended = time.perf_counter()
-    finally:
-        for put_back in undo:
-            put_back()
-    seconds["collate"] = ended - before_collate
-    whole = ended - began
+        with _timed(seconds, "collate"):
+            for i in range(0, number - 1, 2):
+                default_collate(made[i : i + 2])
+    rng = np.random.default_rng(0)
+    for image in (image for pair in episodes.pairs[:number] for image in (pair.query, pair.support)):
+        image_id = episodes.split.ids[image]
+        with _timed(seconds, "decode photo"):
+            read_image(image_path(root, image_id))
+        with _timed(seconds, "decode label"):
+            read_label(label_path(root, image_id), spec.num_slots)
+        sample = episodes.split.load(image)
+        if rng.random() < 0.5:
+            with _timed(seconds, "flip"):
+                horizontal_flip(sample.image), horizontal_flip(torch.stack([sample.label, sample.foreground]))
+        with _timed(seconds, "resize"):
+            sample = random_scale(sample, episodes.scale, rng)
+        with _timed(seconds, "crop and pad"):
+            random_crop(sample, episodes.crop_size, rng)
+    total = seconds.pop("all")
     parts = {f"{name}, ms an episode": 1e3 * value / number for name, value in seconds.items()}
-    rest = 1e3 * (whole - sum(seconds.values())) / number
-    return {"episodes": number, "episodes a second and process": number / whole, **parts, "rest, ms an episode": rest}
+    rest = 1e3 * (total - sum(seconds.values())) / number
+    return {"episodes": number, "episodes a second and process": number / total, **parts, "rest, ms an episode": rest}
 
 
-def _time_calls(path: str, name: str, seconds: dict[str, float]) -> Any:
-    """Add the time of every call of the function at `path` to `seconds[name]`; returns what puts it back."""
-    module_name, _, attribute = path.rpartition(".")
-    module = importlib.import_module(module_name)
-    original = getattr(module, attribute)
-
-    def timed(*arguments: Any, **options: Any) -> Any:
-        began = time.perf_counter()
-        result = original(*arguments, **options)
-        seconds[name] += time.perf_counter() - began
-        return result
-
-    setattr(module, attribute, timed)
-    return lambda: setattr(module, attribute, original)
+@contextmanager
+def _timed(seconds: dict[str, float], name: str) -> Iterator[None]:
+    """Add the time that passes within to `seconds[name]`."""
+    began = time.perf_counter()
+    yield
+    seconds[name] += time.perf_counter() - began

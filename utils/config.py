@@ -128,11 +128,11 @@ def _check_range(flag: str, value: object, least: float, above: float, most: flo
             raise UserError(f"{flag} {number}: must be greater than {above:g}")
 
 
-class _OldName(argparse.Action):
-    """The earlier name of an option: it works, and says how the option is called now."""
+class OldName(argparse.Action):
+    """The earlier name of an option: it works, says how the option is called `today`, and is left out of the help."""
 
     def __init__(self, option_strings: Sequence[str], dest: str, today: str, **options: Any) -> None:
-        super().__init__(option_strings, dest, **options)
+        super().__init__(option_strings, dest, **{**options, "help": argparse.SUPPRESS})
         self.today = today
 
     def __call__(self, parser: object, namespace: argparse.Namespace, values: Any, flag: str | None = None) -> None:
@@ -149,7 +149,7 @@ def _add(group: argparse._ActionsContainer, entry: dataclasses.Field, hint: Any)
     if isinstance(hint, types.GenericAlias):
         first, *others = typing.get_args(hint)
         kind = {"type": first, "nargs": 1 + len(others)}
-    earlier: dict[str, Any] = {**kind, "action": _OldName, "help": argparse.SUPPRESS}
+    earlier: dict[str, Any] = {**kind, "action": OldName}
     if metadata["old_of"]:
         group.add_argument(flag, default=entry.default, today=metadata["old_of"], **earlier)
         return
