@@ -9,7 +9,6 @@ from torch.nn import functional as F
 
 from .batchnorm import batch_norm_passes, for_each_pass
 from .fast.shared_gains import convolve_under_gains
-from .fast.winograd import Conv3x3
 from .layers import Layer, SeparableConv
 
 
@@ -23,7 +22,7 @@ class GuidedConv(Layer):
 
     def __init__(self, channels: int) -> None:
         super().__init__()
-        self.convs = nn.Sequential(Conv3x3(channels, channels), Conv3x3(channels, channels))
+        self.convs = nn.Sequential(*(nn.Conv2d(channels, channels, 3, padding=1) for _ in range(2)))
         self.separable = SeparableConv(channels, channels, activate=True)
         self.classify = nn.Conv2d(channels, 2, 1)
 
@@ -35,7 +34,7 @@ class GuidedConv(Layer):
         """
         passes = gains.shape[1]
         # 1. Two 3x3 convolutions of gain * feature.
-        x = convolve_under_gains(feature, gains, *cast(tuple[Conv3x3, Conv3x3], tuple(self.convs)))
+        x = convolve_under_gains(feature, gains, *cast(tuple[nn.Conv2d, nn.Conv2d], tuple(self.convs)))
         # 2. The depthwise half of the separable convolution, with its BatchNorm and ReLU.
         depthwise = for_each_pass(self.separable.depthwise.weight, passes)
         x = F.conv2d(x, depthwise, padding=1, groups=x.shape[1])

@@ -17,9 +17,9 @@ import gradio as gr
 import demo
 from inference.page import actions, view
 from inference.parser import OneShotParser
-from tools import load_test
 from utils.errors import UserError
 
+from . import load_test
 from .own_photos import picture, write_checkpoint
 
 SIZE = (384, 256)

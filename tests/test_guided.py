@@ -6,7 +6,6 @@ from torch import nn
 
 from networks.fast import switches
 from networks.fast.shared_gains import shared_conv, shared_products
-from networks.fast.winograd import Conv3x3
 from networks.guided import GuidedConv
 
 from .samples import random_episode, tiny_network
@@ -19,7 +18,7 @@ def plain(feature: torch.Tensor, gains: torch.Tensor, first: nn.Conv2d, second: 
 @pytest.mark.parametrize("size", [(1, 1), (1, 5), (2, 3), (4, 2), (7, 9)])
 def test_products_are_shared_exactly_up_to_the_edges(size):
     torch.manual_seed(0)
-    convs = [Conv3x3(4, 6).double(), Conv3x3(6, 5).double()]
+    convs = [nn.Conv2d(4, 6, 3, padding=1).double(), nn.Conv2d(6, 5, 3, padding=1).double()]
     feature = torch.randn(2, 4, *size, dtype=torch.double, requires_grad=True)
     gains = torch.randn(2, 3, *size, dtype=torch.double, requires_grad=True)
     ours, expected = shared_products(feature, gains, *convs), plain(feature, gains, *convs)
@@ -34,7 +33,7 @@ def test_products_are_shared_exactly_up_to_the_edges(size):
 @pytest.mark.parametrize("size", [(1, 1), (1, 5), (7, 9)])
 def test_one_feature_under_many_gains_shares_the_first_convolution(size):
     torch.manual_seed(0)
-    conv = Conv3x3(4, 6).double()
+    conv = nn.Conv2d(4, 6, 3, padding=1).double()
     feature, gains = torch.randn(1, 4, *size).double(), torch.randn(5, 1, *size).double()
     torch.testing.assert_close(shared_conv(feature, gains, conv), conv(gains * feature), rtol=1e-12, atol=1e-12)
 

@@ -14,7 +14,6 @@ class Switches:
     depthwise_gradients: bool = True  # of depthwise convolutions on the CPU, put together from fast ones
     folding: bool = True  # BatchNorm taken into the convolutions before it, for networks that only parse
     shared_gains: bool = True  # one feature under many gains: its products with the filters are shared
-    minimal_filtering: bool = True  # 3x3 convolutions on the CPU with fewer multiplications
 
 
 switches = Switches()

@@ -13,12 +13,11 @@ from collections.abc import Iterator
 from types import EllipsisType
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import functional as F
 
 from ..layers import plain_cpu_inference
 from . import switches
-from .winograd import Conv3x3
 
 REACH = 2  # pixels that two 3x3 convolutions reach in each direction
 TAPS = (2 * REACH + 1) ** 2
@@ -26,7 +25,7 @@ SHARING_PAYS = 3  # from so many gains on
 _Place = tuple[slice | int | EllipsisType, ...]
 
 
-def convolve_under_gains(feature: Tensor, gains: Tensor, first: Conv3x3, second: Conv3x3) -> Tensor:
+def convolve_under_gains(feature: Tensor, gains: Tensor, first: nn.Conv2d, second: nn.Conv2d) -> Tensor:
     """`second(first(gain * feature))` for each gain: (B, D, h, w) and (B, P, h, w) -> (B, P * D', h, w).
 
     Either batch size may be 1. Products are shared where that pays.
@@ -42,7 +41,7 @@ def convolve_under_gains(feature: Tensor, gains: Tensor, first: Conv3x3, second:
     return x.view(-1, passes, *x.shape[1:]).flatten(1, 2)
 
 
-def shared_products(feature: Tensor, gains: Tensor, first: Conv3x3, second: Conv3x3) -> Tensor:
+def shared_products(feature: Tensor, gains: Tensor, first: nn.Conv2d, second: nn.Conv2d) -> Tensor:
     """`convolve_under_gains` with all products shared, in channels-last memory."""
     batch, passes, height, width = gains.shape
     channels = second.out_channels
@@ -61,17 +60,17 @@ def shared_products(feature: Tensor, gains: Tensor, first: Conv3x3, second: Conv
     for edge, beyond in _beyond_edges(feature, gains, first.weight, second.weight):
         x[edge] -= beyond.to(x.dtype)
     # 5. The biases, the first's as the second convolution passes it on.
-    bias: Tensor = second(first.bias.view(1, -1, 1, 1).expand(1, -1, height, width))
+    bias: Tensor = second(_bias(first).view(1, -1, 1, 1).expand(1, -1, height, width))
     return x + bias.repeat(1, passes, 1, 1).to(x.dtype)
 
 
-def shared_conv(feature: Tensor, gains: Tensor, conv: Conv3x3) -> Tensor:
+def shared_conv(feature: Tensor, gains: Tensor, conv: nn.Conv2d) -> Tensor:
     """`conv(gain * feature)`, 3x3 with padding 1, for each gain: (1, D, h, w) and (S, 1, h, w) -> (S, D', h, w)."""
     height, width = feature.shape[-2:]
     taps = conv.weight.permute(2, 3, 0, 1).reshape(-1, conv.in_channels)
     products = F.linear(feature.permute(0, 2, 3, 1), taps).unflatten(-1, (-1, conv.out_channels))
     weights = F.unfold(gains, 3, padding=1).permute(2, 0, 1)
-    x = torch.bmm(weights, _shifted(products, 1).flatten(0, 2)) + conv.bias
+    x = torch.bmm(weights, _shifted(products, 1).flatten(0, 2)) + _bias(conv)
     return x.view(height, width, len(gains), -1).permute(2, 3, 0, 1)
 
 
@@ -120,3 +119,7 @@ def _beyond_edges(feature: Tensor, gains: Tensor, first: Tensor, second: Tensor)
             line = F.conv1d(F.conv1d(line.flatten(0, 1), one, padding=padding), two, padding=2 - padding)
             where: _Place = (slice(None), slice(None), place) if axis == 2 else (..., place)
             yield where, line.unflatten(0, (len(gains), -1)).flatten(1, 2)
+
+
+def _bias(conv: nn.Conv2d) -> Tensor:
+    return conv.weight.new_zeros(conv.out_channels) if conv.bias is None else conv.bias

@@ -1,6 +1,6 @@
 """Many users at once on the web page, each with a reference of their own: is it right, how fast, how much memory?
 
-    python -m tools.load_test --users 10 --parses 20
+    python -m tests.load_test --users 10 --parses 20
 
 Starts demo.py on a free port of 127.0.0.1, lets the users work, prints latency, failures and the server's memory, and
 stops it. Every user's classes bear the user's number and size; a result that shows another user's is a failure.
