@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -14,20 +14,16 @@ from .palette import RGB
 
 OPACITY = 0.6
 GAP = 6
-Palette = Sequence[RGB]
 
 
-def colorize(label: np.ndarray, palette: Palette) -> np.ndarray:
-    """Label map (H, W) -> RGB uint8 (H, W, 3); ids without a colour, 255 among them, are white."""
+def overlay(image: np.ndarray, label: np.ndarray, palette: Sequence[RGB], opacity: float = OPACITY) -> np.ndarray:
+    """Lay the colours of a label map (H, W) over an RGB image (H, W, 3); the background stays as it is.
+
+    Ids without a colour, 255 among them, are white.
+    """
     table = np.full((256, 3), 255, dtype=np.uint8)
     table[: len(palette)] = palette
-    colours: np.ndarray = table[label]
-    return colours
-
-
-def overlay(image: np.ndarray, label: np.ndarray, palette: Palette, opacity: float = OPACITY) -> np.ndarray:
-    """Lay the colours of a label map (H, W) over an RGB image (H, W, 3); the background stays as it is."""
-    blended = (1 - opacity) * image + opacity * colorize(label, palette)
+    blended = (1 - opacity) * image + opacity * table[label]
     return np.where((label > 0)[..., None], blended, image).astype(np.uint8)
 
 
@@ -49,30 +45,19 @@ def legend(entries: Sequence[tuple[str, RGB]], width: int) -> np.ndarray:
     return np.asarray(strip)
 
 
-def episode_row(
-    support: tuple[np.ndarray, np.ndarray],
-    query: tuple[np.ndarray, np.ndarray],
-    prediction: np.ndarray,
-    palette: Palette,
-    height: int = 256,
-) -> np.ndarray:
-    """One row: support, its labels, query, prediction, truth. Pairs are (image (H, W, 3), label (H, W))."""
-    (support_image, support_label), (query_image, query_label) = support, query
-    panels = [
-        support_image,
-        overlay(support_image, support_label, palette),
-        query_image,
-        overlay(query_image, prediction, palette),
-        overlay(query_image, query_label, palette),
-    ]
-    return beside([to_height(panel, height) for panel in panels])
-
-
-def beside(panels: Sequence[np.ndarray]) -> np.ndarray:
-    """Set RGB images of one height side by side, a white gap between them."""
-    gap = np.full((panels[0].shape[0], GAP, 3), 255, dtype=np.uint8)
-    parts = [part for panel in panels for part in (panel, gap)][:-1]
-    return np.concatenate(parts, axis=1)
+def titled_row(panels: Mapping[str, np.ndarray], height: int = 256) -> np.ndarray:
+    """RGB images by their titles, resized to `height` and set side by side, a white gap between them."""
+    gap = np.full((height, GAP, 3), 255, dtype=np.uint8)
+    parts = []
+    for panel in panels.values():
+        width = max(1, round(panel.shape[1] * height / panel.shape[0]))
+        parts += [np.asarray(Image.fromarray(panel).resize((width, height), Image.Resampling.LANCZOS)), gap]
+    row = np.concatenate(parts[:-1], axis=1)
+    strip = Image.new("RGB", (row.shape[1], 20), "white")
+    for i, title in enumerate(panels):
+        place = (i * row.shape[1] / len(panels) + 2, 2)
+        ImageDraw.Draw(strip).text(place, title, fill="black", font=ImageFont.load_default(13))
+    return np.concatenate([np.asarray(strip), row])
 
 
 def stack(rows: Sequence[np.ndarray]) -> np.ndarray:
@@ -82,22 +67,7 @@ def stack(rows: Sequence[np.ndarray]) -> np.ndarray:
     return np.concatenate(filled)
 
 
-def titled(row: np.ndarray, titles: Sequence[str]) -> np.ndarray:
-    """Put evenly spaced titles above a row."""
-    strip = Image.new("RGB", (row.shape[1], 20), "white")
-    draw = ImageDraw.Draw(strip)
-    for i, title in enumerate(titles):
-        draw.text((i * row.shape[1] / len(titles) + 2, 2), title, fill="black", font=ImageFont.load_default(13))
-    return np.concatenate([np.asarray(strip), row])
-
-
 def save_image(path: str | Path, image: np.ndarray) -> None:
     """Write an RGB image (H, W, 3), whole or not at all."""
     with replacing(path) as temporary:
         Image.fromarray(image).save(temporary)
-
-
-def to_height(image: np.ndarray, height: int) -> np.ndarray:
-    """An RGB image (H, W, 3) resized to `height`."""
-    width = max(1, round(image.shape[1] * height / image.shape[0]))
-    return np.asarray(Image.fromarray(image).resize((width, height), Image.Resampling.LANCZOS))

@@ -22,15 +22,18 @@ def episode_picture(episodes: TestEpisodes, number: int, prediction: np.ndarray)
     spec, episode, pair = episodes.spec, episodes[number], episodes.pairs[number]
     shown = [pair.class_id] if episodes.way == "1way" else [c for c in spec.classes if c > 0]
     palette = [spec.palette[0], spec.palette[pair.class_id]] if episodes.way == "1way" else spec.palette
-    support = episode["support"].permute(1, 2, 0).numpy(), episode["support_label"].numpy()
-    query = episode["query"].permute(1, 2, 0).numpy(), episode["query_label"].numpy()
-    row = visualize.titled(
-        visualize.episode_row(support, query, prediction, palette),
-        ("support", "its labels", "query", "prediction", "truth"),
+    support, query = episode["support"].permute(1, 2, 0).numpy(), episode["query"].permute(1, 2, 0).numpy()
+    row = visualize.titled_row(
+        {
+            "support": support,
+            "its labels": visualize.overlay(support, episode["support_label"].numpy(), palette),
+            "query": query,
+            "prediction": visualize.overlay(query, prediction, palette),
+            "truth": visualize.overlay(query, episode["query_label"].numpy(), palette),
+        }
     )
-    return visualize.stack(
-        [row, visualize.legend([(spec.class_name(c), spec.palette[c]) for c in shown], row.shape[1])]
-    )
+    colors = [(spec.class_name(c), spec.palette[c]) for c in shown]
+    return visualize.stack([row, visualize.legend(colors, row.shape[1])])
 
 
 def save_pictures(folder: Path, episodes: TestEpisodes, predictions: Mapping[int, Tensor]) -> None:

@@ -44,10 +44,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
     support = parser.set_reference(image, label, names)
     colors = {c.id: c.color for c in support.classes}
     palette = [colors.get(i, (255, 255, 255)) for i in range(256)]
-    parsed = [parser.parse(_load(split, photo)[0]).overlay(legend=False) for photo in chosen.photos]
-    panels = [image, visualize.overlay(image, label, palette), *parsed]
-    row = visualize.beside([visualize.to_height(panel, 384) for panel in panels])
-    row = visualize.titled(row, ["reference", "its labels", *(f"photo {i}" for i in range(1, len(parsed) + 1))])
+    panels = {"reference": image, "its labels": visualize.overlay(image, label, palette)}
+    for i, photo in enumerate(chosen.photos, start=1):
+        panels[f"photo {i}"] = parser.parse(_load(split, photo)[0]).overlay(legend=False)
+    row = visualize.titled_row(panels, 384)
     legend = visualize.legend([(c.name, c.color) for c in support.classes], row.shape[1])
     visualize.save_image(chosen.out, np.concatenate([row, legend]))
 
