@@ -16,11 +16,9 @@ from ..spec import SPLITS
 from .build import build, choose_lists
 from .check import Outcome
 from .formats import coco, index_png, labelme
-from .formats.common import Format
 from .sources import Offer, draw_test
 
 TEST_SHARE = 0.25
-FORMATS: tuple[Format, ...] = (coco, labelme, index_png)  # in this order: the last one takes what is left
 QUERIES_PER_CLASS, SUPPORTS_PER_QUERY = 10, 5
 
 
@@ -51,9 +49,13 @@ def prepare_custom(
     root = Path(data_root) / name
     if not source.is_dir():
         raise UserError(f"{source}: no such folder; --source is the folder of your images")
-    file = Path(annotations) if annotations else None
-    form = next(form for form in FORMATS if form.recognises(source, file))
-    labels, photos = form.read(source, file, spec.labels if spec else None)
+    names = spec.labels if spec else None
+    if annotations:
+        labels, photos = coco.read(source, Path(annotations), names)
+    elif drawings := labelme.find(source):
+        labels, photos = labelme.read(source, drawings, names)
+    else:
+        labels, photos = index_png.read(source, names)
     by_id = {photo.id: photo for photo in photos}
     if len(by_id) < len(photos):
         raise UserError(f"{source}: two of its images have the same name; rename one")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -14,20 +14,14 @@ from utils.errors import UserError
 from utils.files import read_json
 
 from ..photos import Photo, make_photos
-from .common import BACKGROUND_NAMES, CustomSource, drawn_photo, find_photo, label_ids
+from .common import BACKGROUND_NAMES, LabelledPhotos, find_photo, fitted_photo, label_ids
 
 Job = tuple[dict[str, Any], list[dict[str, Any]]]
 """An image entry and its annotations."""
 
 
-def recognises(source: Path, annotations: Path | None) -> bool:
-    """Whether the user has named an annotation file."""
-    return annotations is not None
-
-
-def read(source: Path, annotations: Path | None, labels: tuple[str, ...] | None) -> CustomSource:
+def read(source: Path, annotations: Path, labels: tuple[str, ...] | None) -> LabelledPhotos:
     """Draw the regions of every image that has annotations; the categories by their ids are the classes."""
-    assert annotations is not None
     content = read_json(annotations)
     try:
         categories = {int(c["id"]): str(c["name"]) for c in sorted(content["categories"], key=lambda c: c["id"])}
@@ -44,22 +38,16 @@ def read(source: Path, annotations: Path | None, labels: tuple[str, ...] | None)
     if unknown:
         raise UserError(f"{annotations}: category {unknown[0]!r} is none of dataset.json's labels; add it there")
     slots = {category: ids[name] for category, name in categories.items()}
-    return CustomSource(labels, make_photos(source, partial(_read_one, source, slots), jobs, "draw COCO regions"))
+    return labels, make_photos(source, partial(_draw, source, slots), jobs, "draw COCO regions")
 
 
-def _read_one(source: Path, slots: Mapping[int, int], job: Job) -> Photo:
+def _draw(source: Path, slots: Mapping[int, int], job: Job) -> Photo:
+    """The photo of an image entry with its regions: the large ones first, so that small ones stay visible.
+
+    Crowds become 255, and annotations without a segmentation leave no mark. Raises `UserError` on broken entries.
+    """
     image, annotations = job
     photo = find_photo(source, source, source, str(image.get("file_name", "")))
-    return drawn_photo(photo.stem, photo, draw_coco(image, annotations, slots), upright=False)
-
-
-def draw_coco(
-    image: Mapping[str, Any], annotations: Sequence[Mapping[str, Any]], slots: Mapping[int, int]
-) -> np.ndarray:
-    """Label map uint8 (H, W) of a COCO image: large regions first, so that small ones stay visible; crowds become 255.
-
-    Annotations without a segmentation leave no mark. Raises `UserError` on broken entries.
-    """
     try:
         from pycocotools import mask as coco_mask
     except ImportError as error:
@@ -68,15 +56,13 @@ def draw_coco(
         height, width = int(image["height"]), int(image["width"])
         regions = []
         for annotation in annotations:
-            segmentation = annotation.get("segmentation")
-            if not segmentation:
+            code = annotation.get("segmentation")
+            if not code:
                 continue
-            if isinstance(segmentation, list):  # polygons, one or more
-                code = coco_mask.merge(coco_mask.frPyObjects(segmentation, height, width))
-            elif isinstance(segmentation["counts"], list):
-                code = coco_mask.frPyObjects(segmentation, height, width)
-            else:
-                code = segmentation
+            if isinstance(code, list):  # polygons, one or more
+                code = coco_mask.merge(coco_mask.frPyObjects(code, height, width))
+            elif isinstance(code["counts"], list):
+                code = coco_mask.frPyObjects(code, height, width)
             value = IGNORE if annotation.get("iscrowd") else slots[annotation["category_id"]]
             regions.append((coco_mask.decode(code).astype(bool), value))
         label = np.zeros((height, width), dtype=np.uint8)
@@ -86,4 +72,4 @@ def draw_coco(
         raise UserError(
             f"{image.get('file_name')}: its COCO annotations are broken ({error!r}); mend the file"
         ) from error
-    return label
+    return fitted_photo(photo.stem, photo, label, upright=False)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import NamedTuple, Protocol
 
 import numpy as np
 from PIL import Image, ImageOps
@@ -20,26 +19,7 @@ PHOTOS = (".jpg", ".jpeg", ".png")
 IMAGE_FOLDERS = ("images", "trainval_images", "JPEGImages", "photos")
 BACKGROUND_NAMES = ("background", "_background_", "__background__")
 IGNORE_NAME = "__ignore__"  # labelme's name for what must not count
-
-
-class CustomSource(NamedTuple):
-    """What a folder of the user's own holds."""
-
-    labels: tuple[str, ...]  # the background first
-    photos: list[Photo]
-
-
-class Format(Protocol):
-    """What the module of a format offers. `annotations` is the file that the user has named, if any."""
-
-    def recognises(self, source: Path, annotations: Path | None) -> bool:
-        """Whether the folder `source` is in this form."""
-
-    def read(self, source: Path, annotations: Path | None, labels: tuple[str, ...] | None) -> CustomSource:
-        """The photos of `source` with their labels; `labels` are the names of a dataset.json, if there is one.
-
-        Raises `UserError` when any photo or label is unusable, after printing a line for each.
-        """
+LabelledPhotos = tuple[tuple[str, ...], list[Photo]]  # label names, the background first, and the photos
 
 
 def label_ids(labels: Sequence[str]) -> dict[str, int]:
@@ -74,26 +54,20 @@ def find_photo(named_by: Path, folder: Path, source: Path, name: str) -> Path:
     raise UserError(f"{named_by}: its image {name!r} is not in {folder} nor in an images folder of SOURCE; add it")
 
 
-def drawn_photo(image_id: str, photo: Path, raw: np.ndarray, *, upright: bool) -> Photo:
-    """A photo with the label map (H, W) that has been drawn for it. Raises `UserError` as `fitting` does."""
-    image, suffix = fitting(photo, raw.shape, upright=upright)
-    return Photo(image_id, image, encoded(raw), ids_in(raw), suffix=suffix)
+def fitted_photo(image_id: str, photo: Path, raw: np.ndarray, *, upright: bool, label: Path | None = None) -> Photo:
+    """The photo with its label map `raw` (H, W), which the file `label` holds or which has been drawn.
 
-
-def fitting(photo: Path, size: tuple[int, ...], *, upright: bool) -> tuple[Path | bytes, str]:
-    """The photo in the orientation in which its label of `size` (H, W) was drawn, and its suffix.
-
-    The loaders do not look at the EXIF orientation, so a photo that was labelled upright is stored upright.
+    The loaders do not look at the EXIF orientation, so a photo that was labelled `upright` is stored upright.
     Raises `UserError` when the sizes agree neither way or the photo is broken.
     """
-    plain = read_image(photo).shape[:2]
+    content: Path | bytes = photo
+    suffix, plain = photo.suffix.lower(), read_image(photo).shape[:2]
     with Image.open(photo) as picture:
         tagged = picture.getexif().get(Exif.Orientation, 1) != 1
-        if plain == size and not (upright and tagged):
-            return photo, photo.suffix.lower()
-        turned = ImageOps.exif_transpose(picture).convert("RGB")
-    if not tagged or (turned.height, turned.width) != size:
-        raise UserError(
-            f"{photo}: is {plain[1]}x{plain[0]}, but its label {size[1]}x{size[0]}; replace whichever is wrong"
-        )
-    return encoded(turned), ".png"
+        if plain != raw.shape or (upright and tagged):
+            turned = ImageOps.exif_transpose(picture).convert("RGB")
+            if not tagged or (turned.height, turned.width) != raw.shape:
+                sizes = f"{plain[1]}x{plain[0]}, but its label {raw.shape[1]}x{raw.shape[0]}"
+                raise UserError(f"{photo}: is {sizes}; replace whichever is wrong")
+            content, suffix = encoded(turned), ".png"
+    return Photo(image_id, content, label or encoded(raw), ids_in(raw), suffix=suffix)
