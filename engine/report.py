@@ -10,9 +10,9 @@ from typing import Any
 from dataloaders.oshp_loader import TestEpisodes
 from dataloaders.spec import DatasetSpec
 from networks.checkpoints import Checkpoint
-from networks.checkpoints.files import revision
 from utils.files import write_json
 from utils.log import percent, table
+from utils.revision import revision
 
 from .evaluation import Evaluation
 from .settings import EvaluateSettings

@@ -18,7 +18,6 @@ from networks.batchnorm import synchronize
 from networks.build import build_network
 from networks.checkpoints import Checkpoint, initialise, save_run
 from networks.checkpoints.checkpoint import load_weights
-from networks.checkpoints.files import revision
 from networks.fast.depthwise import use_fast_depthwise_gradients
 from networks.popnet import POPNet
 from utils import distributed
@@ -27,6 +26,7 @@ from utils.device import resolve_amp, seed_everything, tune
 from utils.errors import UserError
 from utils.files import write_json
 from utils.log import Board, percent
+from utils.revision import revision
 
 from . import report, resume
 from .data import training_batches, training_episodes

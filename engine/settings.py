@@ -9,7 +9,7 @@ from dataloaders import catalog
 from dataloaders.settings import DATA_ROOT, DataSettings
 from networks.settings import COCO_WEIGHTS, NetworkSettings
 from utils.config import option, require
-from utils.constants import PROTOTYPES, WAYS
+from utils.constants import MAX_SIDE, PROTOTYPES, WAYS
 from utils.settings import DeviceSettings
 
 
@@ -54,7 +54,9 @@ class TrainSettings(DataSettings, NetworkSettings, EpisodeSettings, OptimizerSet
     """run"""
 
     stage: int = option(0, "pop: train stage 1, 2 or 3 alone; 0: all in turn", (0, 1, 2, 3))
-    test_size: int = option(0, "longest side at which photos are parsed in evaluation; 0: as they are", least=0)
+    test_size: int = option(
+        0, "longest side at which photos are parsed in evaluation; 0: as they are", least=0, most=MAX_SIDE
+    )
     eval_every: int = option(5, "epochs between evaluations; 0: only after the last one", least=0)
     save_minutes: float = option(10.0, "minutes between checkpoints within an epoch", above=0)
     run_dir: str = option("", "folder of checkpoints and logs; by default runs/<set>_<method>_<way>_f<fold>")
@@ -94,7 +96,10 @@ class EvaluateSettings(DeviceSettings):
     )
     epoch: int = option(-1, "", old_of="--prototypes")
     test_size: int = option(
-        -1, "longest side at which photos are parsed; by default as in training; 0: as they are", least=-1
+        -1,
+        "longest side at which photos are parsed; by default as in training; 0: as they are",
+        least=-1,
+        most=MAX_SIDE,
     )
     agm: bool = option(False, "score the attention guidance module too")
     save_pictures: int = option(0, "save this many pictures of support, labels, query, prediction and truth", least=0)

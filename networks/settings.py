@@ -18,7 +18,7 @@ class NetworkSettings:
 
     method: str = option("eop", "published network: EOPNet or POPNet", METHODS)
     encoder: str = option("xception65", "xception65 or a timm model with features at strides 4 and 16")
-    channels: int = option(256, "channels of the feature and of the prototypes", least=1, old="hidden")
+    channels: int = option(256, "channels of the feature and of the prototypes", least=1, most=4096, old="hidden")
     level: str = option("", "feature level of DeepLabV3+; by default mid for eop, high for pop", ("", *LEVELS.values()))
     warmup_epochs: int = option(25, "last epoch (from 0) that uses static prototypes alone; -1: none", least=-1)
     bank_momentum: float = option(0.001, "share of the episode's prototype in the blend with the bank", least=0, most=1)

@@ -32,7 +32,6 @@ from engine.training import Trainer, progress_bar
 from networks.base import OneShotNetwork
 from networks.baselines import ClosedSetBaseline, NearestPrototypeBaseline, closed_set_loss
 from networks.checkpoints import initialise, open_checkpoint
-from networks.checkpoints.files import revision
 from networks.fast.depthwise import use_fast_depthwise_gradients
 from networks.fast.folding import fold_batch_norm
 from utils.config import ArgumentParser, flag_of, restore
@@ -41,6 +40,7 @@ from utils.device import autocast, choose_device, resolve_amp, seed_everything, 
 from utils.errors import UserError, run_cli
 from utils.files import write_json, write_text
 from utils.log import percent, table
+from utils.revision import revision
 
 TITLES = {"eop": "EOPNet", "pop": "POPNet, three stages"}
 MUST_AGREE = ("dataset", "fold", "way", "encoder", "test_size")

@@ -87,6 +87,7 @@ def restore(kind: type[T], values: Mapping[str, Any], source: object = "settings
         choices = entries[name].metadata["choices"]
         if not _is_of(value, hints[name]) or (choices and value not in choices):
             raise UserError(f"{source}: {name} cannot be {reprlib.repr(value)}; fetch or write the file anew")
+        _check_range(f"{source}: {name}", value, *entries[name].metadata["range"])
     return kind(**known)
 
 
@@ -114,18 +115,18 @@ def require(holds: bool, name: str, what: str) -> None:
         raise UserError(f"{flag_of(name)} {what}")
 
 
-def _check_range(flag: str, value: object, least: float, above: float, most: float) -> None:
+def _check_range(name: str, value: object, least: float, above: float, most: float) -> None:
     """Raise `UserError` unless a number, or every number of a tuple, is finite and lies in its range."""
     for number in value if isinstance(value, tuple) else (value,):
         if not isinstance(number, (int, float)):
             continue
         if isinstance(number, float) and not math.isfinite(number):
-            raise UserError(f"{flag} {number}: must be a finite number")
+            raise UserError(f"{name} {number}: must be a finite number")
         if number < least or number > most:
             upper = f", at most {most:g}" if most < math.inf else ""
-            raise UserError(f"{flag} {number}: must be at least {least:g}{upper}")
+            raise UserError(f"{name} {number}: must be at least {least:g}{upper}")
         if number <= above:
-            raise UserError(f"{flag} {number}: must be greater than {above:g}")
+            raise UserError(f"{name} {number}: must be greater than {above:g}")
 
 
 class OldName(argparse.Action):

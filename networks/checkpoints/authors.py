@@ -15,7 +15,6 @@ from torch import Tensor
 
 from ..backbones.xception import block_name
 
-MODELS = "https://drive.google.com/drive/folders/1qn-dyxmpn6F7FmPrtVl2duDPTtSUjEWF"
 EPOCH = 39  # at which the authors test theirs
 DEEPLAB = "deeplab"
 

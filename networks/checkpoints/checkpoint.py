@@ -11,7 +11,7 @@ from typing import Any, Literal, TypeVar
 from torch import Tensor, nn
 
 from utils.config import restore
-from utils.constants import IGNORE, STAGES, WAYS
+from utils.constants import IGNORE, MAX_SIDE, STAGES, WAYS
 from utils.errors import UserError
 
 from ..base import OneShotNetwork
@@ -20,7 +20,6 @@ from ..settings import NetworkSettings
 from . import authors, files
 
 T = TypeVar("T")
-MAX_CHANNELS, MAX_TEST_SIZE = 2**12, 2**14  # more, in a file, is damage
 
 
 @dataclass(frozen=True)
@@ -115,7 +114,7 @@ def load_weights(network: nn.Module, weights: Mapping[str, Tensor], needed: str 
     try:
         network.load_state_dict({**state, **weights})
     except RuntimeError as error:  # a kind of tensor that cannot be copied
-        raise ValueError(files.first_line(error)) from error
+        raise ValueError(" ".join(str(error).split())[:160]) from error
     return lacking
 
 
@@ -136,7 +135,7 @@ def _checked(path: Path, content: Mapping[str, Any]) -> Checkpoint:
         tuple(slots[:-1]),
         stage,
         _class_names(content.get("class_names", {}), slots[-1]),
-        _take(trained_with, "test_size", int, lambda size: 0 <= size <= MAX_TEST_SIZE, 0),
+        _take(trained_with, "test_size", int, lambda size: 0 <= size <= MAX_SIDE, 0),
         None if content.get("min_score") is None else _take(content, "min_score", float, lambda score: 0 <= score <= 1),
         (f"stage {stage} of {STAGES}, scored at its own labels",) if stage < STAGES else (),
         {name: value for name, value in content.items() if name not in ("format", "version", "network")},

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import pickle
-import subprocess
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -28,8 +27,8 @@ def save_run(path: str | Path, network: nn.Module, record: Mapping[str, Any]) ->
     `open_checkpoint` needs of these "settings" (a dict), "num_slots" and "trained_epoch". Raises `UserError` when the
     file cannot be written.
     """
-    about = {"format": FORMAT, "version": VERSION, "written_by": __version__}
-    content = {**about, **record, "network": network.state_dict()}
+    marks = {"format": FORMAT, "version": VERSION, "written_by": __version__}
+    content = {**marks, **record, "network": network.state_dict()}
     remove_leftovers(path)
     with replacing(path) as temporary:
         try:
@@ -76,14 +75,3 @@ def _read_released(path: Path) -> dict[str, Any]:
         raise ValueError("it does not say what network it is of")
     weights = {name: t.float() if t.dtype == torch.half else t for name, t in weights.items()}
     return {**json.loads(metadata["content"]), "format": metadata.get("format"), "network": weights}
-
-
-def revision() -> str:
-    """The git revision of the code, with `+` for uncommitted changes; empty outside a git checkout."""
-    command = ["git", "describe", "--always", "--dirty=+"]
-    folder = Path(__file__).parent
-    try:
-        done = subprocess.run(command, capture_output=True, text=True, timeout=10, cwd=folder, check=True)
-    except (OSError, subprocess.SubprocessError):
-        return ""
-    return done.stdout.strip()
