@@ -9,6 +9,8 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from inference.parser import OneShotParser
+from inference.parsing import Parsing
 from networks.backbones import LITE0
 from networks.checkpoints import save_run
 from networks.eopnet import EOPNet
@@ -39,6 +41,16 @@ def network(way: str = "kway") -> EOPNet:
         made.coarse.guide.classify.bias.copy_(torch.tensor([-50.0, 50.0]))
         made.bank.rows[1:3] = torch.randn(2, 16)
     return made
+
+
+def parsed(parser: OneShotParser) -> Parsing:
+    """The picture under itself as the reference: a parse whose label map and scores are of its classes."""
+    image, label = picture()
+    parser.set_reference(image, label)
+    parsing = parser.parse(image)
+    assert parsing.labels.shape == label.shape and set(np.unique(parsing.labels)) <= {0, 1, 2, 3}
+    assert set(parsing.scores) == {1, 2, 3} and all(0 <= score <= 1 for score in parsing.scores.values())
+    return parsing
 
 
 def write_checkpoint(path: Path, way: str = "kway", trained_epoch: int = 3, test_size: int = SIZE[0]) -> Path:

@@ -3,12 +3,14 @@
 import pytest
 import torch
 
+from inference.parser import OneShotParser
 from networks.checkpoints import authors, initialise, open_checkpoint
 from networks.checkpoints.checkpoint import load_weights
 from networks.eopnet import EOPNet
 from utils.errors import UserError
 
 from .goldens import standin_weights
+from .own_photos import parsed
 
 
 @pytest.fixture(scope="module")
@@ -37,6 +39,13 @@ def test_prefix_and_missing_counters_do_not_matter(weights, tmp_path):
         "s1_prototype",
     }
     assert len(opened.notes) == 1 and "not used: s1_prototype" in opened.notes[0]
+
+
+@pytest.mark.parametrize("kind", ["eop_kway", "eop_1way", "pop_kway"])
+def test_each_form_parses_a_photo(kind, tmp_path):
+    path = tmp_path / f"{kind}.pth"
+    torch.save(standin_weights(kind), path)
+    parsed(OneShotParser(path, "cpu", max_size=64, dataset="atr", way=kind.partition("_")[2]))
 
 
 @pytest.mark.parametrize("rows", [17, 20])
