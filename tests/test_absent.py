@@ -7,7 +7,7 @@ from dataloaders import catalog
 from dataloaders.split import Split
 from networks.decoding import Maps
 from predict import OneShotParser
-from tools import measure_absent
+from tools import absent_classes
 
 from .own_photos import write_checkpoint
 
@@ -20,7 +20,7 @@ def maps(rows: list[list[float]]) -> Maps:
 
 def test_counts_on_maps_made_by_hand():
     """Class 5 is there with probability 0.8; class 7, which is not, wins one pixel with 0.5."""
-    tables = measure_absent.Tables(8)
+    tables = absent_classes.Tables(8)
     tables.add(maps([[0.1, 0.8, 0.1], [0.1, 0.8, 0.1], [0.3, 0.2, 0.5]]), torch.tensor([[5, 5, 0]]), [5, 7])
     rows = {step: figures for step, *figures in tables.rows([0, 5])}
     assert rows[0.0] == pytest.approx([50.0, 100.0, 0.0]), "the background is lost to class 7"
@@ -34,7 +34,7 @@ def test_on_a_split(toy_root, tmp_path):
     spec = catalog.load("toy")
     split = Split(spec, catalog.locate(spec, toy_root), "test")
     parser = OneShotParser(write_checkpoint(tmp_path / "tiny.pt"), "cpu")
-    rows = measure_absent.measure(parser, split, spec.num_slots, pairs=3, seed=0).rows(spec.classes)
+    rows = absent_classes.measure(parser, split, spec.num_slots, pairs=3, seed=0).rows(spec.classes)
     absent_found, present_missed = ([row[column] for row in rows] for column in (2, 3))
     assert absent_found == sorted(absent_found, reverse=True) and present_missed == sorted(present_missed)
     assert absent_found[0] > absent_found[-1], "a random network sees classes that are not there"

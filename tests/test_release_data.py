@@ -9,20 +9,20 @@ from dataloaders.oshp_loader import TrainEpisodes
 from dataloaders.prepare.ccp import TAGS
 from dataloaders.split import Split
 from dataloaders.toy import outfit as toy_outfit
-from tools import make_release_data
+from tools import release_data
 from utils.errors import UserError
 
 from .data_helpers import REPOSITORY, make_source
 
 
 def test_every_tag_has_one_class():
-    tags = [tag for names in make_release_data.TAGS.values() for tag in names.split()]
+    tags = [tag for names in release_data.TAGS.values() for tag in names.split()]
     assert sorted(tags) == sorted(tag for names in TAGS.values() for tag in names.split())
 
 
 def test_the_data_set(tmp_path):
     source = make_source("ccp", tmp_path / "clone", 12)
-    make_release_data.main(["--source", str(source), "--data-root", str(tmp_path), "--drawn", "5"])
+    release_data.main(["--source", str(source), "--data-root", str(tmp_path), "--drawn", "5"])
     root = tmp_path / "RELEASE_OS"
     spec = catalog.load(root / "dataset.json")
     assert spec.novel(1) == () and spec.classes == tuple(range(17))
@@ -37,24 +37,24 @@ def test_the_data_set(tmp_path):
 
 
 def test_drawn_clothes_get_finer_classes():
-    people = make_release_data._choose(40)
-    names = list(make_release_data.TAGS)
+    people = release_data._choose(40)
+    names = list(release_data.TAGS)
     for _, outfit in people.values():
         assert not (outfit.jacket and outfit.upper)
-        table = make_release_data._classes_of(outfit)
+        table = release_data._classes_of(outfit)
         assert names[table[toy_outfit.LEFT_ARM]] == "skin"
         assert names[table[toy_outfit.LEFT_LEG]] == ("legwear" if outfit.tights else "skin")
         assert names[table[toy_outfit.RIGHT_SHOE]] == "shoes"
     number, outfit = next(p for p in people.values() if p[1].upper == "hoodie")
     label = toy.draw(0, number, (96, 64))[1]
     assert (label == toy_outfit.UPPER).any(), "the outfit is that of the drawing"
-    assert names[make_release_data._classes_of(outfit)[toy_outfit.UPPER]] == "upper-clothes"
+    assert names[release_data._classes_of(outfit)[toy_outfit.UPPER]] == "upper-clothes"
     assert len(np.unique(list(people))) == 40
 
 
 def test_bad_arguments(tmp_path):
     with pytest.raises(UserError, match="--drawn -1"):
-        make_release_data.main(["--source", str(tmp_path), "--drawn", "-1"])
+        release_data.main(["--source", str(tmp_path), "--drawn", "-1"])
     with pytest.raises(UserError, match="photos"):
-        make_release_data.main(["--source", str(tmp_path), "--data-root", str(tmp_path / "data")])
+        release_data.main(["--source", str(tmp_path), "--data-root", str(tmp_path / "data")])
     assert not (tmp_path / "data").exists()

@@ -106,7 +106,7 @@ def test_episodes_are_built_in_one_place():
         for node in ast.walk(ast.parse(text)):
             if isinstance(node, ast.Dict):
                 keys = {key.value for key in node.keys if isinstance(key, ast.Constant)}
-                makes |= {name} if {"query", "support"} <= keys or "support_label" in keys else set()
+                makes |= {name} if keys & {"query_label", "support_label"} else set()
             elif isinstance(node, ast.ImportFrom) and (node.module or "").split(".")[-1] == "split":
                 reads.add(name)
     assert makes == {"dataloaders/oshp_loader.py"}

@@ -1,7 +1,7 @@
 """Make the training data of the released checkpoint: the photos of CCP with finer classes, and drawn people.
 
     git clone https://github.com/bearpaw/clothing-co-parsing
-    python -m tools.make_release_data --source clothing-co-parsing
+    python -m tools.release_data --source clothing-co-parsing
     python train.py --dataset data/datasets/RELEASE_OS/dataset.json --way kway --fold 1
 
 The test list is that of CCP-OS, so none of its photos is trained on; drawn people are for training only. The one
