@@ -7,8 +7,6 @@
 Every visitor has a reference and results of their own, forgotten when they leave or after a quarter of an hour.
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 
 from inference.settings import DEFAULT_CHECKPOINT
@@ -25,7 +23,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     options.add_argument("--port", type=int, default=7860, help="port (default: %(default)s)")
     chosen = options.parse_args(arguments)
 
-    from inference.page.server import serve  # late: Gradio and torch take seconds, a mistake above none
+    from inference.page.layout import serve  # late: Gradio and torch take seconds, a mistake above none
     from inference.parser import OneShotParser
 
     serve(OneShotParser(chosen.checkpoint, chosen.device), chosen.checkpoint, chosen.host, chosen.port)

@@ -10,8 +10,6 @@
 docs/own-photos.md explains the options and shows results.
 """
 
-from __future__ import annotations
-
 import argparse
 import sys
 from collections.abc import Sequence

@@ -1,7 +1,5 @@
 """Files that users label with: index PNGs, colour PNGs, folders with one mask for each class, names and colours."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -16,6 +14,8 @@ from utils.imaging import open_picture, stored_values
 
 MASK_SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".webp")
 Labels = np.ndarray | Mapping[str, np.ndarray]
+Names = Mapping[int, str]  # by class id
+BaseIds = Mapping[str, int | str]  # the checkpoint's class, by id or name, of each name
 Colors = Mapping[str, RGB]
 
 
@@ -25,19 +25,13 @@ def read_labels(path: str | Path, colors: Colors | None = None) -> np.ndarray | 
     A colour PNG needs `colors`, name -> (r, g, b). In a folder each image is the mask of the class that it is named by.
     Raises `UserError` for anything else.
     """
-    path = Path(path)
-    if path.is_dir():
-        return _read_folder(path)
-    if colors is not None:
-        return _split_colors(path, np.array(open_picture(path).convert("RGB")), colors)
-    return read_index_map(path)
+    if Path(path).is_dir():
+        return _read_folder(Path(path))
+    return read_index_map(path) if colors is None else _split_colors(path, colors)
 
 
 def read_index_map(path: str | Path) -> np.ndarray:
-    """Class ids, int32 (H, W), from an 8-bit grey, palette or 16-bit grey picture: 0 background, 255 ignore.
-
-    Raises `UserError` for anything else.
-    """
+    """Class ids, int32 (H, W), from an 8-bit or 16-bit grey or a palette picture. Raises `UserError` for others."""
     picture = open_picture(path)
     if picture.mode not in ("1", "L", "P", "I", "I;16", "I;16B"):
         raise UserError(
@@ -51,7 +45,7 @@ def read_colors(path: str | Path) -> dict[str, RGB]:
     """Colours from a JSON file {name: [r, g, b]}. Raises `UserError` when it is something else."""
     content = read_json(path)
     try:
-        colors = {str(name): _rgb(*values) for name, values in content.items()}
+        colors = {str(name): (int(red), int(green), int(blue)) for name, (red, green, blue) in content.items()}
     except (AttributeError, TypeError, ValueError):
         colors = {}
     if not colors or any(min(c) < 0 or max(c) > 255 for c in colors.values()):
@@ -85,8 +79,7 @@ def _read_folder(folder: Path) -> dict[str, np.ndarray]:
     if not files:
         raise UserError(f"{folder}: holds no masks; put one image per class there, named by the class (hat.png)")
     masks = {path.stem: _mask(open_picture(path)) for path in files}
-    sizes = {mask.shape for mask in masks.values()}
-    if len(sizes) > 1:
+    if len({mask.shape for mask in masks.values()}) > 1:
         raise UserError(f"{folder}: its masks differ in size; draw all of them on the same photo")
     return masks
 
@@ -94,19 +87,13 @@ def _read_folder(folder: Path) -> dict[str, np.ndarray]:
 def _mask(picture: Image.Image) -> np.ndarray:
     """True where the value is above half of the picture's greatest: 0/1 and 0/255 masks both, and JPEG ones."""
     values = np.array(picture if picture.mode in ("L", "P", "1", "I;16") else picture.convert("L")).astype(np.float32)
-    mask: np.ndarray = values > values.max() / 2
-    return mask
+    return np.asarray(values > values.max() / 2)
 
 
-def _rgb(red: int, green: int, blue: int) -> RGB:
-    return int(red), int(green), int(blue)
-
-
-def _split_colors(path: Path, pixels: np.ndarray, colors: Colors) -> dict[str, np.ndarray]:
-    codes = pixels.astype(np.int32) @ (65536, 256, 1)
+def _split_colors(path: str | Path, colors: Colors) -> dict[str, np.ndarray]:
+    codes = np.array(open_picture(path).convert("RGB"), dtype=np.int32) @ (65536, 256, 1)
     wanted = {name: int(np.dot(color, (65536, 256, 1))) for name, color in colors.items()}
-    known = {0, *wanted.values()}
-    strange = [int(code) for code in np.unique(codes) if int(code) not in known]
+    strange = np.setdiff1d(codes, [0, *wanted.values()]).tolist()
     if strange:
         code = strange[0]
         raise UserError(

@@ -1,10 +1,8 @@
 """Run a parser over photo and video files and write what it finds; files that cannot be read are skipped."""
 
-from __future__ import annotations
-
 import itertools
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -17,7 +15,7 @@ from utils.imaging import to_rgb
 
 from .inputs import Source
 from .parser import BATCH_SIZE, OneShotParser
-from .video import Video, writing
+from .video import Video, write_video
 
 
 def parse_photos(parser: OneShotParser, sources: Sequence[Source], out: str) -> list[str]:
@@ -54,16 +52,21 @@ def parse_videos(parser: OneShotParser, sources: Sequence[Source], out: str) -> 
 def _parse_video(parser: OneShotParser, video: Video, out: Path, name: str, bar: tqdm) -> None:
     """Write the overlay as an MP4, with a legend of all classes, and the mean areas as JSON."""
     shares: dict[str, float] = defaultdict(float)
-    strip, count, frames = None, 0, iter(video)
-    with writing(out / f"{name}_overlay.mp4", video.frame_rate) as overlay:
+    count = 0
+
+    def overlays() -> Iterator[np.ndarray]:
+        nonlocal count
+        strip, frames = None, iter(video)
         while batch := list(itertools.islice(frames, BATCH_SIZE)):
             for parsing in parser.parse(batch):
                 if strip is None:
                     strip = visualize.legend([c[1:] for c in parsing.classes], parsing.image.shape[1])
-                overlay.add(np.concatenate([parsing.overlay(legend=False), strip]))
+                yield np.concatenate([parsing.overlay(legend=False), strip])
                 for class_name, area in parsing.areas().items():
                     shares[class_name] += area["share"]
             count += len(batch)
             bar.update(len(batch))
+
+    write_video(out / f"{name}_overlay.mp4", overlays(), video.frame_rate)
     mean = {class_name: round(share / count, 6) for class_name, share in shares.items()}
     write_json(out / f"{name}.json", {"frames": count, "mean_share": mean})

@@ -1,7 +1,5 @@
 """Which photos and videos a command line names, and under which names their results are written."""
 
-from __future__ import annotations
-
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path

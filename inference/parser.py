@@ -5,9 +5,7 @@ parser.set_reference("ref.jpg", label_map, {1: "hat", 2: "coat"})
 parsing = parser.parse("photo.jpg")   # .labels (H, W) of class ids, .areas(), .overlay(), .save(folder, name)
 """
 
-from __future__ import annotations
-
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TypeVar, overload
 
@@ -25,7 +23,7 @@ from utils.device import choose_device, tune
 from utils.errors import UserError
 from utils.imaging import Photo, resize_longest, to_rgb
 
-from .annotations import Labels
+from .annotations import BaseIds, Labels, Names
 from .parsing import Parsing
 from .references import average_prototypes, bank_rows, blend_with_bank, extract_prototypes
 from .settings import DEFAULT_CHECKPOINT, DEFAULT_SIZE, MIN_SCORE
@@ -36,9 +34,10 @@ BATCH_SIZE = 4  # photos that are in memory at once
 LEAST_SIZE = 32
 
 T = TypeVar("T")
+P = TypeVar("P", bound=Photo)
+L = TypeVar("L", bound=Labels)
 Several = list[T] | tuple[T, ...]
-OnePhoto = TypeVar("OnePhoto", bound=Photo)
-OneLabels = TypeVar("OneLabels", bound=Labels)
+Some = T | list[T] | tuple[T, ...]
 
 
 class OneShotParser:
@@ -87,11 +86,7 @@ class OneShotParser:
         self.support: Support | None = None
 
     def set_reference(
-        self,
-        image: OnePhoto | Several[OnePhoto],
-        labels: OneLabels | Several[OneLabels],
-        names: Mapping[int, str] | None = None,
-        base_ids: Mapping[str, int | str] | None = None,
+        self, image: Some[P], labels: Some[L], names: Names | None = None, base_ids: BaseIds | None = None
     ) -> Support:
         """Take the labelled photo (or list of photos) as the reference for `parse`; see `make_support`."""
         self.support = self.make_support(image, labels, names, base_ids)
@@ -99,11 +94,7 @@ class OneShotParser:
 
     @torch.inference_mode()
     def make_support(
-        self,
-        image: OnePhoto | Several[OnePhoto],
-        labels: OneLabels | Several[OneLabels],
-        names: Mapping[int, str] | None = None,
-        base_ids: Mapping[str, int | str] | None = None,
+        self, image: Some[P], labels: Some[L], names: Names | None = None, base_ids: BaseIds | None = None
     ) -> Support:
         """Compute a reference once. Each photo has its `labels`: an index map (H, W), or masks {name: (H, W)}.
 
@@ -114,33 +105,31 @@ class OneShotParser:
         Raises `UserError` when the labels do not fit their photo or hold no class.
         """
         images = image if isinstance(image, (list, tuple)) else [image]
-        given = check_labels(images, labels if isinstance(labels, (list, tuple)) else [labels], names or {})
-        count = len(given.classes)
+        classes, pairs = check_labels(images, labels if isinstance(labels, (list, tuple)) else [labels], names or {})
+        count = len(classes)
         prototypes = average_prototypes(
-            [
-                extract_prototypes(self.network, self._encode_resized([rgb])[0], self._on_device(slots), count)
-                for rgb, slots in zip(given.photos, given.slots, strict=True)
-            ]
+            extract_prototypes(self.network, self._encode_resized([rgb])[0], self._on_device(slots), count)
+            for rgb, slots in pairs
         )
         present = prototypes.present.flatten()[-count:].tolist()  # in k-way the background's slot comes first
-        unseen = [c.name for c, seen in zip(given.classes, present, strict=True) if not seen]
+        unseen = [c.name for c, seen in zip(classes, present, strict=True) if not seen]
         if unseen:
             raise UserError(
                 f"{named(images[0])}: {', '.join(unseen)} is too small to be seen beside its neighbours at "
                 f"{self.max_size} pixels; raise max_size"
             )
         if self.prototypes == "bank":
-            rows = bank_rows(self.network, self.class_names, [c.name for c in given.classes], base_ids)
+            rows = bank_rows(self.network, self.class_names, [c.name for c in classes], base_ids)
             prototypes = blend_with_bank(self.network, prototypes, rows)
-        return Support(given.classes, prototypes)
+        return Support(classes, prototypes)
 
     @overload
     def parse(self, image: Photo, support: Support | None = None) -> Parsing: ...
 
     @overload
-    def parse(self, image: Several[OnePhoto], support: Support | None = None) -> list[Parsing]: ...
+    def parse(self, image: Several[P], support: Support | None = None) -> list[Parsing]: ...
 
-    def parse(self, image: OnePhoto | Several[OnePhoto], support: Support | None = None) -> Parsing | list[Parsing]:
+    def parse(self, image: Some[P], support: Support | None = None) -> Parsing | list[Parsing]:
         """Parse one photo, or a list of them into a list, under `support`, by default the one that was set.
 
         The result is at the photo's own size. Raises `UserError` without a reference and for unreadable photos.

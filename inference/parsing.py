@@ -1,7 +1,5 @@
 """What a parse gives: the label map of one photo with its classes, as pixels, pictures and files."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,8 +11,6 @@ from PIL import Image
 from dataloaders import visualize
 from dataloaders.palette import RGB
 from utils.files import replacing, write_json
-
-EIGHT_BIT = 256
 
 
 class ClassInfo(NamedTuple):
@@ -52,16 +48,13 @@ class Parsing:
     def areas(self) -> dict[str, Area]:
         """The area of each class by its name."""
         values, counts = np.unique(self.labels, return_counts=True)
-        pixels = dict(zip(values.tolist(), counts.tolist(), strict=True))
-        return {
-            c.name: Area(
-                id=c.id,
-                pixels=pixels.get(c.id, 0),
-                share=round(pixels.get(c.id, 0) / self.labels.size, 6),
-                score=round(self.scores[c.id], 4),
-            )
-            for c in self.classes
-        }
+        found = dict(zip(values.tolist(), counts.tolist(), strict=True))
+        areas = {}
+        for c in self.classes:
+            pixels = found.get(c.id, 0)
+            share = round(pixels / self.labels.size, 6)
+            areas[c.name] = Area(id=c.id, pixels=pixels, share=share, score=round(self.scores[c.id], 4))
+        return areas
 
     def overlay(self, opacity: float | Mapping[str, float] = visualize.OPACITY, legend: bool = True) -> np.ndarray:
         """The photo under the classes' colours, RGB uint8; with a legend of the classes found below it.
@@ -85,10 +78,9 @@ class Parsing:
         """The label map as an image: 8-bit with a palette, or 16-bit grey where an id is above 255."""
         if self.labels.dtype != np.uint8:
             return Image.fromarray(self.labels)
-        palette = np.zeros((EIGHT_BIT, 3), dtype=np.uint8)
+        palette = np.zeros((256, 3), dtype=np.uint8)
         for info in self.classes:
-            if info.id < EIGHT_BIT:
-                palette[info.id] = info.color
+            palette[info.id] = info.color
         picture = Image.fromarray(self.labels)
         picture.putpalette(palette.tobytes())
         return picture

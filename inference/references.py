@@ -1,8 +1,6 @@
 """Prototypes of any classes: from several labelled photos, and blended with the bank on request."""
 
-from __future__ import annotations
-
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 import torch
 from torch import Tensor
@@ -12,13 +10,14 @@ from networks.layers import resize_labels
 from networks.prototypes import Prototypes
 from utils.errors import UserError
 
+from .annotations import BaseIds
+
 
 def extract_prototypes(network: OneShotNetwork, photo: Features, label: Tensor, classes: int) -> Prototypes:
-    """Prototypes from one photo: its features (batch 1) and its label map (H, W) of slots.
+    """Prototypes from one photo: its features (batch 1) and its label map (H, W) of slots (see `check_labels`).
 
-    Slots are 0 for the background, 1..`classes`, and -1 for pixels to ignore; any labelled pixel counts as human
-    foreground. In k-way the classes lie side by side, (1, 1 + K, D) behind the empty slot of the background; in 1-way
-    each is one of a batch, (K, 1, D).
+    Any labelled pixel counts as human foreground. In k-way the classes lie side by side, (1, 1 + K, D) behind the
+    empty slot of the background; in 1-way each is one of a batch, (K, 1, D).
     """
     label = shrink_labels(label, photo.fine.shape[-2:])
     foreground = torch.where(label > 0, torch.ones_like(label), label)[None]
@@ -29,7 +28,7 @@ def extract_prototypes(network: OneShotNetwork, photo: Features, label: Tensor, 
     return network.extract_prototypes(photo, binary, foreground)
 
 
-def average_prototypes(photos: Sequence[Prototypes]) -> Prototypes:
+def average_prototypes(photos: Iterable[Prototypes]) -> Prototypes:
     """Average the prototypes of several photos, each class over the photos that show it."""
     classes, present, foreground = (torch.stack(parts) for parts in zip(*photos, strict=True))
     shown = present.sum(dim=0).clamp(min=1)[..., None]
@@ -37,13 +36,12 @@ def average_prototypes(photos: Sequence[Prototypes]) -> Prototypes:
 
 
 def bank_rows(
-    network: OneShotNetwork, known: Mapping[int, str], names: Sequence[str], mapping: Mapping[str, int | str] | None
+    network: OneShotNetwork, known: Mapping[int, str], names: Sequence[str], mapping: BaseIds | None
 ) -> list[int]:
     """For each of the reference's classes `names` the row of the bank that remembers it, or 0 where none is joined.
 
-    `known` are the checkpoint's classes by id, which is their row. `mapping` joins names to them, by id or name;
-    without it equal names are joined. Raises `UserError` for a class that the bank does not remember, and when none
-    is joined.
+    `known` are the checkpoint's classes by id, which is their row. `mapping` joins names to them, by default equal
+    names. Raises `UserError` for a class that the bank does not remember, and when none is joined.
     """
     remembered = {name: row for row, name in known.items() if row > 0 and bool(network.bank.rows[row].any())}
     choice = ", ".join(remembered) or "none"
@@ -79,10 +77,9 @@ def blend_with_bank(network: OneShotNetwork, prototypes: Prototypes, rows: Seque
 
 
 def shrink_labels(label: Tensor, size: tuple[int, int] | torch.Size) -> Tensor:
-    """Resize a label map (H, W) to `size` by the nearest pixel, yet so that no class is lost if that can be.
+    """Resize a label map (H, W) to `size` by the nearest pixel; a class that this would lose takes one cell.
 
-    A class that nearest-pixel sampling would miss takes the cell that holds most of its pixels, among those that are
-    not another class's last.
+    It is the cell that holds most of its pixels, among those that are not another class's last.
     """
     small = resize_labels(label[None], size)[0]
     height, width = label.shape

@@ -1,11 +1,8 @@
 """The user's labelled photos: put in pairs, checked, and described; and what a reference holds in the end."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import NamedTuple
 
 import numpy as np
 
@@ -15,7 +12,7 @@ from utils.constants import IGNORE
 from utils.errors import UserError
 from utils.imaging import Photo, to_rgb
 
-from .annotations import Labels
+from .annotations import Labels, Names
 from .parsing import ClassInfo
 
 LARGEST_ID = 65535
@@ -29,21 +26,13 @@ class Support:
     prototypes: Prototypes
 
 
-class LabelledPhotos(NamedTuple):
-    """Photos, RGB uint8 (H, W, 3), and their maps of slots, int64 (H, W).
+def check_labels(
+    photos: Sequence[Photo], labels: Sequence[Labels], names: Names
+) -> tuple[tuple[ClassInfo, ...], list[tuple[np.ndarray, np.ndarray]]]:
+    """The classes of labelled photos (see `make_support`), and each photo, RGB uint8 (H, W, 3), with its slots (H, W).
 
-    Slots are 0 for the background, 1..K for `classes` in their order, and -1 for pixels that do not count.
-    """
-
-    photos: list[np.ndarray]
-    slots: list[np.ndarray]
-    classes: tuple[ClassInfo, ...]
-
-
-def check_labels(photos: Sequence[Photo], labels: Sequence[Labels], names: Mapping[int, str]) -> LabelledPhotos:
-    """The photos with the labels of each, an index map of class ids or masks by name (see `make_support`).
-
-    Raises `UserError` when they do not fit each other or hold no class, and for two classes of one name.
+    Slots are 0 for the background, 1..K for the classes in their order, and -1 for pixels that do not count.
+    Raises `UserError` when photos and labels do not fit or hold no class, and for two classes of one name.
     """
     if len(photos) != len(labels) or not photos:
         raise UserError(f"{len(photos)} reference photos but {len(labels)} label maps; give one for each photo")
@@ -53,7 +42,7 @@ def check_labels(photos: Sequence[Photo], labels: Sequence[Labels], names: Mappi
     if not ids:
         raise UserError(f"{named(photos[0])}: its labels hold no class, only background; mark at least one class")
     classes = _describe(ids, {**{i: name for name, i in ids_of_masks.items()}, **names})
-    return LabelledPhotos([rgb for rgb, _ in pairs], [_slots(label, ids) for _, label in pairs], classes)
+    return classes, [(rgb, _slots(label, ids)) for rgb, label in pairs]
 
 
 def named(photo: Photo) -> str:
@@ -61,7 +50,7 @@ def named(photo: Photo) -> str:
     return str(photo) if isinstance(photo, (str, Path)) else "the reference"
 
 
-def _ids_by_name(labels: Sequence[Labels], names: Mapping[int, str]) -> dict[str, int]:
+def _ids_by_name(labels: Sequence[Labels], names: Names) -> dict[str, int]:
     """An id for every mask name: the one `names` gives, else the next free one."""
     ids = {name: i for i, name in names.items()}
     taken = set(ids.values()) | {0, IGNORE}
@@ -84,19 +73,15 @@ def _check_pair(photo: Photo, labels: Labels, ids: Mapping[str, int]) -> tuple[n
         raise UserError(f"{named(photo)}: its labels are {label.dtype} {label.shape}; give integer class ids (H, W)")
     if label.shape != rgb.shape[:2]:
         (h, w), (rows, columns) = label.shape, rgb.shape[:2]
-        raise UserError(
-            f"{named(photo)}: upright it is {columns}x{rows}, its labels are {w}x{h}; save both at one size"
-        )
+        sizes = f"upright it is {columns}x{rows}, its labels are {w}x{h}"
+        raise UserError(f"{named(photo)}: {sizes}; save both at one size")
     if label.min() < 0 or label.max() > LARGEST_ID:
         raise UserError(f"{named(photo)}: its labels hold {label.min()} to {label.max()}; use ids 0 to {LARGEST_ID}")
     return rgb, label.astype(np.int64)
 
 
 def _join_masks(masks: Mapping[str, np.ndarray], ids: Mapping[str, int]) -> np.ndarray:
-    """Masks (H, W) by name -> one map of `ids`, int32 (H, W). Where masks overlap, the smaller one lies on top.
-
-    Raises `UserError` when their sizes differ.
-    """
+    """Masks (H, W) by name -> `ids` (H, W), the smaller mask on top. Raises `UserError` when their sizes differ."""
     arrays = {name: np.asarray(mask).astype(bool) for name, mask in masks.items()}
     shapes = {array.shape for array in arrays.values()}
     if len(shapes) != 1 or len(next(iter(shapes))) != 2:
@@ -108,7 +93,7 @@ def _join_masks(masks: Mapping[str, np.ndarray], ids: Mapping[str, int]) -> np.n
     return label
 
 
-def _describe(ids: Sequence[int], names: Mapping[int, str]) -> tuple[ClassInfo, ...]:
+def _describe(ids: Sequence[int], names: Names) -> tuple[ClassInfo, ...]:
     class_names = [names.get(i, f"class {i}") for i in ids]
     twice = sorted({name for name in class_names if class_names.count(name) > 1})
     if twice:
@@ -118,5 +103,4 @@ def _describe(ids: Sequence[int], names: Mapping[int, str]) -> tuple[ClassInfo, 
 
 
 def _slots(label: np.ndarray, ids: Sequence[int]) -> np.ndarray:
-    slots = np.searchsorted(ids, label) + 1
-    return np.where(label == 0, 0, np.where(label == IGNORE, -1, slots))
+    return np.where(label == 0, 0, np.where(label == IGNORE, -1, np.searchsorted(ids, label) + 1))

@@ -1,7 +1,5 @@
 """Overlapping windows over a photo too large to be seen at once, and the one label map that comes of them."""
 
-from __future__ import annotations
-
 import functools
 import itertools
 from collections.abc import Sequence
@@ -33,25 +31,18 @@ class Tile(NamedTuple):
     @property
     def inner(self) -> tuple[slice, slice]:
         """The core as the window counts, from its own corner."""
-        rows, columns = (
-            slice(core.start - window.start, core.stop - window.start)
-            for window, core in zip(self.window, self.core, strict=True)
-        )
-        return rows, columns
+        (top, left), (rows, columns) = (part.start for part in self.window), self.core
+        return slice(rows.start - top, rows.stop - top), slice(columns.start - left, columns.stop - left)
 
 
 def tiles(size: tuple[int, int], side: int, overlap: float = 0.25) -> list[Tile]:
     """Cover a photo of `size` (H, W) with windows of at most `side` pixels that overlap by the share `overlap`.
 
-    The cores cover every pixel once: where two windows meet, each keeps its half of the overlap, since a network
-    knows least about the rim of what it sees.
+    The cores cover every pixel once: each keeps its half of an overlap, since a network knows least about the rim.
     """
     rows, columns = (_spans(length, side, overlap) for length in size)
-    return [
-        Tile((slice(*row), slice(*column)), (slice(*row_core), slice(*column_core)))
-        for row, row_core in rows
-        for column, column_core in columns
-    ]
+    pairs = itertools.product(rows, columns)
+    return [Tile((row, column), (row_core, column_core)) for (row, row_core), (column, column_core) in pairs]
 
 
 def join_tiles(
@@ -59,8 +50,7 @@ def join_tiles(
 ) -> tuple[np.ndarray, np.ndarray, Tensor]:
     """Decode the maps of all windows of a photo: slots (H, W), 0 the background, foreground (H, W) bool, scores (K,).
 
-    A class whose mean probability where it wins, over all windows, is below `min_score` is absent: its pixels go to
-    the next best.
+    A class whose mean probability where it wins is below `min_score` is absent: its pixels go to the next best.
     """
     scores = functools.reduce(Tally.plus, map(decoding.tally, maps)).scores
     height, width = (cores[-1].stop for cores in zip(*(tile.core for tile in windows), strict=True))
@@ -85,11 +75,11 @@ def decode_bounded(maps: Maps, kept: Tensor, size: tuple[int, int]) -> tuple[Ten
     return labels.long(), human.bool()
 
 
-def _spans(length: int, side: int, overlap: float) -> list[tuple[tuple[int, int], tuple[int, int]]]:
+def _spans(length: int, side: int, overlap: float) -> list[tuple[slice, slice]]:
     side = min(side, length)
     step = max(1, int(side * (1 - overlap)))
     count = 1 + -(-(length - side) // step)
     starts = [round(i * (length - side) / max(count - 1, 1)) for i in range(count)]
     middles = [(a + side + b) // 2 for a, b in itertools.pairwise(starts)]
     cores = zip([0, *middles], [*middles, length], strict=True)
-    return [((start, start + side), core) for start, core in zip(starts, cores, strict=True)]
+    return [(slice(start, start + side), slice(*core)) for start, core in zip(starts, cores, strict=True)]

@@ -1,9 +1,7 @@
 """Read and write videos frame by frame, in RGB."""
 
-from __future__ import annotations
-
+import itertools
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import cv2
@@ -20,8 +18,7 @@ class Video:
     """
 
     def __init__(self, path: str | Path) -> None:
-        self.path = Path(path)
-        if not self.path.is_file():
+        if not Path(path).is_file():
             raise UserError(f"{path}: no such video; check the path")
         self._capture = cv2.VideoCapture(str(path))
         self._next = self._read() if self._capture.isOpened() else None
@@ -45,34 +42,16 @@ class Video:
         return cv2.cvtColor(frame, cv2.COLOR_BGR2RGB) if done else None
 
 
-class VideoOut:
-    """Takes RGB frames of one size."""
-
-    def __init__(self, path: Path, frame_rate: float) -> None:
-        self.path, self.frame_rate = path, frame_rate
-        self._writer: cv2.VideoWriter | None = None
-
-    def add(self, frame: np.ndarray) -> None:
-        """Append an RGB uint8 frame (H, W, 3). Raises `UserError` when the video cannot be written."""
-        if self._writer is None:
-            size = (frame.shape[1], frame.shape[0])
-            self._writer = cv2.VideoWriter(str(self.path), cv2.VideoWriter.fourcc(*"mp4v"), self.frame_rate, size)
-            if not self._writer.isOpened():
-                raise UserError(f"{self.path}: the video cannot be written ({size[0]}x{size[1]}); choose another --out")
-        self._writer.write(cv2.cvtColor(frame, cv2.COLOR_RGB2BGR))
-
-    def close(self) -> None:
-        """Finish the file."""
-        if self._writer is not None:
-            self._writer.release()
-
-
-@contextmanager
-def writing(path: str | Path, frame_rate: float) -> Iterator[VideoOut]:
-    """An MP4 to add frames to; it stands under `path` once all are written."""
+def write_video(path: str | Path, frames: Iterator[np.ndarray], frame_rate: float) -> None:
+    """Write RGB uint8 frames (H, W, 3) of one size, at least one, as an MP4. Raises `UserError` when that fails."""
     with replacing(path) as temporary:
-        out = VideoOut(temporary, frame_rate)
+        first = next(frames)
+        height, width = first.shape[:2]
+        writer = cv2.VideoWriter(str(temporary), cv2.VideoWriter.fourcc(*"mp4v"), frame_rate, (width, height))
         try:
-            yield out
+            if not writer.isOpened():
+                raise UserError(f"{temporary}: the video cannot be written ({width}x{height}); choose another --out")
+            for frame in itertools.chain([first], frames):
+                writer.write(cv2.cvtColor(frame, cv2.COLOR_RGB2BGR))
         finally:
-            out.close()
+            writer.release()

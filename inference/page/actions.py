@@ -1,7 +1,5 @@
 """What the page's buttons do: take a reference, parse photos under it, show and hide its classes."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
@@ -69,18 +67,14 @@ class Page:
 
     def take_toy(self) -> tuple[Support, str]:
         """The drawn reference with its exact labels."""
-        spec = catalog.load("toy")
-        image, label = self.toys[0]
+        spec, (image, label) = catalog.load("toy"), self.toys[0]
         names = {c: spec.class_name(c) for c in spec.classes}
         return _announced(self.parser.make_support(image, spec.merge_table()[label], names))
 
     def parse(
         self, support: Support | None, files: Sequence[str] | None, opacity: float
     ) -> tuple[Kept, list[np.ndarray], str, str, dict[str, Any], dict[str, Any]]:
-        """Parse the photos; returns what is kept, overlays, table, zip file, and Gradio's updates of two choices.
-
-        The choices are which classes are visible, and whose opacity the slider sets.
-        """
+        """What is kept, overlays, table, zip file, and Gradio's updates: visible classes, and the slider's class."""
         with errors_as_toasts(*(files or ())):
             if support is None:
                 raise UserError("there is no reference yet; finish step 1")

@@ -1,14 +1,27 @@
-"""The page's layout, and which action each of its buttons calls."""
+"""The page's layout, which action each of its buttons calls, and how it is served: with nothing from elsewhere."""
 
-from __future__ import annotations
-
+import os
+import tempfile
 from pathlib import Path
 
 import gradio as gr
+from PIL import Image
+from starlette.datastructures import MutableHeaders
+from starlette.middleware import Middleware
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from utils.errors import UserError
+
+from ..parser import OneShotParser
 from . import view
-from .actions import ALL_CLASSES, MAX_PHOTOS, Page
+from .actions import ALL_CLASSES, MAX_PHOTOS, MAX_PIXELS, Page
 
+MAX_FILE_SIZE = "16mb"
+SESSIONS = 40  # how many sessions' references and results are kept at most
+WAITING = 64  # requests that may wait for their turn
+FONTS = ("system-ui", "sans-serif")
+# The browser itself refuses whatever does not come from this server.
+POLICY = "default-src 'self' 'unsafe-inline' 'unsafe-eval' data: blob:; frame-ancestors 'self'"
 STATE_SECONDS = 15 * 60
 CSS = """
 .chip {display: inline-block; width: .9em; height: .9em; border-radius: 3px; margin-right: .5em; vertical-align: -.1em}
@@ -24,11 +37,30 @@ CSS = """
 SUGGESTED = ("hair", "skin", "upper clothes", "trousers", "shoes", "bag", "", "")
 
 
+def serve(parser: OneShotParser, checkpoint: str, host: str, port: int) -> None:
+    """Serve the page over `parser` until it is stopped. Raises `UserError` where nothing can listen at the address."""
+    # Gradio reads the canvas's photo by itself: Pillow refuses at twice this number.
+    Image.MAX_IMAGE_PIXELS = MAX_PIXELS // 2
+    with tempfile.TemporaryDirectory(prefix="demo_", ignore_cleanup_errors=True) as folder:
+        page = Page(parser, Path(folder))
+        os.environ["GRADIO_TEMP_DIR"] = str(page.cache)
+        blocks = build(page, checkpoint).queue(max_size=WAITING, default_concurrency_limit=1)
+        try:
+            blocks.launch(
+                server_name=host, server_port=port, max_file_size=MAX_FILE_SIZE, state_session_capacity=SESSIONS,
+                share=False, footer_links=[], css=CSS, theme=gr.themes.Soft(font=FONTS, font_mono=("monospace",)),
+                app_kwargs={"middleware": [Middleware(local_only)]}, allowed_paths=page.toy_files, ssr_mode=False,
+            )  # fmt: skip
+        except OSError as error:
+            why = str(error).splitlines()[0]
+            address = f"--host {host} --port {port}"
+            raise UserError(f"{address}: no page can be served there ({why}); choose others") from error
+
+
 def build(page: Page, checkpoint: str) -> gr.Blocks:
     """The page. What a session owns, its reference and its results, is forgotten after `STATE_SECONDS`."""
     cleaning = (300, STATE_SECONDS)  # how often the downloads are looked at, and how old they may be
-    blocks = gr.Blocks(title="One-shot human parsing", analytics_enabled=False, delete_cache=cleaning)
-    with blocks:
+    with gr.Blocks(title="One-shot human parsing", analytics_enabled=False, delete_cache=cleaning) as blocks:
         support, kept = (gr.State(None, time_to_live=STATE_SECONDS) for _ in range(2))
         gr.Markdown(
             "# One-shot human parsing\nMark the parts that you care about in one photo, and find them in others.\n\n"
@@ -111,3 +143,17 @@ def _results(page: Page, support: gr.State, kept: gr.State, files: gr.File, go: 
         page.fade, [kept, visible, which, opacity], [kept, gallery], api_name="fade", show_progress="hidden",
         trigger_mode="always_last",
     )  # fmt: skip
+
+
+def local_only(app: ASGIApp) -> ASGIApp:
+    """ASGI middleware: tell the browser to load nothing from elsewhere."""
+
+    async def guarded(scope: Scope, receive: Receive, send: Send) -> None:
+        async def with_policy(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                MutableHeaders(scope=message)["Content-Security-Policy"] = POLICY
+            await send(message)
+
+        await app(scope, receive, with_policy if scope["type"] == "http" else send)
+
+    return guarded

@@ -1,7 +1,5 @@
 """What the page takes and shows: painted masks, photos at the size shown, tables of areas, downloads."""
 
-from __future__ import annotations
-
 import html
 import tempfile
 import zipfile
@@ -74,10 +72,8 @@ def reduced(parsing: Parsing) -> Parsing:
         return parsing
     size = (max(1, round(width * factor)), max(1, round(height * factor)))
     image = Image.fromarray(parsing.image).resize(size, Image.Resampling.BILINEAR)
-    labels, foreground = (
-        np.array(Image.fromarray(map_).resize(size, Image.Resampling.NEAREST))
-        for map_ in (parsing.labels, parsing.foreground)
-    )
+    maps = (Image.fromarray(map_) for map_ in (parsing.labels, parsing.foreground))
+    labels, foreground = (np.array(map_.resize(size, Image.Resampling.NEAREST)) for map_ in maps)
     return replace(parsing, image=np.array(image), labels=labels, foreground=foreground)
 
 
