@@ -35,8 +35,7 @@ def __getattr__(name: str) -> object:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     from inference import parser
 
-    value: object = getattr(parser, name)
-    return value
+    return getattr(parser, name)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

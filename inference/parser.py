@@ -37,7 +37,6 @@ T = TypeVar("T")
 P = TypeVar("P", bound=Photo)
 L = TypeVar("L", bound=Labels)
 Several = list[T] | tuple[T, ...]
-Some = T | list[T] | tuple[T, ...]
 
 
 class OneShotParser:
@@ -86,7 +85,7 @@ class OneShotParser:
         self.support: Support | None = None
 
     def set_reference(
-        self, image: Some[P], labels: Some[L], names: Names | None = None, base_ids: BaseIds | None = None
+        self, image: P | Several[P], labels: L | Several[L], names: Names | None = None, base_ids: BaseIds | None = None
     ) -> Support:
         """Take the labelled photo (or list of photos) as the reference for `parse`; see `make_support`."""
         self.support = self.make_support(image, labels, names, base_ids)
@@ -94,7 +93,7 @@ class OneShotParser:
 
     @torch.inference_mode()
     def make_support(
-        self, image: Some[P], labels: Some[L], names: Names | None = None, base_ids: BaseIds | None = None
+        self, image: P | Several[P], labels: L | Several[L], names: Names | None = None, base_ids: BaseIds | None = None
     ) -> Support:
         """Compute a reference once. Each photo has its `labels`: an index map (H, W), or masks {name: (H, W)}.
 
@@ -112,12 +111,10 @@ class OneShotParser:
             for rgb, slots in pairs
         )
         present = prototypes.present.flatten()[-count:].tolist()  # in k-way the background's slot comes first
-        unseen = [c.name for c, seen in zip(classes, present, strict=True) if not seen]
+        unseen = ", ".join(c.name for c, seen in zip(classes, present, strict=True) if not seen)
         if unseen:
-            raise UserError(
-                f"{named(images[0])}: {', '.join(unseen)} is too small to be seen beside its neighbours at "
-                f"{self.max_size} pixels; raise max_size"
-            )
+            where = f"beside its neighbours at {self.max_size} pixels"
+            raise UserError(f"{named(images[0])}: {unseen} is too small to be seen {where}; raise max_size")
         if self.prototypes == "bank":
             rows = bank_rows(self.network, self.class_names, [c.name for c in classes], base_ids)
             prototypes = blend_with_bank(self.network, prototypes, rows)
@@ -129,7 +126,7 @@ class OneShotParser:
     @overload
     def parse(self, image: Several[P], support: Support | None = None) -> list[Parsing]: ...
 
-    def parse(self, image: Some[P], support: Support | None = None) -> Parsing | list[Parsing]:
+    def parse(self, image: P | Several[P], support: Support | None = None) -> Parsing | list[Parsing]:
         """Parse one photo, or a list of them into a list, under `support`, by default the one that was set.
 
         The result is at the photo's own size. Raises `UserError` without a reference and for unreadable photos.

@@ -51,14 +51,12 @@ def bank_rows(
     for name, base in mapping.items():
         row = remembered.get(base, 0) if isinstance(base, str) else base
         if name not in names or row not in remembered.values():
-            raise UserError(
-                f"bank: {name!r} as {base!r} joins no class of the reference to a remembered one ({choice})"
-            )
+            pair = f"{name!r} as {base!r}"
+            raise UserError(f"bank: {pair} joins no class of the reference to a remembered one ({choice})")
         rows[name] = row
     if not mapping:
-        raise UserError(
-            f"bank: the reference has none of the remembered classes ({choice}); map them or use support-only"
-        )
+        remedy = "map them or use support-only"
+        raise UserError(f"bank: the reference has none of the remembered classes ({choice}); {remedy}")
     return list(rows.values())
 
 

@@ -60,13 +60,12 @@ def serve(parser: OneShotParser, checkpoint: str, host: str, port: int) -> None:
 def build(page: Page, checkpoint: str) -> gr.Blocks:
     """The page. What a session owns, its reference and its results, is forgotten after `STATE_SECONDS`."""
     cleaning = (300, STATE_SECONDS)  # how often the downloads are looked at, and how old they may be
-    with gr.Blocks(title="One-shot human parsing", analytics_enabled=False, delete_cache=cleaning) as blocks:
+    blocks = gr.Blocks(title="One-shot human parsing", analytics_enabled=False, delete_cache=cleaning)
+    with blocks:
         support, kept = (gr.State(None, time_to_live=STATE_SECONDS) for _ in range(2))
-        gr.Markdown(
-            "# One-shot human parsing\nMark the parts that you care about in one photo, and find them in others.\n\n"
-            f"Checkpoint: `{Path(checkpoint).name}` · photos seen at {page.parser.max_size} pixels · "
-            f"on {page.parser.device}"
-        )
+        facts = f"`{Path(checkpoint).name}` · photos seen at {page.parser.max_size} pixels · on {page.parser.device}"
+        aim = "Mark the parts that you care about in one photo, and find them in others."
+        gr.Markdown(f"# One-shot human parsing\n{aim}\n\nCheckpoint: {facts}")
         with gr.Row():
             with gr.Column(min_width=300):
                 _reference(page, support)

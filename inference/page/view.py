@@ -39,8 +39,7 @@ class Painting(NamedTuple):
 def painted(canvas: Canvas | None, names: Sequence[str]) -> Painting:
     """What is painted on the canvas, with the names of the brushes.
 
-    A painted pixel belongs to the brush colour nearest to it; brushes of one name make one class. Raises `UserError`
-    when there is no photo, or nothing is painted.
+    A pixel is of the nearest brush; brushes of one name make one class. Raises `UserError` where nothing is painted.
     """
     if not canvas or canvas["background"] is None:
         raise UserError("there is no reference photo yet; drop one on the canvas")
