@@ -25,7 +25,7 @@ def evaluate(settings: EvaluateSettings) -> None:
     from dataloaders import catalog
     from dataloaders.oshp_loader import TestEpisodes
     from dataloaders.stages import stage_spec
-    from engine import evaluation, pictures, report
+    from engine import evaluation, report
     from engine.checkpoint import open_for_evaluation, output_folder, use_bank
     from networks.fast.folding import fold_batch_norm
     from utils import distributed
@@ -62,11 +62,11 @@ def evaluate(settings: EvaluateSettings) -> None:
         with_agm=settings.agm,
         amp=resolve_amp(settings.amp, device),
         workers=settings.workers,
-        keep=pictures.evenly_spaced(len(episodes.pairs), settings.save_pictures),
+        keep=report.evenly_spaced(len(episodes.pairs), settings.save_pictures),
     )
     if distributed.rank() == 0:
         report.write_report(folder / "results.json", scored, episodes, settings, checkpoint, bank)
-    pictures.save_pictures(folder / "pictures", episodes, scored.predictions)
+    report.save_pictures(folder / "pictures", episodes, scored.predictions)
 
 
 if __name__ == "__main__":

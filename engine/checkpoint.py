@@ -50,10 +50,7 @@ def use_bank(settings: EvaluateSettings, checkpoint: Checkpoint) -> bool:
 
 
 def output_folder(settings: EvaluateSettings, checkpoint: Checkpoint) -> Path:
-    """Where results.json and pictures go: the authors' files lie side by side, so each has a run folder for them.
-
-    Raises `UserError` where nothing can be written.
-    """
+    """Where results go: of the authors' files, which lie side by side, each has its own. `UserError` if unwritable."""
     folder = checkpoint.path.parent
     if checkpoint.kind == "authors":
         method = checkpoint.settings.method

@@ -67,10 +67,7 @@ class Figures:
 
 
 def kway_figures(matrix: ConfusionMatrix, classes: Sequence[int], base: Sequence[int]) -> Figures:
-    """The figures of one matrix over all pixels of all pairs.
-
-    `classes` and `base` hold merged ids with the background; novel is the rest.
-    """
+    """One matrix over all pairs. `base` and `classes` are merged ids, 0 with them; the rest of `classes` is novel."""
     iou = matrix.iou()
     return _figures({c: iou[c] for c in classes}, base, matrix.accuracy())
 

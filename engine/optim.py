@@ -12,10 +12,7 @@ from .settings import OptimizerSettings
 
 
 def make_optimizer(network: nn.Module, settings: OptimizerSettings) -> torch.optim.SGD:
-    """SGD over what is not frozen: the encoder, and everything else at `head_lr_scale` times the rate.
-
-    NPM's few scalars have `npm_lr_scale` times that rate.
-    """
+    """SGD over what is not frozen: rates of encoder, NPM's scalars and the rest, scaled as the settings say."""
     heads = settings.head_lr_scale
     scales = {"encoder.": 1.0, "npm.": heads * settings.npm_lr_scale, "": heads}
     members: dict[str, list[nn.Parameter]] = {prefix: [] for prefix in scales}

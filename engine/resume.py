@@ -68,10 +68,7 @@ def stage_name(stage: int) -> str:
 
 
 def finished_stage(settings: TrainSettings, stage: int) -> Checkpoint:
-    """The checkpoint that a finished stage left.
-
-    Raises `UserError` when it is missing, or of another network or data set.
-    """
+    """What a finished stage left. `UserError` when it is missing, or of another network or data set."""
     path = settings.folder() / stage_name(stage)
     if not path.exists():
         raise UserError(

@@ -25,14 +25,12 @@ from utils.constants import STAGES
 from utils.device import resolve_amp, seed_everything, tune
 from utils.errors import UserError
 from utils.files import write_json
-from utils.log import Board, percent
-from utils.revision import revision
+from utils.log import Board, percent, revision
 
 from . import report, resume
 from .data import training_batches, training_episodes
 from .evaluation import Evaluation, evaluate
 from .optim import load_optimizer, make_optimizer, poly_schedule
-from .pictures import episode_picture, evenly_spaced
 from .settings import TrainSettings
 from .training import Clock, Step, StopSignal, Trainer, objective_of, progress_bar
 from .workers import stops_held
@@ -85,10 +83,7 @@ class Run:
         return self.epoch == self.settings.epochs
 
     def train_epoch(self, stop: StopSignal) -> bool:
-        """Train the rest of the epoch and finish it.
-
-        Returns False when `stop` was asked and the epoch is not over; the checkpoint is then written.
-        """
+        """Train the rest of the epoch. False when `stop` was asked before its end; the checkpoint is then written."""
         drawn = self.epoch  # the stages of POPNet draw different episodes
         if self.settings.method == "pop":
             drawn += (self.stage - 1) * self.settings.epochs
@@ -143,7 +138,7 @@ class Run:
             use_bank=self.network.bank_in_use(epoch),
             amp=self.trainer.amp,
             workers=self.settings.workers,
-            keep=evenly_spaced(len(self.tests.pairs), PICTURES),
+            keep=report.evenly_spaced(len(self.tests.pairs), PICTURES),
         )
         figures = evaluation.figures["npm"]
         named = {"human": figures.human, "base": figures.base, "novel": figures.novel}
@@ -162,17 +157,14 @@ class Run:
 
     def _report(self, evaluation: Evaluation, epoch: int) -> None:
         """Pictures for the board, and the results as a file."""
-        pictures = [episode_picture(self.tests, n, p.numpy()) for n, p in evaluation.predictions.items()]
+        pictures = [report.episode_picture(self.tests, n, p.numpy()) for n, p in evaluation.predictions.items()]
         self.board.picture("support, labels, query, prediction, truth", visualize.stack(pictures), self.steps_done)
         results = report.results(evaluation, self.spec, self.settings.fold, None, epoch=epoch, history=self.history)
         name = "results.json" if self.stage == STAGES else f"stage{self.stage}_results.json"
         write_json(self.folder / name, results)
 
     def _network(self, fresh: bool) -> tuple[OneShotNetwork, int, list[str]]:
-        """The network, the steps of earlier stages, and what to tell the user.
-
-        A `fresh` one has weights to start from; any other gets those of the run's checkpoint later.
-        """
+        """The network, with weights to start from where `fresh`; the steps of earlier stages; what to tell the user."""
         previous, earlier_steps = None, 0
         if self.settings.method == "pop" and self.stage > 1:
             before = resume.finished_stage(self.settings, self.stage - 1)

@@ -10,7 +10,20 @@ from dataloaders.settings import DATA_ROOT, DataSettings
 from networks.settings import COCO_WEIGHTS, NetworkSettings
 from utils.config import option, require
 from utils.constants import MAX_SIDE, PROTOTYPES, WAYS
-from utils.settings import DeviceSettings
+
+
+@dataclass
+class DeviceSettings:
+    """device and precision"""
+
+    device: str = option("auto", "cuda, mps, cpu, or auto for the best there is")
+    amp: str = option(
+        "off", "automatic mixed precision; auto: bf16 where the device is fast at it", ("off", "auto", "bf16", "fp16")
+    )
+    channels_last: str = option(
+        "auto", "memory format of the convolutions; auto: on for CPU and CUDA", ("auto", "on", "off")
+    )
+    compile: bool = option(False, "compile encoder and decoder with torch.compile; minutes at the start")
 
 
 @dataclass

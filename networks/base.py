@@ -45,10 +45,7 @@ class Labels(NamedTuple):
 
 
 class Outputs(NamedTuple):
-    """What a training step needs: logits, the query label without unsupported classes, prototypes to contrast.
-
-    POPNet contrasts no prototypes.
-    """
+    """Logits, the query label without unsupported classes, and EOPNet's prototypes to contrast."""
 
     logits: Logits
     label: Tensor  # (B, H, W)

@@ -63,10 +63,7 @@ class NearestPrototypeBaseline(_Baseline):
 
 
 class ClosedSetBaseline(_Baseline):
-    """DeepLabV3+ with a linear classifier over the `base` classes (background included).
-
-    All that it takes from a support is which classes count.
-    """
+    """DeepLabV3+ and a linear classifier over the `base` classes, 0 included; a support says which of them count."""
 
     def __init__(self, num_slots: int, base: Sequence[int], encoder: str, channels: int, level: str) -> None:
         super().__init__(num_slots, encoder)

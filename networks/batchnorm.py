@@ -37,10 +37,7 @@ def for_each_pass(tensor: Tensor, passes: int) -> Tensor:
 
 
 def synchronize(network: nn.Module) -> None:
-    """Let the BatchNorm layers of a network share their statistics over the ranks, on any device.
-
-    torch's own SyncBatchNorm serves on CUDA; it does not run on the CPU.
-    """
+    """Share BatchNorm statistics over the ranks on any device; torch's SyncBatchNorm does not run on the CPU."""
     for module in network.modules():
         if isinstance(module, nn.BatchNorm2d):
             module.forward = partial(_forward_synced, module)  # type: ignore[method-assign]  # that is the aim

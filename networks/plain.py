@@ -17,8 +17,7 @@ from torch.nn import functional as F
 
 from .base import Features, Logits, Outputs
 from .eopnet import EOPNet
-from .guided import GuidedConv
-from .heads import AttentionGuidance, NearestPrototype
+from .heads import AttentionGuidance, GuidedConv, NearestPrototype
 from .layers import resize
 
 

@@ -6,7 +6,7 @@ from torch import nn
 
 from networks.fast import switches
 from networks.fast.shared_gains import shared_conv, shared_products
-from networks.guided import GuidedConv
+from networks.heads import GuidedConv
 
 from .samples import random_episode, tiny_network
 

@@ -39,8 +39,7 @@ from utils.constants import STAGES
 from utils.device import autocast, choose_device, resolve_amp, seed_everything, tune
 from utils.errors import UserError, run_cli
 from utils.files import write_json, write_text
-from utils.log import percent, table
-from utils.revision import revision
+from utils.log import percent, revision, table
 
 TITLES = {"eop": "EOPNet", "pop": "POPNet, three stages"}
 MUST_AGREE = ("dataset", "fold", "way", "encoder", "test_size")

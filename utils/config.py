@@ -44,10 +44,7 @@ def option(
 
 
 def parse(kind: type[T], arguments: Sequence[str] | None = None, description: str = "") -> T:
-    """Fill the settings class `kind` from command-line arguments; `--dry-run` prints them as JSON and exits.
-
-    Raises `UserError` for values that cannot work.
-    """
+    """Fill settings from the command line; `--dry-run` prints them as JSON and exits. `UserError` for bad values."""
     parser = ArgumentParser(
         description=description,
         epilog="@FILE reads further options from a file, one a line.",

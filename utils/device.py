@@ -18,10 +18,7 @@ ALLOW_TF32 = True
 
 
 def choose_device(name: str, local_rank: int = 0) -> torch.device:
-    """The named device, or with `auto` CUDA, MPS or the CPU, whichever is there first; of several GPUs, this rank's.
-
-    Raises `UserError` for a device that is not there.
-    """
+    """The device; `auto`: CUDA (this rank's), MPS or the CPU, what is there first. `UserError` if it is not there."""
     if name == "auto":
         name = "cuda" if torch.cuda.is_available() else "mps" if torch.backends.mps.is_available() else "cpu"
     try:
@@ -40,13 +37,10 @@ def resolve_amp(amp: str, device: torch.device) -> str:
     if device.type == "cuda":
         native = torch.cuda.is_bf16_supported(including_emulation=False)
     else:
-        native = device.type == "cpu" and _cpu_has_bf16()
+        flags = Path("/proc/cpuinfo")
+        known = device.type == "cpu" and flags.exists()
+        native = known and "avx512_bf16" in flags.read_text(encoding="utf-8", errors="replace")
     return "bf16" if native else "off"
-
-
-def _cpu_has_bf16() -> bool:
-    flags = Path("/proc/cpuinfo")
-    return flags.exists() and "avx512_bf16" in flags.read_text(encoding="utf-8", errors="replace")
 
 
 def autocast(device: torch.device, amp: str) -> contextlib.AbstractContextManager:

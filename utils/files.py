@@ -20,26 +20,30 @@ def replacing(path: str | Path) -> Iterator[Path]:
     The temporary name keeps the suffix, since image writers choose the format by it.
     Raises `UserError` when the folder cannot be written or the disk is full.
     """
-    path = Path(path)
+    path, temporary = Path(path), None
+    with reported(path):
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            handle, name = tempfile.mkstemp(prefix=f".{path.stem}.", suffix=path.suffix, dir=path.parent)
+            os.close(handle)
+            temporary = Path(name)
+            yield temporary
+            temporary.chmod(0o666 & ~_umask())
+            os.replace(temporary, path)
+        finally:
+            if temporary:
+                temporary.unlink(missing_ok=True)
+
+
+@contextmanager
+def reported(place: Path) -> Iterator[None]:
+    """Turn an `OSError` of writing to `place` into a `UserError`."""
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        handle, name = tempfile.mkstemp(prefix=f".{path.stem}.", suffix=path.suffix, dir=path.parent)
-        os.close(handle)
+        yield
     except OSError as error:
         raise UserError(
-            f"{path}: cannot be written ({error.strerror}); choose another folder or free some space"
+            f"{place}: cannot be written ({error.strerror or error}); choose another folder or free some space"
         ) from error
-    temporary = Path(name)
-    try:
-        yield temporary
-        temporary.chmod(0o666 & ~_umask())
-        os.replace(temporary, path)
-    except OSError as error:
-        raise UserError(
-            f"{path}: cannot be written ({error.strerror or error}); choose another folder or free some space"
-        ) from error
-    finally:
-        temporary.unlink(missing_ok=True)
 
 
 def require_writable(folder: str | Path) -> None:

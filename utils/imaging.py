@@ -67,10 +67,7 @@ def resize_longest(image: Tensor, longest: int, enlarge: bool = True) -> Tensor:
 
 
 def load_picture(path: str | Path | BinaryIO, max_pixels: float = math.inf) -> Image.Image:
-    """The decoded picture in `path`, in the mode it is stored in; its faults are raised as Pillow does.
-
-    Raises `UserError` when it is larger than `max_pixels`.
-    """
+    """As `open_picture`, but faults are raised as Pillow does; `UserError` when larger than `max_pixels`."""
     with Image.open(path) as picture:
         width, height = picture.size
         if width * height > max_pixels:

@@ -1,7 +1,8 @@
-"""What a run tells: lines on the terminal, and TensorBoard."""
+"""What a run tells: lines on the terminal, TensorBoard, the state of the code."""
 
 from __future__ import annotations
 
+import subprocess
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -12,7 +13,7 @@ from tensorboardX.proto.event_pb2 import Event, SessionLog
 from tensorboardX.proto.summary_pb2 import Summary
 from tensorboardX.summary import image, scalar
 
-from .errors import UserError
+from .files import reported
 
 FLUSH_SECONDS = 20.0
 
@@ -29,11 +30,9 @@ class Board:
     def __init__(self, folder: Path, step: int, enabled: bool = True) -> None:
         self.folder, self.events, self._flushed = folder / "tensorboard", None, 0.0
         if enabled:
-            try:
+            with reported(self.folder):
                 self.folder.mkdir(parents=True, exist_ok=True)
                 self.events = EventsWriter(str(self.folder / "events"), f".{step}")
-            except OSError as error:
-                raise self._failed(error) from error
         if step:  # events after this step are of a run that was cut off; TensorBoard drops them
             self._write(Event(step=step, session_log=SessionLog(status=SessionLog.START)))
 
@@ -48,13 +47,10 @@ class Board:
 
     def flush(self) -> None:
         """Put all events so far into the file: before a checkpoint is written, so that none of its steps is lost."""
-        if not self.events:
-            return
-        try:
-            self.events.flush()
+        if self.events:
+            with reported(self.folder):
+                self.events.flush()
             self._flushed = time.time()
-        except OSError as error:
-            raise self._failed(error) from error
 
     def close(self) -> None:
         """Flush and close."""
@@ -69,17 +65,10 @@ class Board:
         if not self.events:
             return
         event.wall_time = time.time()
-        try:
+        with reported(self.folder):
             self.events.write_event(event)
-        except OSError as error:
-            raise self._failed(error) from error
         if event.wall_time - self._flushed > FLUSH_SECONDS:
             self.flush()
-
-    def _failed(self, error: OSError) -> UserError:
-        return UserError(
-            f"{self.folder}: cannot be written ({error.strerror or error}); choose another folder or free some space"
-        )
 
 
 def table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
@@ -93,3 +82,14 @@ def table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
 def percent(value: float) -> str:
     """One decimal, or a dash for NaN."""
     return "-" if value != value else f"{value:.1f}"
+
+
+def revision() -> str:
+    """The git revision of the code, with `+` for uncommitted changes; empty outside a git checkout."""
+    command = ["git", "describe", "--always", "--dirty=+"]
+    folder = Path(__file__).parent
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, timeout=10, cwd=folder, check=True)
+    except (OSError, subprocess.SubprocessError):
+        return ""
+    return done.stdout.strip()

@@ -7,7 +7,6 @@ import torch
 from torch import Tensor, nn
 
 from . import timm_conv, xception
-from .body import Body
 
 
 class Encoder(nn.Module):
@@ -39,9 +38,9 @@ class Encoder(nn.Module):
         return (low.permute(0, 3, 1, 2), high.permute(0, 3, 1, 2)) if self._channels_last else (low, high)
 
 
-def _body(name: str) -> Body:
+def _body(name: str) -> timm_conv.Body:
     if name == xception.XCEPTION:
-        return xception.body()
+        return timm_conv.Body(xception.Xception65(), (256, 2048), (127.5,) * 3, (127.5,) * 3, bgr=True)
     if timm.is_model(name):
         return timm_conv.body(name)
     close = ", ".join(timm.list_models(f"*{name}*")[:5])

@@ -3,16 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, cast
+from typing import Any, NamedTuple, cast
 
 import timm
 import torch
 from timm.models import FeatureInfo
 from torch import Tensor, nn
 
-from .body import HIGH_STRIDE, LOW_STRIDE, Body
-
 LITE0 = "tf_efficientnet_lite0"
+LOW_STRIDE, HIGH_STRIDE = 4, 16
+
+
+class Body(NamedTuple):
+    """A module with its features at both strides, and the input that it was trained on."""
+
+    module: nn.Module  # (B, 3, H, W) -> features at LOW_STRIDE and at HIGH_STRIDE, sizes rounded up
+    channels: Sequence[int]  # of the two features
+    mean: Sequence[float]  # of RGB values 0..255
+    std: Sequence[float]
+    bgr: bool = False  # whether the input is BGR
+    channels_last: bool = False  # whether the features come as (B, H, W, C)
 
 
 def body(name: str) -> Body:

@@ -9,14 +9,8 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from ..layers import SeparableConv
-from .body import Body
 
 XCEPTION = "xception65"
-
-
-def body() -> Body:
-    """The encoder with random weights."""
-    return Body(Xception65(), (256, 2048), (127.5,) * 3, (127.5,) * 3, bgr=True)
 
 
 class Block(nn.Module):
@@ -82,10 +76,7 @@ class Xception65(nn.Module):
 
 
 def load_timm_weights(module: nn.Module, weights: Mapping[str, Tensor]) -> None:
-    """Load timm's `xception65` classifier weights into an `Xception65`; its first convolution turns from RGB to BGR.
-
-    Raises `ValueError` for other weights.
-    """
+    """Load timm's `xception65` weights, the first convolution turned from RGB to BGR; `ValueError` for others."""
     renamed = {_name(k): v for k, v in weights.items() if not k.startswith("head.")}
     missing = [k for k in module.state_dict() if k not in renamed and not k.endswith("num_batches_tracked")]
     if missing:

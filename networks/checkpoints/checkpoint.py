@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import json
 import reprlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, TypeVar
 
+from safetensors.torch import save_file
 from torch import Tensor, nn
 
+from utils import __version__
 from utils.config import restore
 from utils.constants import IGNORE, MAX_SIDE, STAGES, WAYS
 from utils.errors import UserError
+from utils.files import replacing
 
 from ..base import OneShotNetwork
 from ..build import build_network
@@ -24,10 +28,7 @@ T = TypeVar("T")
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """A file of weights, opened: what its network is made of, and what the file says of it.
-
-    The weights have this project's names, whoever wrote the file.
-    """
+    """A file of weights, opened: what its network is made of, what else it says. Tensors have this project's names."""
 
     path: Path
     kind: Literal["run", "released", "authors"]  # written by train.py, by tools/release.py, or by the authors
@@ -93,6 +94,27 @@ def own(path: Path, content: Mapping[str, Any]) -> Checkpoint:
         raise UserError(
             f"{path}: damaged, or not a checkpoint of this project ({error}); fetch or write it anew"
         ) from error
+
+
+def export_released(source: str | Path, out: str | Path, min_score: float | None = None) -> int:
+    """Write the network of our checkpoint `source` as a released file; returns its size in bytes.
+
+    Convolution weights and the bank are stored in half precision; BatchNorm and all other vectors and scalars, whose
+    range half precision does not cover, stay in single. `min_score` is the score below which a class counts as absent.
+    Raises `UserError` when `source` is no checkpoint of this project.
+    """
+    checkpoint = open_checkpoint(source)
+    network = checkpoint.build()  # complains about a checkpoint whose parts do not fit
+    weights = {name: _compact(tensor) for name, tensor in network.state_dict().items()}
+    kept = ("settings", "num_slots", "class_names", "trained_epoch")
+    content = {"version": files.VERSION, "written_by": __version__}
+    content |= {name: checkpoint.record[name] for name in kept if name in checkpoint.record}
+    if min_score is not None:
+        content["min_score"] = min_score
+    metadata = {"format": files.FORMAT, "content": json.dumps(content)}
+    with replacing(out) as temporary:
+        save_file(weights, temporary, metadata)
+    return Path(out).stat().st_size
 
 
 def load_weights(network: nn.Module, weights: Mapping[str, Tensor], needed: str = "") -> list[str]:
@@ -185,3 +207,8 @@ def _of_authors(path: Path, content: object, num_slots: int, way: str) -> Checkp
     alone = ["one stage of POPNet without the earlier ones: parsed without knowledge infusion"]
     notes = (*converted.notes, *(alone if method == "pop" else []))
     return Checkpoint(path, "authors", settings, way, num_slots, weights, authors.EPOCH, notes=notes)
+
+
+def _compact(tensor: Tensor) -> Tensor:
+    matrix = tensor.is_floating_point() and tensor.numel() > max(tensor.shape, default=1)
+    return (tensor.half() if matrix else tensor).contiguous()

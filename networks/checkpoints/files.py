@@ -38,10 +38,7 @@ def save_run(path: str | Path, network: nn.Module, record: Mapping[str, Any]) ->
 
 
 def read(path: str | Path) -> Any:
-    """What a file of tensors and plain values holds; a released file in the form of the checkpoints of a run.
-
-    Raises `UserError` where it cannot be read.
-    """
+    """The content of a weights file, a released one in the form of a run's. `UserError` where it cannot be read."""
     path = Path(path)
     if not path.is_file():
         raise UserError(f"{path}: no such checkpoint; train one with train.py, or name another file")
