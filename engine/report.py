@@ -20,13 +20,8 @@ from utils.log import percent, revision, table
 from .evaluation import Evaluation
 from .settings import EvaluateSettings
 
-TITLES = {
-    "human": "Human mIoU",
-    "base": "Base mIoU",
-    "novel": "Novel mIoU",
-    "accuracy": "Overall accuracy",
-    "binary": "bi-mIoU",
-}
+TITLES = {"human": "Human mIoU", "base": "Base mIoU", "novel": "Novel mIoU"}
+TITLES |= {"accuracy": "Overall accuracy", "binary": "bi-mIoU"}
 OUTPUTS = {"npm": "NPM, screened", "agm": "AGM, screened"}
 
 
@@ -48,11 +43,7 @@ def text(evaluation: Evaluation, spec: DatasetSpec, fold: int, published: Mappin
 
 
 def results(
-    evaluation: Evaluation,
-    spec: DatasetSpec,
-    fold: int,
-    published: Mapping[str, float] | None,
-    **facts: Any,
+    evaluation: Evaluation, spec: DatasetSpec, fold: int, published: Mapping[str, float] | None, **facts: Any
 ) -> dict[str, Any]:
     """The same as one JSON-ready dict, with further `facts` of the evaluation; NaN becomes null."""
     figures = {}

@@ -201,16 +201,14 @@ class OneShotNetwork(nn.Module):
         static = self.extract_prototypes(support, episode["support_label"], episode["support_foreground"])
         used = static
         if self.training:
-            used = self._remember(static, self.bank_in_use(epoch), episode["class_id"])
+            rows, present = self._as_rows(static, episode["class_id"])
+            remembered = self.bank.remember(rows, present, self.bank_in_use(epoch))
+            used = static._replace(classes=self._from_rows(remembered, episode["class_id"]))
         elif self.bank_in_use(epoch):
             used = self.blend_with_bank(static, episode["class_id"])
         height, width = episode["query"].shape[-2:]
         logits = self.logits_at(query, used, (height, width), with_agm=True)
         return logits, self.drop_unsupported(episode["query_label"], static.present)
-
-    def _remember(self, static: Prototypes, dynamic: bool, class_id: Tensor) -> Prototypes:
-        rows, present = self._as_rows(static, class_id)
-        return static._replace(classes=self._from_rows(self.bank.remember(rows, present, dynamic), class_id))
 
     def _as_rows(self, prototypes: Prototypes, class_id: Tensor | None) -> tuple[Tensor, Tensor]:
         """Prototypes and presence over all of the bank's rows: in 1-way the one class takes the row of its id."""

@@ -47,8 +47,7 @@ def tally(maps: Maps) -> Tally:
 def decode(maps: Maps, kept: Tensor, size: tuple[int, int]) -> tuple[Tensor, Tensor]:
     """Label map of slots and coarse foreground mask, both (H, W) = `size`, with only the `kept` classes (K,) bool.
 
-    A class that is not kept leaves its pixels to the next best one. Pixels that the coarse branch calls background
-    become 0.
+    A class that is not kept leaves its pixels to the next best one. Outside the foreground all are 0.
     """
     dropped = torch.cat([torch.zeros_like(kept[:1]), ~kept])
     logits = maps.classes.masked_fill(dropped[:, None, None], NEVER)

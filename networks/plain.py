@@ -1,10 +1,8 @@
 """EOPNet's training step as the published code runs it: Python loops over samples and class slots.
 
-Slow and plain, the reference of tests and benchmark; docs/method.md, steps 7 to 16, line by line.
-
-It works on the parameters of an `EOPNet`, so that both can be compared, forward and backward, and shares with it only
-the encoder, the decoder and the layers themselves. AGM takes the whole batch at once, since its BatchNorm statistics
-run over the batch; everything else goes sample by sample and class by class.
+The reference of tests and benchmark (docs/method.md, steps 7 to 16): it works on the parameters of an `EOPNet`, and
+shares with it only encoder, decoder and layers. AGM takes the whole batch at once, since its BatchNorm statistics run
+over the batch; everything else goes sample by sample and class by class.
 """
 
 from __future__ import annotations

@@ -25,9 +25,8 @@ class POPNet(OneShotNetwork):
     """One stage on top of the `previous` ones, which stay as they are: frozen, and in evaluation mode.
 
     `num_slots` counts the stage's classes and the background. `background="ucs"` (unseen-class screening) averages
-    the background over the classes that a support shows, instead of over all slots.
-
-    The foreground, which screens the parse as EOPNet's coarse branch does, is what stage 1 parses.
+    the background over the classes that a support shows, instead of over all slots. The foreground, which screens the
+    parse as EOPNet's coarse branch does, is what stage 1 parses.
     """
 
     method = "pop"

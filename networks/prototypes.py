@@ -65,8 +65,7 @@ def cosine_similarity(feature: Tensor, prototypes: Tensor) -> Tensor:
 class PrototypeBank(nn.Module):
     """One remembered prototype per class id, (N, D); a zero row is empty (docs/method.md, step 9).
 
-    A buffer, so it travels with checkpoints and takes no gradient. Across ranks it goes on as if the joint
-    batch had passed through one process.
+    A buffer: it travels with checkpoints, without gradient. Across ranks it goes on as for one joint batch.
     """
 
     rows: Tensor

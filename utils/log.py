@@ -21,9 +21,8 @@ FLUSH_SECONDS = 20.0
 class Board:
     """TensorBoard in the run folder; does nothing with `enabled=False` (all ranks but the first).
 
-    Events are written where they arise. tensorboardX's `SummaryWriter` hands them to a thread through a queue; if the
-    disk is full, that thread ends, and the run waits for ever: at the next event, or at its end where the queue is
-    unbounded. Its `flush` does not reach what is still in the queue either.
+    Events are written where they arise. tensorboardX's `SummaryWriter` hands them to a thread, which ends if the disk
+    is full, so that the run waits for ever; its `flush` does not reach what is still in the queue either.
     Raises `UserError` when the folder cannot be written.
     """
 

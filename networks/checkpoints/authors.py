@@ -1,8 +1,4 @@
-"""The authors' files: their tensors under our names (docs/method.md, step 31).
-
-Three kinds are known: a full EOPNet state dict, that of one stage of POPNet, and the COCO DeepLabV3+ weights that
-training starts from.
-"""
+"""The authors' files of EOPNet, a stage of POPNet and DeepLabV3+ (COCO), under our names (docs/method.md, step 31)."""
 
 from __future__ import annotations
 

@@ -1,7 +1,6 @@
 """What makes the same numbers quicker, and nothing else.
 
-Every trick can be switched off here, and what then runs is the plain form: `switches.shared_gains = False`. The tests
-compare both.
+Every trick can be switched off here; then the plain form runs: `switches.shared_gains = False`. Tests compare both.
 """
 
 from dataclasses import dataclass
