@@ -28,11 +28,10 @@ from utils.files import write_json
 from utils.log import Board, percent, revision
 
 from . import report, resume
-from .data import training_batches, training_episodes
 from .evaluation import Evaluation, evaluate
 from .optim import load_optimizer, make_optimizer, poly_schedule
 from .settings import TrainSettings
-from .training import Clock, Step, StopSignal, Trainer, objective_of, progress_bar
+from .training import Clock, Step, StopSignal, Trainer, objective_of, progress_bar, training_batches, training_episodes
 from .workers import stops_held
 
 PICTURES = 4

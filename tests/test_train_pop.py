@@ -9,7 +9,7 @@ import evaluate as evaluate_cli
 import train as train_cli
 from dataloaders import catalog, oshp_loader
 from dataloaders.oshp_loader import TestEpisodes, TrainEpisodes
-from engine import data, resume, run, training
+from engine import resume, run, training
 from engine.checkpoint import open_for_evaluation
 from engine.evaluation import evaluate
 from engine.settings import EvaluateSettings
@@ -46,7 +46,7 @@ class FewEpisodes(TrainEpisodes):
 @pytest.fixture(scope="module", autouse=True)
 def few():
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(data, "TrainEpisodes", FewEpisodes)
+        patch.setattr(training, "TrainEpisodes", FewEpisodes)
         for module in (run, oshp_loader, compare):
             patch.setattr(module, "TestEpisodes", FewPairs)
         yield

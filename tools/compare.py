@@ -23,12 +23,11 @@ from torch import Tensor
 
 from dataloaders import catalog
 from dataloaders.oshp_loader import TestEpisodes
-from engine.data import training_batches, training_episodes
 from engine.evaluation import evaluate
 from engine.optim import make_optimizer, poly_schedule
 from engine.report import nan_to_none
 from engine.settings import TrainSettings
-from engine.training import Trainer, progress_bar
+from engine.training import Trainer, progress_bar, training_batches, training_episodes
 from networks.base import OneShotNetwork
 from networks.baselines import ClosedSetBaseline, NearestPrototypeBaseline, closed_set_loss
 from networks.checkpoints import initialise, open_checkpoint
