@@ -26,7 +26,6 @@ TOP_LEVEL = {
     *("networks", "dataloaders", "engine", "inference", "utils", "tools", "scripts", "tests", "docs", "data"),
 }
 LONGEST_FILE, LONGEST_FUNCTION = 300, 60  # lines
-NOT_YET_TYPED = ("dataloaders/toy/",)
 FILE = re.compile(r"(?<![\w./<>{}*-])(?:[\w.-]+/)*[\w.-]+\.(?:py|md|sh|args|yml|toml)\b")
 MODULE = re.compile(r"-m ((?:utils|networks|dataloaders|engine|inference|tools|scripts)(?:\.[a-z_]+)+)\b")
 WRITTEN = {"comparison.md"}  # by a tool
@@ -68,9 +67,7 @@ def test_the_code_is_clean():
 def test_mypy_finds_nothing():
     pytest.importorskip("mypy")
     done = subprocess.run([sys.executable, "-m", "mypy"], cwd=ROOT, capture_output=True, text=True)
-    assert done.returncode in (0, 1), done.stdout + done.stderr
-    errors = [line for line in done.stdout.splitlines() if ": error: " in line]
-    assert [line for line in errors if not line.startswith((*NOT_YET_TYPED, "tests/"))] == []
+    assert done.returncode == 0, done.stdout + done.stderr
 
 
 def tracked(*suffixes: str) -> list[Path]:

@@ -1,4 +1,4 @@
-"""The toy data set: reproducible, labelled in ATR's values, with every class in plenty, and laid out like ATR."""
+"""The toy data set: reproducible, labelled exactly in ATR's values, every class in plenty, and laid out like ATR."""
 
 from __future__ import annotations
 
@@ -9,7 +9,9 @@ import numpy as np
 import pytest
 
 from dataloaders import toy
-from dataloaders.toy.outfit import DRESS, LABELS, PANTS, SKIRT
+from dataloaders.toy.outfit import DRESS, LABELS, LEFT_SHOE, PANTS, RIGHT_SHOE, SKIRT, UPPER, Outfit
+from dataloaders.toy.paint import SUPERSAMPLE, Canvas, ellipse
+from utils import parallel
 
 SIZE = (192, 128)
 
@@ -26,6 +28,15 @@ def shares(labels: list[np.ndarray]) -> np.ndarray:
 
 def contents(root: Path) -> dict[str, bytes]:
     return {str(path.relative_to(root)): path.read_bytes() for path in sorted(root.rglob("*")) if path.is_file()}
+
+
+def contrast_at_edges(picture: np.ndarray, label: np.ndarray) -> float:
+    """Mean difference in colour of neighbours, one above the other or side by side, whose labels differ."""
+    steps = []
+    for axis in (0, 1):
+        colour = np.abs(np.diff(picture.astype(int), axis=axis)).sum(axis=2)
+        steps.append(colour[np.diff(label.astype(int), axis=axis) != 0])
+    return float(np.concatenate(steps).mean())
 
 
 def test_a_picture_depends_on_seed_and_index_only() -> None:
@@ -45,7 +56,7 @@ def test_picture_and_label_agree_in_size(size: tuple[int, int]) -> None:
 
 def test_labels_are_those_of_atr(labels: list[np.ndarray]) -> None:
     assert len(LABELS) == 18
-    assert max(int(label.max()) for label in labels) < len(LABELS)
+    assert set(np.unique(labels)) == set(range(len(LABELS)))
 
 
 def test_every_class_is_there_in_plenty(labels: list[np.ndarray]) -> None:
@@ -71,6 +82,56 @@ def test_a_person_fills_a_fair_part_of_the_picture(labels: list[np.ndarray]) -> 
     assert min(covered) > 0.05 and max(covered) < 0.7
 
 
+def test_the_outfit_is_that_of_the_drawing() -> None:
+    for index in range(1, 30):
+        outfit = Outfit(np.random.default_rng([0, index]))
+        label = toy.draw(0, index, (96, 64))[1]
+        assert (label == outfit.bottom).any()
+        assert (label == UPPER).any() == bool(outfit.upper or outfit.jacket)
+        assert (label == LABELS.index("hat")).any() == bool(outfit.hat)
+        assert (label == LABELS.index("scarf")).any() == bool(outfit.scarf)
+
+
+def test_the_left_shoe_is_the_wearers_left() -> None:
+    """People face the viewer: their left side is the picture's right. Legs may cross, so most pictures count."""
+    right_of = []
+    for index in range(1, 60):
+        label = toy.draw(0, index, (96, 64))[1]
+        left, right = (np.argwhere(label == shoe)[:, 1] for shoe in (LEFT_SHOE, RIGHT_SHOE))
+        right_of += [left.mean() > right.mean()] if len(left) and len(right) else []
+    assert np.mean(right_of) > 0.7
+
+
+def test_flat_colours_and_labels_end_at_the_same_pixels() -> None:
+    """Where a shape covers whole pixels, those of its colour are those of its label."""
+    canvas = Canvas((40, 30), np.random.default_rng(0))
+    corners = SUPERSAMPLE * np.array([(6, 8), (19, 8), (19, 25), (6, 25)]) + [[0, 0], [2, 0], [2, 2], [0, 2]]
+    canvas.paint(5, np.ones(3), corners)
+    picture, label = canvas.finish()
+    assert np.array_equal(picture.min(axis=2) > 0, label == 5)
+    assert label[8:26, 6:20].min() == 5 and (label == 5).sum() == 18 * 14
+
+
+def test_a_label_is_what_covers_most_of_its_pixel() -> None:
+    canvas = Canvas((40, 30), np.random.default_rng(0))
+    canvas.paint(7, np.ones(3), SUPERSAMPLE * ellipse(15, 20, 9, 13))
+    share = cv2.resize(np.float32(canvas.label == 7), (30, 40), interpolation=cv2.INTER_AREA)
+    assert np.array_equal(canvas.finish()[1] == 7, share > 0.5)
+    assert 0 < share[share > 0].min() < 0.5
+
+
+def test_the_edges_of_picture_and_label_coincide() -> None:
+    """Moved by two pixels to any side, the labels' edges lie on less contrast than where they are."""
+    exact, moved = [], {way: [] for way in ((2, 0), (-2, 0), (0, 2), (0, -2))}
+    for index in range(1, 13):
+        picture, label = toy.draw(0, index, SIZE)
+        exact.append(contrast_at_edges(picture, label))
+        for way, found in moved.items():
+            found.append(contrast_at_edges(picture, np.roll(label, way, axis=(0, 1))))
+    for found in moved.values():
+        assert np.mean(exact) > 1.5 * np.mean(found)
+
+
 def test_build_writes_the_layout_and_the_same_bytes_twice(tmp_path: Path) -> None:
     toy.build(tmp_path, train=3, test=2, size=SIZE, progress=False)
     written = contents(tmp_path)
@@ -93,8 +154,9 @@ def test_files_hold_what_draw_returns(tmp_path: Path) -> None:
 
 
 def test_worker_processes_draw_the_same_bytes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(toy, "_cores", lambda: 2)
+    monkeypatch.setattr(parallel, "SMALL_JOB", 2)
+    monkeypatch.setattr(parallel, "cores", lambda: 2)
     toy.build(tmp_path / "many", train=12, test=4, size=(96, 64), progress=False)
-    monkeypatch.setattr(toy, "_cores", lambda: 1)
+    monkeypatch.setattr(parallel, "cores", lambda: 1)
     toy.build(tmp_path / "one", train=12, test=4, size=(96, 64), progress=False)
     assert contents(tmp_path / "many") == contents(tmp_path / "one")

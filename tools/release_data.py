@@ -97,7 +97,7 @@ def _choose(drawn: int) -> dict[str, tuple[int, toy_outfit.Outfit]]:
     number = 0
     while len(people) < drawn:
         number += 1
-        outfit = toy_outfit.choose(np.random.default_rng([0, number]))
+        outfit = toy_outfit.Outfit(np.random.default_rng([0, number]))
         if not (outfit.jacket and outfit.upper):
             people[f"toy_{number:05d}"] = (number, outfit)
     return people
