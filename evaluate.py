@@ -7,8 +7,6 @@ Prints the IoU of each class and the summary, and writes results.json (and pictu
 under --output.
 """
 
-from __future__ import annotations
-
 from engine.settings import EvaluateSettings
 from utils.config import parse
 from utils.errors import UserError, run_cli

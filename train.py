@@ -9,8 +9,6 @@ The defaults are the published settings. The run folder takes `last.pt`, `best.p
 leave `stage1.pt` and `stage2.pt` behind, from which the next stage starts.
 """
 
-from __future__ import annotations
-
 import signal
 
 from engine.settings import TrainSettings

@@ -5,8 +5,6 @@ mirrors ATR-OS on photos that anybody can have. The test boundaries of LIP and C
 `docs/data.md`.
 """
 
-from __future__ import annotations
-
 from dataclasses import replace
 from functools import cache
 from pathlib import Path

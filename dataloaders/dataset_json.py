@@ -1,7 +1,5 @@
 """Read a dataset.json: the record of a data set of the user's own. `docs/data.md` describes the file."""
 
-from __future__ import annotations
-
 import re
 from pathlib import Path
 from typing import Any, NoReturn, TypeVar

@@ -8,8 +8,6 @@
 - Category_rev_ids/<id>.png (optional)
 """
 
-from __future__ import annotations
-
 from pathlib import Path
 
 from utils.errors import UserError

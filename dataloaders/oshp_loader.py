@@ -3,8 +3,6 @@
 The scheme is the published one; `docs/method.md` and `docs/data.md` tell it in words.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TypedDict

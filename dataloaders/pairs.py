@@ -1,7 +1,5 @@
 """The fixed test list: which query meets which support, and for which class."""
 
-from __future__ import annotations
-
 from collections.abc import Container, Sequence
 from itertools import chain, cycle, islice
 from pathlib import Path

@@ -1,7 +1,5 @@
 """Colours of the classes in pictures: one for each garment or body part, the same in every data set."""
 
-from __future__ import annotations
-
 import colorsys
 from collections.abc import Sequence
 

@@ -1,7 +1,5 @@
 """Read photos and label maps from disk, with every fault told in one line."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 import numpy as np

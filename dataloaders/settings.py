@@ -1,7 +1,5 @@
 """Which data, seen how."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 from utils.config import option

@@ -1,7 +1,5 @@
 """The record that describes one data set; `dataloaders.catalog` holds those that the project knows."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path

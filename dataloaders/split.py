@@ -1,7 +1,5 @@
 """One split of a data set on disk: its ids, support index and samples."""
 
-from __future__ import annotations
-
 from functools import cached_property
 from pathlib import Path
 

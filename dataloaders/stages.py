@@ -5,8 +5,6 @@ background in stages 2 and 3, as the benchmark has it. Stage 1's foreground hold
 as the foreground mask does that EOPNet's coarse branch learns from.
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import replace
 

@@ -5,8 +5,6 @@ foreground slots, key `c` lists the images that hold merged class `c` and may be
 be supports.
 """
 
-from __future__ import annotations
-
 import pickle
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass

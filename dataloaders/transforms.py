@@ -4,8 +4,6 @@ The functional forms of torchvision are used, as the query and the support of an
 these must follow from the seed alone whichever worker loads the episode.
 """
 
-from __future__ import annotations
-
 from typing import NamedTuple
 
 import numpy as np

@@ -1,7 +1,5 @@
 """Pictures of label maps: overlays with a legend, and rows of support, labels, query, prediction and truth."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 

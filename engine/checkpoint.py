@@ -1,7 +1,5 @@
 """What evaluation takes from a checkpoint."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 from dataloaders import catalog

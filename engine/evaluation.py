@@ -1,7 +1,5 @@
 """Evaluation encodes every photo once, whatever the number of pairs it stands in (docs/method.md, steps 26 to 29)."""
 
-from __future__ import annotations
-
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field

@@ -1,7 +1,5 @@
 """Confusion matrices and the figures of the benchmark in percent (docs/method.md, steps 27 and 28)."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass

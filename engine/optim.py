@@ -1,7 +1,5 @@
 """SGD with the poly schedule (docs/method.md, step 30)."""
 
-from __future__ import annotations
-
 from typing import Any
 
 import torch

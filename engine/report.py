@@ -1,7 +1,5 @@
 """Evaluation results: tables and pictures for people, JSON for programs."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Mapping
 from pathlib import Path

@@ -1,7 +1,5 @@
 """Where a run stands: what its folder holds, and whether the run may go on from there."""
 
-from __future__ import annotations
-
 import dataclasses
 from collections.abc import Iterable
 from pathlib import Path

@@ -1,7 +1,5 @@
 """One training run: what it is made of, where it stands, and what it leaves in its folder."""
 
-from __future__ import annotations
-
 import dataclasses
 import time
 

@@ -1,7 +1,5 @@
 """What training and evaluation are asked to do; torch is not needed to read or check it."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from pathlib import Path
 

@@ -1,7 +1,5 @@
 """Loader processes that neither die under the step that is to finish nor outlive the run."""
 
-from __future__ import annotations
-
 import multiprocessing
 import os
 import signal

@@ -3,8 +3,6 @@
 EOPNet and POPNet differ in how they come to their features and to the human foreground; everything after it is here.
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from typing import NamedTuple
 

@@ -1,7 +1,5 @@
 """Two plain baselines that share the encoder, in the form that the evaluator takes (see `tools/compare.py`)."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple

@@ -1,7 +1,5 @@
 """BatchNorm over several passes at once, each with statistics of its own, as a loop over the passes would give."""
 
-from __future__ import annotations
-
 from functools import partial
 
 import torch

@@ -1,7 +1,5 @@
 """Networks from their settings."""
 
-from __future__ import annotations
-
 from utils.errors import UserError
 
 from .base import OneShotNetwork

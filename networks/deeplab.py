@@ -1,7 +1,5 @@
 """DeepLabV3+ decoders: from the encoder's two features to one at stride 4 (docs/method.md, steps 4 and 5)."""
 
-from __future__ import annotations
-
 import torch
 from torch import Tensor, nn
 

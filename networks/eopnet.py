@@ -1,7 +1,5 @@
 """EOPNet, End-to-end One-shot Human Parsing: k-way and 1-way on the same parts (docs/method.md, steps 6 to 17)."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 
 import torch

@@ -1,7 +1,5 @@
 """The network as two graphs for other runtimes: one makes a reference, one parses photos under it."""
 
-from __future__ import annotations
-
 from torch import Tensor, nn
 
 from utils.constants import IGNORE

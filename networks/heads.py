@@ -1,7 +1,5 @@
 """Heads over the metric spaces: nearest prototype (NPM), attention guidance (AGM), coarse foreground."""
 
-from __future__ import annotations
-
 from typing import cast
 
 import torch

@@ -1,7 +1,5 @@
 """Building blocks that every network here shares."""
 
-from __future__ import annotations
-
 from typing import TYPE_CHECKING, Any
 
 import torch

@@ -1,7 +1,5 @@
 """Loss terms and their schedule over the epochs (docs/method.md, steps 13, 15 and 20)."""
 
-from __future__ import annotations
-
 from typing import NamedTuple
 
 import torch

@@ -5,8 +5,6 @@ shares with it only encoder, decoder and layers. AGM takes the whole batch at on
 over the batch; everything else goes sample by sample and class by class.
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 
 import torch

@@ -1,7 +1,5 @@
 """What a network is made of; torch is not needed to read or check it."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 from utils.config import option

@@ -7,8 +7,6 @@ Draws random pairs of photos of one split: one is the reference with all its cla
 value on the training split, then look at what it does on the test split.
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 
 import numpy as np

@@ -8,8 +8,6 @@ BatchNorm folded in, and with the plain loop of `networks/plain.py`. Absolute fi
 beside them.
 """
 
-from __future__ import annotations
-
 import argparse
 import json
 import platform

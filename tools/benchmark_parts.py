@@ -1,7 +1,5 @@
 """Parts of the benchmark: made-up photos and test lists, peak memory, the loader taken apart."""
 
-from __future__ import annotations
-
 import json
 import resource
 import subprocess

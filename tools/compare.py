@@ -7,8 +7,6 @@ and a closed-set head for the base classes, trained here on the same episodes fo
 network passes the same evaluation. Prints a Markdown table and writes it with comparison.json into --out.
 """
 
-from __future__ import annotations
-
 import dataclasses
 import itertools
 import statistics

@@ -7,8 +7,6 @@ Sizes of photos and labels and the number of classes are free. tools/run_onnx.py
 PyTorch.
 """
 
-from __future__ import annotations
-
 import importlib.util
 import warnings
 from collections.abc import Sequence

@@ -6,8 +6,6 @@
 Takes photos of the test list by their ids. Without `--classes` the reference shows all of its classes.
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 
 import numpy as np

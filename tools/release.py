@@ -3,8 +3,6 @@
 python -m tools.release --checkpoint runs/ccp_eop_kway_f1/best.pt --out data/released/lite0_ccp_toy.safetensors
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 
 from networks.checkpoints import export_released

@@ -8,8 +8,6 @@ The test list is that of CCP-OS, so none of its photos is trained on; drawn peop
 fold hides no class: the released checkpoint learns from every label there is.
 """
 
-from __future__ import annotations
-
 import json
 from collections.abc import Sequence
 from functools import partial

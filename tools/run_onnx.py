@@ -6,8 +6,6 @@
 Stands alone: copy this file and the exported folder to where they are needed.
 """
 
-from __future__ import annotations
-
 import argparse
 import json
 from pathlib import Path

@@ -4,8 +4,6 @@ Settings are dataclasses whose fields are made by `option`; each class is a grou
 settings class may have a method `check`, which raises `UserError` for values that cannot work.
 """
 
-from __future__ import annotations
-
 import argparse
 import dataclasses
 import json

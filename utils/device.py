@@ -1,7 +1,5 @@
 """Which device to run on, and mixed precision on it."""
 
-from __future__ import annotations
-
 import contextlib
 import random
 from pathlib import Path

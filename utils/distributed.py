@@ -1,7 +1,5 @@
 """The few things that several processes do together; every function also works in a single process."""
 
-from __future__ import annotations
-
 import os
 
 import torch

@@ -1,7 +1,5 @@
 """Errors of the user's input, told in one line."""
 
-from __future__ import annotations
-
 import json
 import os
 import re

@@ -4,8 +4,6 @@ torchrun ends with status 1 and a traceback of its own when one of its processes
 Here a process's status is handed on, and a mistake of the user's is told in one line, whichever process met it first.
 """
 
-from __future__ import annotations
-
 import logging
 import os
 import sys

@@ -1,7 +1,5 @@
 """What a run tells: lines on the terminal, TensorBoard, the state of the code."""
 
-from __future__ import annotations
-
 import subprocess
 import time
 from collections.abc import Mapping, Sequence

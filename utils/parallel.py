@@ -1,7 +1,5 @@
 """One task for many items on all cores."""
 
-from __future__ import annotations
-
 import multiprocessing
 import os
 import warnings

@@ -7,8 +7,6 @@ nothing half made. Id lists and support pickles that the user has put into the d
 and `support/`, are used; those that are missing are built. `docs/data.md` shows the layout of each SOURCE.
 """
 
-from __future__ import annotations
-
 import argparse
 from pathlib import Path
 

@@ -1,7 +1,5 @@
 """What every preparation ends with: the id lists, the support index, the data folder and its check."""
 
-from __future__ import annotations
-
 import pickle
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from pathlib import Path

@@ -4,8 +4,6 @@ The repository has `photos/*.jpg`, `annotations/pixel-level/*.mat` (an array `gr
 `label_list.mat`.
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from functools import partial
 from pathlib import Path

@@ -3,8 +3,6 @@
 One line for each finding, a summary table, exit status 0 when nothing was found and 1 otherwise.
 """
 
-from __future__ import annotations
-
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field

@@ -1,7 +1,5 @@
 """A data set of the user's own: lists, support index and a first dataset.json from images and labels."""
 
-from __future__ import annotations
-
 import json
 import re
 from collections.abc import Sequence

@@ -1,7 +1,5 @@
 """The photos of a source with their label maps: looked at, and made ready for the data folder."""
 
-from __future__ import annotations
-
 import io
 from collections.abc import Callable, Sequence
 from functools import partial

@@ -1,7 +1,5 @@
 """ATR-OS, LIP-OS and CIHP-OS from their published archives, in the layouts in which these are unpacked."""
 
-from __future__ import annotations
-
 from functools import partial
 from pathlib import Path
 from typing import NamedTuple

@@ -1,7 +1,5 @@
 """Look through the folders of a source."""
 
-from __future__ import annotations
-
 from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import NamedTuple

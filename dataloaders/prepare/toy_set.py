@@ -1,7 +1,5 @@
 """The toy data set: drawn people, nothing to download."""
 
-from __future__ import annotations
-
 import tempfile
 from pathlib import Path
 

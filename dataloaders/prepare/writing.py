@@ -1,7 +1,5 @@
 """Put files into a folder, all of them or none, and none in the place of another."""
 
-from __future__ import annotations
-
 import filecmp
 import os
 import shutil

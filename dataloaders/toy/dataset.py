@@ -1,7 +1,5 @@
 """The toy data set: drawn people in ATR's layout, with labels that are exact since picture and label share shapes."""
 
-from __future__ import annotations
-
 import multiprocessing
 from functools import partial
 from pathlib import Path

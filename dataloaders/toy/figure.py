@@ -1,7 +1,5 @@
 """The posed body of a person of the toy data set: proportions, and where every part lies on the canvas."""
 
-from __future__ import annotations
-
 import numpy as np
 
 from .outfit import Outfit

@@ -1,7 +1,5 @@
 """What a person of the toy data set wears, and the values of the labels."""
 
-from __future__ import annotations
-
 import numpy as np
 
 LABELS = (

@@ -1,7 +1,5 @@
 """Painting for the toy data set: cloth, smooth outlines, and a canvas that colours and labels a shape in one stroke."""
 
-from __future__ import annotations
-
 import colorsys
 from collections.abc import Callable, Sequence
 

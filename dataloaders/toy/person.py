@@ -1,7 +1,5 @@
 """The people of the toy data set and their clothes, painted from behind to the front."""
 
-from __future__ import annotations
-
 import colorsys
 
 import numpy as np

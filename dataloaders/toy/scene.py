@@ -1,7 +1,5 @@
 """Backdrops of the toy data set, the shadow that a person casts on the ground, and the camera's grading."""
 
-from __future__ import annotations
-
 import cv2
 import numpy as np
 

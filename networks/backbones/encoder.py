@@ -1,7 +1,5 @@
 """An encoder of any kind behind one interface."""
 
-from __future__ import annotations
-
 import timm
 import torch
 from torch import Tensor, nn

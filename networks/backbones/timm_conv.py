@@ -1,7 +1,5 @@
 """Convolutional encoders of timm, by timm's names."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from typing import Any, NamedTuple, cast
 

@@ -1,7 +1,5 @@
 """Aligned Xception-65 at output stride 16, as the published networks use it (docs/method.md, steps 2 and 3)."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Mapping
 

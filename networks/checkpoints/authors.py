@@ -1,7 +1,5 @@
 """The authors' files of EOPNet, a stage of POPNet and DeepLabV3+ (COCO), under our names (docs/method.md, step 31)."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Callable, Mapping
 from typing import NamedTuple

@@ -1,7 +1,5 @@
 """The door to checkpoints: what is in a file is checked here, and typed from here on."""
 
-from __future__ import annotations
-
 import json
 import reprlib
 from collections.abc import Callable, Mapping

@@ -1,7 +1,5 @@
 """Weights files as such: written whole or not at all, read without running code."""
 
-from __future__ import annotations
-
 import json
 import pickle
 from collections.abc import Mapping

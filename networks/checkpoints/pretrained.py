@@ -1,7 +1,5 @@
 """Weights to start a training from."""
 
-from __future__ import annotations
-
 import json
 import logging
 from pathlib import Path

@@ -6,8 +6,6 @@ EfficientNet were half of a training step. Here those gradients are put together
 sums.
 """
 
-from __future__ import annotations
-
 from functools import partial
 from typing import Any
 

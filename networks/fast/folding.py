@@ -1,7 +1,5 @@
 """BatchNorm taken into the convolutions before it, for networks that only parse from now on."""
 
-from __future__ import annotations
-
 import torch
 from torch import Tensor, nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval

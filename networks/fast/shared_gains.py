@@ -6,8 +6,6 @@ products with the feature can be shared by all gains: each gain only weighs 25 o
 supports shares those of the first convolution, 9 a pixel.
 """
 
-from __future__ import annotations
-
 import math
 from collections.abc import Iterator
 from types import EllipsisType

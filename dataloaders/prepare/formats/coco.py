@@ -1,7 +1,5 @@
 """COCO: one annotation file for all photos, with polygons or run-length masks."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from functools import partial
 from pathlib import Path

@@ -1,7 +1,5 @@
 """What the formats of users' labels share."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from pathlib import Path
 

@@ -1,7 +1,5 @@
 """Index PNGs: `images/<id>.jpg` and `labels/<id>.png`, whose pixel values are class ids."""
 
-from __future__ import annotations
-
 from functools import partial
 from pathlib import Path
 

@@ -1,7 +1,5 @@
 """labelme: a .json file of shapes beside each photo."""
 
-from __future__ import annotations
-
 import base64
 import binascii
 import io
