@@ -1,10 +1,6 @@
 """Memory format and precision change the speed, not what a network says or is called."""
 
 import copy
-import os
-import subprocess
-import sys
-from pathlib import Path
 
 import pytest
 import torch
@@ -14,7 +10,6 @@ from utils.device import resolve_amp, tune
 from .samples import random_episode, tiny_network
 
 CPU = torch.device("cpu")
-ROOT = Path(__file__).resolve().parents[1]
 
 
 @pytest.mark.parametrize("choice, laid_out", [("auto", True), ("on", True), ("off", False)])
@@ -42,35 +37,3 @@ def test_compiling_keeps_the_names():
 def test_precision_is_as_asked_and_auto_is_one_the_cpu_can():
     assert resolve_amp("off", CPU) == "off" and resolve_amp("fp16", CPU) == "fp16"
     assert resolve_amp("auto", CPU) in ("off", "bf16")
-
-
-SEEN_BY_TORCH = """
-import os, sys
-
-class Watcher:
-    def find_spec(self, name, path=None, target=None):
-        if name == "torch":
-            print(os.environ.get("OMP_WAIT_POLICY"))
-            sys.stdout.flush()
-            os._exit(0)
-
-sys.meta_path.insert(0, Watcher())
-"""
-
-
-@pytest.mark.parametrize(
-    "program",
-    [
-        "import train; import engine.run",
-        "import evaluate; import engine.evaluation",
-        "from predict import OneShotParser",
-    ]
-    + [f"import tools.{name}" for name in ("benchmark", "compare")],
-)
-@pytest.mark.parametrize("set_by_user, seen", [(None, "PASSIVE"), ("ACTIVE", "ACTIVE")])
-def test_idle_threads_sleep_unless_the_user_says_otherwise(program, set_by_user, seen):
-    environment = {name: value for name, value in os.environ.items() if name != "OMP_WAIT_POLICY"}
-    environment |= {"OMP_WAIT_POLICY": set_by_user} if set_by_user else {}
-    command = [sys.executable, "-c", SEEN_BY_TORCH + program]
-    done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True)
-    assert done.stdout.strip() == seen, done.stderr
