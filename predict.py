@@ -13,10 +13,12 @@ docs/own-photos.md explains the options and shows results.
 import argparse
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING
 
+from dataloaders.prepare.sources import first_names
 from inference.annotations import read_bank_map, read_colors, read_labels, read_names
-from inference.inputs import collect
+from inference.inputs import check_results, collect, note_results
 from inference.settings import DEFAULT_CHECKPOINT
 from utils.config import ArgumentParser
 from utils.constants import PROTOTYPES, WAYS
@@ -41,11 +43,16 @@ def __getattr__(name: str) -> object:
 def main(arguments: Sequence[str] | None = None) -> int:
     """The command line; returns 1 when files had to be skipped."""
     options = parse_options(arguments)
-    sources = collect(options.inputs)
+    sources, passed_over = collect(options.inputs)
+    if passed_over:
+        print(f"passed over, no photos or videos: {len(passed_over)} files ({first_names(passed_over)})")
     colors = read_colors(options.colors) if options.colors else None
-    labels = [read_labels(path, colors) for path in options.labels]
+    photos = options.reference if len(options.reference) == len(options.labels) else [None] * len(options.labels)
+    labels = [read_labels(path, colors, photo) for path, photo in zip(options.labels, photos, strict=True)]
     names = read_names(options.names) if options.names else None
     base_ids = read_bank_map(options.bank_map) if options.bank_map else None
+    files = (options.names, options.colors, options.bank_map, options.checkpoint)
+    check_results(Path(options.out), sources, [*options.reference, *options.labels, *filter(None, files)])
 
     from inference.batches import parse_photos, parse_videos  # late: torch takes seconds, a mistake above none
     from inference.parser import OneShotParser
@@ -59,11 +66,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
         min_score=options.min_score,
         dataset=options.dataset,
         way=options.way,
+        depth=options.depth,
     )
     support = parser.set_reference(options.reference, labels, names, base_ids)
     for line in parser.notes:
         print(line)
     print(f"{options.checkpoint} on {parser.device}; classes: {', '.join(c.name for c in support.classes)}")
+    note_results(Path(options.out), sources)
     photos, videos = ([s for s in sources if s.is_video == kind] for kind in (False, True))
     skipped = parse_photos(parser, photos, options.out) + parse_videos(parser, videos, options.out)
     for line in skipped:
@@ -97,6 +106,13 @@ def parse_options(arguments: Sequence[str] | None) -> argparse.Namespace:
     add("--max-size", type=int, default=0, help="longest side that the network sees (default: as evaluated)")
     add("--tile", action="store_true", help="parse photos larger than --max-size in windows, at their own scale")
     add("--min-score", type=float, help="score below which a class is absent (default: as measured for the weights)")
+    add(
+        "--depth",
+        type=int,
+        default=0,
+        choices=range(8, 17),
+        help="bits of 16-bit photos (default: what their files say)",
+    )
     add("--device", default="auto", help="cuda, mps, cpu, or auto for the best there is")
     return options.parse_args(arguments)
 

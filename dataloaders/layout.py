@@ -11,13 +11,15 @@
 from pathlib import Path
 
 from utils.errors import UserError
+from utils.files import read_lines
+from utils.pictures import SUFFIXES
 
 from .spec import DatasetSpec
 
 IMAGE_FOLDER = "trainval_images"
 LABEL_FOLDER = "trainval_classes"
 MIRRORED_FOLDER = "Category_rev_ids"
-IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".JPG", ".JPEG", ".PNG")
+IMAGE_SUFFIXES = (*SUFFIXES, *(suffix.upper() for suffix in SUFFIXES))
 
 
 def list_path(root: Path, split: str) -> Path:
@@ -46,7 +48,7 @@ def mirrored_label_path(root: Path, image_id: str) -> Path:
 
 
 def image_path(root: Path, image_id: str) -> Path:
-    """The photo of `image_id`: a .jpg in the published sets, .jpeg or .png too in the user's own.
+    """The photo of `image_id`: a .jpg in the published sets, any kind that can be read in the user's own.
 
     Where none exists it is the .jpg, which the reader then reports as missing.
     """
@@ -61,12 +63,11 @@ def read_ids(root: Path, split: str) -> list[str]:
     """Ids of a split, in list order. Raises `UserError` when the list is missing, empty or holds a path."""
     path = list_path(root, split)
     try:
-        lines = path.read_text(encoding="utf-8-sig").splitlines()
+        ids = read_lines(path, "one id a line")
     except FileNotFoundError as error:
         raise UserError(f"{path}: no such file; python -m dataloaders.prepare makes it, see docs/data.md") from error
-    except (OSError, UnicodeDecodeError) as error:
-        raise UserError(f"{path}: cannot be read ({error}); it must be UTF-8 text, one id a line") from error
-    ids = [line.strip() for line in lines if line.strip()]
+    except IsADirectoryError as error:
+        raise UserError(f"{path}: a folder stands in its place; prepare the data set again") from error
     if not ids:
         raise UserError(f"{path}: holds no ids; prepare the data set again")
     for image_id in ids:

@@ -84,7 +84,7 @@ class TrainEpisodes(Dataset[Episode]):
         self.resample_supports = resample_supports
         # shared memory: workers that live through several epochs see the new number
         self._epoch = torch.zeros(1, dtype=torch.int64).share_memory_()
-        self._queries = self._query_lists()
+        self._queries = self.query_lists()
         self._drawn: tuple[int, list[Pair]] | None = None
         self.class_ids = np.concatenate([np.full(len(q), c, dtype=np.int64) for c, (q, _) in self._queries.items()])
 
@@ -123,7 +123,7 @@ class TrainEpisodes(Dataset[Episode]):
         sample = self.split.load(image, mirrored=rng.random() < 0.5)
         return random_crop(random_scale(sample, self.scale, rng), self.crop_size, rng)
 
-    def _query_lists(self) -> dict[int, tuple[np.ndarray, np.ndarray]]:
+    def query_lists(self) -> dict[int, tuple[np.ndarray, np.ndarray]]:
         """class -> (queries, support candidates); a single entry for class 0 in k-way."""
         spec, images = self.split.spec, len(self.split)
         if self.way == "1way":

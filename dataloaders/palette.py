@@ -15,11 +15,29 @@ _BY_NAME: dict[str, RGB] = {
     "right-arm": (220, 150, 180), "bag": (128, 0, 0), "scarf": (220, 190, 255), "other": (128, 128, 128),
 }  # fmt: skip
 _GOLDEN_ANGLE = 0.381966
+VOC_EDGE = (224, 224, 192)  # Pascal VOC's colour of the pixels that do not count
 
 
 def palette(labels: Sequence[str]) -> tuple[RGB, ...]:
-    """One RGB colour (0..255) per label name; names without a colour of their own get well-separated hues."""
-    return tuple(_BY_NAME.get(name) or _spaced_colour(slot) for slot, name in enumerate(labels))
+    """One RGB colour (0..255) per label name, no two alike: a garment's own, else, or where taken, a hue far apart."""
+    colours: list[RGB] = []
+    own = {_BY_NAME[name] for name in labels if name in _BY_NAME}
+    for slot, name in enumerate(labels):
+        colour, number = _BY_NAME.get(name), slot
+        if colour is None or colour in colours:
+            colour = _spaced_colour(number)
+            while colour in own or colour in colours:
+                number += len(labels) or 1
+                colour = _spaced_colour(number)
+        colours.append(colour)
+    return tuple(colours)
+
+
+def voc_colour(number: int) -> RGB:
+    """The colour that Pascal VOC gives the class of that id: its bits, spread over the highest bits of the channels."""
+    bits = [[number >> (3 * i + channel) & 1 for i in range(8)] for channel in range(3)]
+    red, green, blue = (sum(bit << (7 - i) for i, bit in enumerate(channel)) for channel in bits)
+    return red, green, blue
 
 
 def _spaced_colour(slot: int) -> RGB:

@@ -1,23 +1,40 @@
 """Read photos and label maps from disk, with every fault told in one line."""
 
+import math
 from pathlib import Path
 
 import numpy as np
 from PIL import Image
-from PIL.ExifTags import Base as Exif
 
 from utils.constants import IGNORE
 from utils.errors import UserError
-from utils.imaging import load_picture, stored_values
+from utils.imaging import to_rgb
+from utils.pictures import Tell, open_picture, picture_size, silent, stored_values
 
 
-def read_image(path: Path) -> np.ndarray:
-    """Photo as RGB uint8 (H, W, 3). EXIF orientation is not applied: the published labels were drawn without it.
+def read_image(
+    path: Path, *, published: bool = False, upright: bool = True, depth: int = 0, tell: Tell = silent
+) -> np.ndarray:
+    """Photo as RGB uint8 (H, W, 3), as `utils.imaging.to_rgb` reads it everywhere.
 
+    The photos of the `published` sets are the pixels as the file stores them, since their labels were drawn so.
     Raises `UserError` when the file is missing, truncated or no image.
     """
-    picture = _load(path, "image")
-    return np.array(picture if picture.mode == "RGB" else picture.convert("RGB"))
+    if published:
+        picture = _load(path, "image")
+        return np.array(picture if picture.mode == "RGB" else picture.convert("RGB"))
+    return to_rgb(path, math.inf, upright=upright, depth=depth, tell=tell)
+
+
+def read_fitting(path: Path, size: tuple[int, ...], *, published: bool) -> np.ndarray:
+    """The photo to a label map of `size` (H, W), as `read_image` gives it.
+
+    Where the label fits only the form in which a turned photo is stored, that one. The caller compares the sizes.
+    """
+    image = read_image(path, published=published)
+    if image.shape[:2] != size and not published and picture_size(path)[1] == size:
+        return read_image(path, upright=False)
+    return image
 
 
 def read_label(path: Path, num_slots: int) -> np.ndarray:
@@ -42,29 +59,32 @@ def read_label(path: Path, num_slots: int) -> np.ndarray:
     return label
 
 
+def looks_smoothed(label: np.ndarray) -> bool:
+    """Whether a label map (H, W) was saved or resized smoothly, which invents ids between those of neighbours.
+
+    That is: at least three ids, and no fewer than the others, stand nowhere on 3x3 pixels, and nearly all their pixels
+    lie between a lower and a higher id. Small classes that were drawn do not.
+    """
+    if min(label.shape) < 3:
+        return False
+    windows = np.lib.stride_tricks.sliding_window_view(label, (3, 3))
+    low, high, middle = windows.min(axis=(2, 3)), windows.max(axis=(2, 3)), label[1:-1, 1:-1]
+    solid = np.unique(middle[low == high])
+    thin = np.setdiff1d(np.unique(middle), solid)
+    if len(thin) < max(3, len(solid)):
+        return False
+    of_thin = np.isin(middle, thin)
+    between = (low < middle) & (middle < high)
+    return bool(between[of_thin].mean() > 0.9)
+
+
 def ids_in(label: np.ndarray) -> tuple[int, ...]:
     """The ids in a label map (H, W) in their order, without background and 255."""
     counts = np.bincount(label.ravel(), minlength=256)
     return tuple((np.flatnonzero(counts[1:IGNORE]) + 1).tolist())
 
 
-def image_size(path: Path, *, upright: bool = False) -> tuple[int, int]:
-    """Size (H, W) of a photo by its header, with the EXIF orientation applied where `upright`.
-
-    Raises `UserError` when the file is no image.
-    """
-    try:
-        with Image.open(path) as picture:
-            turned = upright and picture.getexif().get(Exif.Orientation, 1) >= 5
-            return (picture.width, picture.height) if turned else (picture.height, picture.width)
-    except OSError as error:
-        raise UserError(f"{path}: the image cannot be opened ({error.strerror or error}); replace the file") from error
-
-
 def _load(path: Path, what: str) -> Image.Image:
-    try:
-        return load_picture(path)
-    except FileNotFoundError as error:
-        raise UserError(f"{path}: no such {what}; python -m dataloaders.check tells what else is missing") from error
-    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
-        raise UserError(f"{path}: the {what} cannot be read ({error}); replace the file") from error
+    if not path.exists():
+        raise UserError(f"{path}: no such {what}; python -m dataloaders.check tells what else is missing")
+    return open_picture(path, math.inf)

@@ -9,6 +9,8 @@ import numpy as np
 from utils.constants import IGNORE
 from utils.errors import UserError
 
+from .sides import of_both
+
 SPLITS = ("train", "test")
 
 
@@ -51,6 +53,11 @@ class DatasetSpec:
         """The folds that exist, in order."""
         return tuple(sorted(self.base))
 
+    @property
+    def published_photos(self) -> bool:
+        """Whether photos are read as their files store them: those of the catalogue, whose labels were drawn so."""
+        return self.home is None
+
     def base_classes(self, fold: int) -> tuple[int, ...]:
         """Base classes of `fold`, background included. Raises `UserError` on a fold that does not exist."""
         if fold not in self.base:
@@ -74,10 +81,7 @@ class DatasetSpec:
     def class_name(self, class_id: int) -> str:
         """Name of a merged class: "shoes" where left-shoe and right-shoe have been merged."""
         name = self.labels[class_id]
-        if class_id in self.merges.values():
-            name = name.removeprefix("left-").removeprefix("right-")
-            name = name if name.endswith("s") else name + "s"
-        return name
+        return of_both(name) if class_id in self.merges.values() else name
 
     def merge_table(self) -> np.ndarray:
         """Lookup table raw id -> merged id, uint8 (256,); 255 stays, ids out of range stay as they are."""

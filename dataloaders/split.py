@@ -11,7 +11,7 @@ from torchvision.transforms.v2.functional import horizontal_flip
 from utils.errors import UserError
 
 from .layout import image_path, label_path, mirrored_label_path, read_ids
-from .reading import read_image, read_label
+from .reading import read_fitting, read_label
 from .spec import SPLITS, DatasetSpec
 from .stages import foreground_table
 from .supports import SupportIndex, read_supports
@@ -38,7 +38,10 @@ class Split:
         self.ids = read_ids(self.root, split)
         self._table = spec.merge_table() if table is None else table
         self._foreground = foreground_table(spec)
-        self._kept: dict[tuple[int, bool], tuple[Tensor, Tensor]] = {}
+        self._mirror = spec.mirror_table()
+        # left and right part of a pair may be two labels still, which a flip must then swap
+        self._swaps = bool((self._table[self._mirror] != self._table).any())
+        self._kept: dict[tuple[int, str], tuple[Tensor, Tensor]] = {}
         self._room = 0
 
     def keep_decoded(self, size: int) -> None:
@@ -60,30 +63,34 @@ class Split:
         """Read one photo and its label maps, all mirrored left to right where `mirrored`.
 
         A label map of the mirrored photo (`Category_rev_ids/`) is used where it stands. Without it the label is
-        mirrored as it is: left and right parts share a class after the merge. Raises `UserError` naming the file at
-        fault.
+        mirrored, and left and right parts are swapped. Raises `UserError` naming the file at fault.
         """
         ready = mirrored and mirrored_label_path(self.root, self.ids[index]).exists()
-        pixels, maps = self._kept.get((index, ready)) or self._decode(index, ready)
+        form = "ready" if ready else "swapped" if mirrored and self._swaps else "plain"
+        pixels, maps = self._kept.get((index, form)) or self._decode(index, form)
         if mirrored:
             pixels = horizontal_flip(pixels)
             maps = maps if ready else horizontal_flip(maps)
         return Sample(pixels, maps[0], maps[1], self.ids[index])
 
-    def _decode(self, index: int, label_is_mirrored: bool) -> tuple[Tensor, Tensor]:
-        """Photo (3, H, W) and label maps (2, H, W), merged ids and foreground."""
+    def _decode(self, index: int, form: str) -> tuple[Tensor, Tensor]:
+        """Photo (3, H, W) and label maps (2, H, W), merged ids and foreground.
+
+        `form` says which labels: plain, those of the mirrored photo's file, or plain with left and right swapped.
+        """
         image_id = self.ids[index]
         photo_file, label_file = image_path(self.root, image_id), label_path(self.root, image_id)
-        if label_is_mirrored:
+        if form == "ready":
             label_file = mirrored_label_path(self.root, image_id)
-        image = read_image(photo_file)
         raw = read_label(label_file, self.spec.num_slots)
+        image = read_fitting(photo_file, raw.shape, published=self.spec.published_photos)
         if raw.shape != image.shape[:2]:
             sizes = f"{raw.shape[1]}x{raw.shape[0]}, but {photo_file.name} is {image.shape[1]}x{image.shape[0]}"
             raise UserError(f"{label_file}: is {sizes}; replace whichever is wrong")
+        raw = self._mirror[raw] if form == "swapped" else raw
         pixels = torch.from_numpy(image).permute(2, 0, 1)
         maps = torch.from_numpy(np.stack([self._table[raw], self._foreground[raw]]))
         if pixels.nbytes + maps.nbytes <= self._room:
             self._room -= pixels.nbytes + maps.nbytes
-            self._kept[index, label_is_mirrored] = pixels, maps
+            self._kept[index, form] = pixels, maps
         return pixels, maps

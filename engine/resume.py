@@ -1,7 +1,7 @@
 """Where a run stands: what its folder holds, and whether the run may go on from there."""
 
 import dataclasses
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -98,9 +98,17 @@ def set_rng_state(state: dict[str, Any]) -> None:
 def _open(path: Path, message: str) -> Checkpoint:
     """The checkpoint of a run. Raises `UserError` with the message where the file is of another kind."""
     checkpoint = open_checkpoint(path, num_slots=2, way="kway")  # the authors' are opened too, to be refused
-    if checkpoint.kind != "run" or "position" not in checkpoint.record:
+    if checkpoint.kind != "run" or not _says_where_it_stands(checkpoint.record):
         raise UserError(message)
     return checkpoint
+
+
+def _says_where_it_stands(record: Mapping[str, Any]) -> bool:
+    position = record.get("position")
+    if not isinstance(position, dict) or not isinstance(record.get("history"), list):
+        return False
+    counts = (record.get("steps"), position.get("epoch"), position.get("batch"))
+    return all(type(count) is int and count >= 0 for count in counts) and isinstance(record.get("best"), float)
 
 
 def _check_same(checkpoint: Checkpoint, settings: TrainSettings, names: Iterable[str]) -> None:

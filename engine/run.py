@@ -195,10 +195,9 @@ class Run:
             resume.set_rng_state(record["rng"])
             self.epoch, self.batch = record["position"]["epoch"], record["position"]["batch"]
             self.best, self.history = record["best"], record["history"]
-        except (KeyError, RuntimeError, ValueError) as error:
-            raise UserError(
-                f"{self.folder / 'last.pt'}: does not fit this run ({str(error).splitlines()[0]}); move it away"
-            ) from error
+        except (ArithmeticError, AttributeError, LookupError, RuntimeError, TypeError, ValueError) as error:
+            why = " ".join(str(error).split())[:160] or type(error).__name__
+            raise UserError(f"{self.folder / 'last.pt'}: does not fit this run ({why}); move it away") from error
 
     def _parallel(self) -> nn.Module:
         if not distributed.is_distributed():

@@ -1,5 +1,6 @@
-"""Files that users label with: index PNGs, colour PNGs, folders with one mask for each class, names and colours."""
+"""Files that users label with: index and colour PNGs, folders of masks, labelme files; and names and colours."""
 
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -8,37 +9,60 @@ import numpy as np
 from PIL import Image
 
 from dataloaders.palette import RGB
+from dataloaders.prepare.formats import labelme
+from dataloaders.prepare.formats.common import id_of_label, without_background
+from dataloaders.reading import looks_smoothed
+from utils.constants import IGNORE
 from utils.errors import UserError
 from utils.files import read_json
-from utils.imaging import open_picture, stored_values
+from utils.imaging import Photo
+from utils.pictures import LOSSY, MAX_PIXELS, SUFFIXES, open_picture, stored_values
 
-MASK_SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".webp")
-Labels = np.ndarray | Mapping[str, np.ndarray]
+IGNORED = "__ignore__"  # the mask of what does not count
+LARGEST_ID = 65535
+LABEL_STUDIO = re.compile(r".*-tag-(.+)-\d+")  # task-1-annotation-2-by-3-tag-NAME-0.png
+Labels = np.ndarray | Mapping[str, np.ndarray] | str | Path
 Names = Mapping[int, str]  # by class id
 BaseIds = Mapping[str, int | str]  # the checkpoint's class, by id or name, of each name
 Colors = Mapping[str, RGB]
 
 
-def read_labels(path: str | Path, colors: Colors | None = None) -> np.ndarray | dict[str, np.ndarray]:
-    """Labels as the file has them: an index map (H, W), or {name: mask (H, W)} from colours or from a folder.
+def read_labels(
+    path: str | Path, colors: Colors | None = None, photo: Photo | None = None
+) -> np.ndarray | dict[str, np.ndarray]:
+    """Labels as the file has them: an index map (H, W), or {name: mask (H, W)} from colours, a folder or labelme.
 
-    A colour PNG needs `colors`, name -> (r, g, b). In a folder each image is the mask of the class that it is named by.
+    A colour PNG needs `colors`, name -> (r, g, b). In a folder each image is the mask of the class that it is named by;
+    of Label Studio's several may be of one class. `photo` is the labelled one, whose size a labelme file must have.
     Raises `UserError` for anything else.
     """
     if Path(path).is_dir():
         return _read_folder(Path(path))
+    if Path(path).suffix.lower() == ".json":
+        return _read_labelme(Path(path), photo)
     return read_index_map(path) if colors is None else _split_colors(path, colors)
 
 
-def read_index_map(path: str | Path) -> np.ndarray:
-    """Class ids, int32 (H, W), from an 8-bit or 16-bit grey or a palette picture. Raises `UserError` for others."""
-    picture = open_picture(path)
+def read_index_map(path: str | Path, max_pixels: int = MAX_PIXELS) -> np.ndarray:
+    """Class ids, int32 (H, W), from an 8-bit or 16-bit grey or a palette picture.
+
+    Raises `UserError` for other pictures, for a mask of 0 and 255, and for ids that saving or resizing has invented.
+    """
+    picture = open_picture(path, max_pixels)
+    if picture.format in LOSSY:
+        raise UserError(f"{path}: labels in a {picture.format} file are not exact; save them anew as PNG")
     if picture.mode not in ("1", "L", "P", "I", "I;16", "I;16B"):
         raise UserError(
             f"{path}: the labels are a {picture.mode} picture; save class ids as an 8-bit grey or palette PNG, "
             "or name the colours with --colors"
         )
-    return stored_values(picture).astype(np.int32)
+    ids = stored_values(picture).astype(np.int32)
+    if set(np.unique(ids).tolist()) == {0, IGNORE}:
+        remedy = "write 1 in the place of 255, or give a folder with a mask for each class, named by it"
+        raise UserError(f"{path}: holds 0 and 255 alone, and 255 is what does not count; {remedy}")
+    if looks_smoothed(ids):
+        raise UserError(f"{path}: its ids run into each other, so it was smoothed; save as PNG, resize by nearest")
+    return ids
 
 
 def read_colors(path: str | Path) -> dict[str, RGB]:
@@ -55,14 +79,21 @@ def read_colors(path: str | Path) -> dict[str, RGB]:
 
 def read_names(path: str | Path) -> dict[int, str]:
     """Class names by id from a JSON file: {"1": "hat"} or a list, the background first. Raises `UserError`."""
-    content = read_json(path)
-    entries: Any = enumerate(content) if isinstance(content, list) else getattr(content, "items", list)()
+    return names_by_id(read_json(path), str(path))
+
+
+def names_by_id(content: object, source: str = "names") -> dict[int, str]:
+    """Class names by id, from a dict whose keys may be text, or from a list, the background first.
+
+    Raises `UserError` about `source` for anything else, and for an id that no label map can hold.
+    """
+    entries: Any = enumerate(content) if isinstance(content, (list, tuple)) else getattr(content, "items", list)()
     try:
         names = {int(class_id): str(name) for class_id, name in entries}
-    except ValueError:
+    except (TypeError, ValueError, OverflowError):
         names = {}
-    if not names:
-        raise UserError(f'{path}: must hold class names by id, {{"1": "hat"}}, or a list with the background first')
+    if not names or not all(0 <= class_id <= LARGEST_ID for class_id in names):
+        raise UserError(f'{source}: must hold class names by id, {{"1": "hat"}}, or a list with the background first')
     return names
 
 
@@ -75,19 +106,61 @@ def read_bank_map(path: str | Path) -> dict[str, int | str]:
 
 
 def _read_folder(folder: Path) -> dict[str, np.ndarray]:
-    files = sorted(p for p in folder.iterdir() if p.suffix.lower() in MASK_SUFFIXES and p.name[0] != ".")
+    files = sorted(p for p in folder.iterdir() if p.suffix.lower() in SUFFIXES and not p.name.startswith((".", "~$")))
     if not files:
         raise UserError(f"{folder}: holds no masks; put one image per class there, named by the class (hat.png)")
-    masks = {path.stem: _mask(open_picture(path)) for path in files}
-    if len({mask.shape for mask in masks.values()}) > 1:
+    pictures = {path: open_picture(path) for path in files}
+    if len({picture.size for picture in pictures.values()}) > 1:
         raise UserError(f"{folder}: its masks differ in size; draw all of them on the same photo")
+    masks: dict[str, np.ndarray] = {}
+    for path in files:
+        of_label_studio = LABEL_STUDIO.fullmatch(path.stem)
+        name = of_label_studio[1] if of_label_studio else path.stem
+        if name in masks and not of_label_studio:
+            raise UserError(f"{path}: another file is the mask of {name} too; remove one of them")
+        mask = _mask(path, pictures[path])
+        masks[name] = masks[name] | mask if name in masks else mask
     return masks
 
 
-def _mask(picture: Image.Image) -> np.ndarray:
-    """True where the value is above half of the picture's greatest: 0/1 and 0/255 masks both, and JPEG ones."""
-    values = np.array(picture if picture.mode in ("L", "P", "1", "I;16") else picture.convert("L")).astype(np.float32)
-    return np.asarray(values > values.max() / 2)
+def _mask(path: Path, picture: Image.Image) -> np.ndarray:
+    """True where the value is above half of the picture's greatest: 0/1 and 0/255 masks both, and JPEG ones.
+
+    Where there is an alpha channel, and one colour in all that it shows, the alpha channel is the mask.
+    """
+    if picture.has_transparency_data:
+        rgba = np.array(picture.convert("RGBA"))
+        solid = rgba[..., 3] > rgba[..., 3].max() / 2
+        shown = rgba[solid][:, :3]
+        if not solid.all() and (shown == shown[:1]).all():
+            return np.asarray(solid)
+        values = np.where(solid, np.array(picture.convert("RGB").convert("L")), 0)
+    else:
+        values = np.array(picture if picture.mode in ("L", "P", "1", "I;16") else picture.convert("L"))
+    if values.min() == values.max():
+        raise UserError(f"{path}: the mask is the same all over; draw the class in white on black")
+    return np.asarray(values.astype(np.float32) > values.max() / 2)
+
+
+def _read_labelme(path: Path, photo: Photo | None) -> dict[str, np.ndarray]:
+    content = read_json(path)
+    if not labelme.is_labelme(content):
+        raise UserError(f"{path}: not a labelme file; labels are a PNG, a folder of masks or a labelme file")
+    if isinstance(photo, (str, Path)):
+        size = labelme.drawn_size(path, content, Path(photo))
+    else:
+        try:
+            size = (int(content["imageHeight"]), int(content["imageWidth"]))
+        except (KeyError, TypeError, ValueError) as error:
+            raise UserError(f"{path}: says no size of its photo; save it in labelme again") from error
+    names = without_background(
+        sorted({str(s["label"]) for s in content["shapes"] if isinstance(s, dict) and "label" in s})
+    )
+    ids, left_out = labelme.draw(path, content, size, id_of_label(("background", *names)))
+    for reason in dict.fromkeys(left_out):
+        print(f"{path}: {left_out.count(reason)} {reason}: left out")
+    masks = {name: ids == number for number, name in enumerate(names, 1)}
+    return masks | ({IGNORED: ids == IGNORE} if (ids == IGNORE).any() else {})
 
 
 def _split_colors(path: str | Path, colors: Colors) -> dict[str, np.ndarray]:

@@ -1,14 +1,21 @@
 """Which photos and videos a command line names, and under which names their results are written."""
 
+import os
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
 from utils.errors import UserError
+from utils.files import read_json, write_json
+from utils.pictures import SUFFIXES
 
-PHOTOS = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff", ".gif")
-VIDEOS = (".mp4", ".mov", ".avi", ".mkv", ".webm", ".m4v")
+VIDEOS = (
+    ".mp4", ".mov", ".avi", ".mkv", ".webm", ".m4v", ".3gp", ".3g2", ".mpg", ".mpeg", ".wmv", ".flv", ".ogv", ".ts",
+    ".mts", ".m2ts",
+)  # fmt: skip
+JUNK = ("thumbs.db", "desktop.ini")
+RECORD = ".predict.json"  # in a folder of results: their names
 
 
 class Source(NamedTuple):
@@ -21,13 +28,22 @@ class Source(NamedTuple):
     def is_video(self) -> bool:
         return self.path.suffix.lower() in VIDEOS
 
+    @property
+    def results(self) -> tuple[str, ...]:
+        """The names of the files that its results are written to."""
+        ends = ("_overlay.mp4", ".json") if self.is_video else (".png", "_overlay.jpg", ".json")
+        return tuple(f"{self.name}{end}" for end in ends)
 
-def collect(paths: Sequence[str | Path]) -> list[Source]:
+
+def collect(paths: Sequence[str | Path]) -> tuple[list[Source], list[str]]:
     """Every file named, and every photo and video in the folders named, sorted; sub-folders are not entered.
 
-    Files of one stem get different result names. Raises `UserError` for a missing path and a folder without any.
+    Also the names of what was passed over in the folders. Results of earlier runs, hidden files and those of open
+    documents (~$...) are nobody's photos. Files of one stem get different result names. Raises `UserError` for a
+    missing path and a folder without any.
     """
-    files = list(dict.fromkeys(file for path in paths for file in _files(Path(path))))
+    passed_over: list[str] = []
+    files = list(dict.fromkeys(file for path in paths for file in _files(Path(path), passed_over)))
     stems = Counter(file.stem for file in files)
     names: set[str] = set()
     sources = []
@@ -38,16 +54,70 @@ def collect(paths: Sequence[str | Path]) -> list[Source]:
             name, number = f"{base}_{number}", number + 1
         names.add(name)
         sources.append(Source(file, name))
-    return sources
+    return sources, passed_over
 
 
-def _files(path: Path) -> list[Path]:
-    if path.is_file():
+def check_results(out: Path, sources: Sequence[Source], read: Iterable[str | Path]) -> None:
+    """Raise `UserError` where a result in the folder `out` would take the place of a file that is not a result.
+
+    That is a file which this run reads (`read` and what lies in its folders), or one that no earlier run has noted.
+    """
+    kept = {_identity(path) for name in (*read, *(source.path for source in sources)) for path in _with_content(name)}
+    noted = _noted(out)
+    for target in (out / name for source in sources for name in source.results):
+        if not os.path.lexists(target):
+            continue
+        if _identity(target) in kept:
+            raise UserError(
+                f"{target}: this run reads the file, and a result would take its place; choose another --out"
+            )
+        if target.name not in noted:
+            raise UserError(f"{target}: stands already, and is no result of an earlier run; choose another --out")
+
+
+def note_results(out: Path, sources: Sequence[Source]) -> None:
+    """Note in the folder `out` which results the sources will have, so that a later run may write them anew."""
+    results = {name for source in sources for name in source.results}
+    write_json(out / RECORD, {"results of predict.py": sorted(_noted(out) | results)})
+
+
+def _files(path: Path, passed_over: list[str]) -> list[Path]:
+    if path.exists() and not path.is_dir():
         return [path]
     if not path.is_dir():
         raise UserError(f"{path}: no such file or folder; check the path")
-    known = (p for p in path.iterdir() if p.suffix.lower() in PHOTOS + VIDEOS)
-    sources = sorted(p for p in known if p.is_file() and p.name[0] != ".")
+    results, sources = _noted(path), []
+    for file in sorted(path.iterdir()):
+        if not file.is_file() or file.name.startswith((".", "~$")) or file.name.lower() in JUNK:
+            continue
+        if file.suffix.lower() in SUFFIXES + VIDEOS:
+            sources += [file] if file.name not in results else []
+        elif file.name not in results:
+            passed_over.append(file.name)
     if not sources:
         raise UserError(f"{path}: the folder holds no photos or videos; name one that does")
     return sources
+
+
+def _noted(folder: Path) -> set[str]:
+    """The names of results that earlier runs noted in a folder."""
+    try:
+        content = read_json(folder / RECORD)
+        return {str(name) for name in content["results of predict.py"]}
+    except (UserError, KeyError, TypeError):
+        return set()
+
+
+def _with_content(path: str | Path) -> list[Path]:
+    """The path, and what lies in it where it is a folder."""
+    path = Path(path)
+    return [path, *path.iterdir()] if path.is_dir() else [path]
+
+
+def _identity(path: Path) -> tuple[int, int] | str:
+    """What two names of one file have in common."""
+    try:
+        status = path.stat()
+        return status.st_dev, status.st_ino
+    except OSError:
+        return str(path)

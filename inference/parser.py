@@ -18,10 +18,10 @@ from networks.base import Features
 from networks.checkpoints import open_checkpoint
 from networks.decoding import Maps
 from networks.fast.folding import fold_batch_norm
-from utils.constants import IGNORE, PROTOTYPES
+from utils.constants import IGNORE, MAX_SIDE, PROTOTYPES
 from utils.device import choose_device, tune
 from utils.errors import UserError
-from utils.imaging import Photo, resize_longest, to_rgb
+from utils.imaging import Photo, is_blank, resize_longest, to_rgb
 
 from .annotations import BaseIds, Labels, Names
 from .parsing import Parsing
@@ -49,7 +49,8 @@ class OneShotParser:
     that took photos as they are, only those above 512 pixels are resized. With `tile=True` larger photos are parsed in
     overlapping windows of that size instead, at their own scale.
     A class whose mean probability stays below `min_score` is taken to be absent from a photo; the default is what was
-    measured for the checkpoint. Raises `UserError` for a checkpoint that cannot be used and for arguments out of range.
+    measured for the checkpoint. `depth` is that of 16-bit photos in bits, 0 for what their files say.
+    Raises `UserError` for a checkpoint that cannot be used and for arguments out of range.
     """
 
     def __init__(
@@ -63,18 +64,25 @@ class OneShotParser:
         min_score: float | None = None,
         dataset: str = "",
         way: str = "",
+        depth: int = 0,
     ) -> None:
         if prototypes not in PROTOTYPES:
             raise UserError(f"prototypes {prototypes!r}: choose one of {', '.join(PROTOTYPES)}")
         if max_size and max_size < LEAST_SIZE:
             raise UserError(f"max_size {max_size}: must be at least {LEAST_SIZE} pixels")
+        if max_size > MAX_SIDE:
+            raise UserError(f"max_size {max_size}: must be at most {MAX_SIDE} pixels")
+        if depth and depth not in range(8, 17):
+            raise UserError(f"depth {depth}: must be 8 to 16 bits, or 0 for what the files say")
+        if min_score is not None and not 0 <= min_score <= 1:
+            raise UserError(f"min_score {min_score}: must lie between 0 and 1")
         spec = catalog.load(dataset) if dataset else None
         opened = open_checkpoint(checkpoint, num_slots=spec.num_slots if spec else None, way=way)
         self.device = choose_device(device)
         self.network = opened.build().to(self.device)
         fold_batch_norm(self.network)
         tune(self.network, self.device)
-        self.notes = opened.notes
+        self.notes, self.depth = list(opened.notes), depth
         self.class_names = opened.class_names or dict(enumerate(spec.labels if spec else ()))
         self.max_size = max_size or opened.test_size or DEFAULT_SIZE
         self.enlarge = bool(max_size or opened.test_size)
@@ -104,7 +112,8 @@ class OneShotParser:
         Raises `UserError` when the labels do not fit their photo or hold no class.
         """
         images = image if isinstance(image, (list, tuple)) else [image]
-        classes, pairs = check_labels(images, labels if isinstance(labels, (list, tuple)) else [labels], names or {})
+        maps = labels if isinstance(labels, (list, tuple)) else [labels]
+        classes, pairs = check_labels(images, maps, names or {}, self.depth, self.notes.append)
         count = len(classes)
         prototypes = average_prototypes(
             extract_prototypes(self.network, self._encode_resized([rgb])[0], self._on_device(slots), count)
@@ -135,10 +144,12 @@ class OneShotParser:
         if support is None:
             raise UserError("there is no reference yet; call set_reference first")
         if not isinstance(image, (list, tuple)):
-            return self._parse([to_rgb(image)], support)[0]
+            return self._parse([to_rgb(image, depth=self.depth)], support)[0]
         results: list[Parsing] = []
         for start in range(0, len(image), BATCH_SIZE):
-            results += self._parse([to_rgb(one) for one in image[start : start + BATCH_SIZE]], support)
+            results += self._parse(
+                [to_rgb(one, depth=self.depth) for one in image[start : start + BATCH_SIZE]], support
+            )
         return results
 
     @torch.inference_mode()
@@ -159,6 +170,8 @@ class OneShotParser:
             features = [next(resized)] if len(own) == 1 else cut
             maps = [self.network.class_maps(one, support.prototypes)[0] for one in features]
             slots, foreground, scores = join_tiles(own, maps, self.min_score)
+            if is_blank(rgb):  # black, of one colour, or noise: nobody is there
+                slots[:], foreground[:], scores = 0, False, torch.zeros_like(scores)
             by_id = dict(zip(ids, scores.tolist(), strict=True))
             results.append(Parsing(rgb, id_of_slot[slots], foreground, by_id, support.classes))
         return results

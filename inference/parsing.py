@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import NamedTuple, TypedDict
+from typing import Any, NamedTuple, TypedDict
 
 import numpy as np
 from PIL import Image
@@ -85,8 +85,8 @@ class Parsing:
         picture.putpalette(palette.tobytes())
         return picture
 
-    def save(self, folder: str | Path, name: str) -> list[Path]:
-        """Write `<name>.png` (index map), `<name>_overlay.jpg` and `<name>.json` (areas) into `folder`.
+    def save(self, folder: str | Path, name: str, facts: Mapping[str, Any] | None = None) -> list[Path]:
+        """Write `<name>.png` (index map), `<name>_overlay.jpg` and `<name>.json` (`facts`, areas) into `folder`.
 
         Raises `UserError` when the folder cannot be written.
         """
@@ -96,5 +96,5 @@ class Parsing:
         with replacing(overlay) as temporary:
             Image.fromarray(self.overlay()).save(temporary, quality=92)
         height, width = self.labels.shape
-        write_json(areas, {"width": width, "height": height, "classes": self.areas()})
+        write_json(areas, {**(facts or {}), "width": width, "height": height, "classes": self.areas()})
         return [labels, overlay, areas]

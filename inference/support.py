@@ -7,15 +7,15 @@ from pathlib import Path
 import numpy as np
 
 from dataloaders.palette import palette
+from dataloaders.prepare.formats.common import is_background
 from networks.prototypes import Prototypes
 from utils.constants import IGNORE
 from utils.errors import UserError
 from utils.imaging import Photo, to_rgb
+from utils.pictures import Tell, silent
 
-from .annotations import Labels, Names
+from .annotations import IGNORED, LARGEST_ID, Labels, Names, names_by_id, read_labels
 from .parsing import ClassInfo
-
-LARGEST_ID = 65535
 
 
 @dataclass(frozen=True)
@@ -27,7 +27,7 @@ class Support:
 
 
 def check_labels(
-    photos: Sequence[Photo], labels: Sequence[Labels], names: Names
+    photos: Sequence[Photo], labels: Sequence[Labels], names: Names, depth: int = 0, tell: Tell = silent
 ) -> tuple[tuple[ClassInfo, ...], list[tuple[np.ndarray, np.ndarray]]]:
     """The classes of labelled photos (see `make_support`), and each photo, RGB uint8 (H, W, 3), with its slots (H, W).
 
@@ -36,13 +36,19 @@ def check_labels(
     """
     if len(photos) != len(labels) or not photos:
         raise UserError(f"{len(photos)} reference photos but {len(labels)} label maps; give one for each photo")
+    names = names_by_id(names) if names else {}
+    pairs = list(zip(photos, labels, strict=True))
+    labels = [read_labels(one, photo=photo) if isinstance(one, (str, Path)) else one for photo, one in pairs]
     ids_of_masks = _ids_by_name(labels, names)
-    pairs = [_check_pair(photo, label, ids_of_masks) for photo, label in zip(photos, labels, strict=True)]
-    ids = sorted({int(i) for _, label in pairs for i in np.unique(label)} - {0, IGNORE})
+    checked = [
+        _check_pair(to_rgb(photo, depth=depth, tell=tell), named(photo), label, ids_of_masks)
+        for photo, label in zip(photos, labels, strict=True)
+    ]
+    ids = sorted({int(i) for _, label in checked for i in np.unique(label)} - {0, IGNORE})
     if not ids:
         raise UserError(f"{named(photos[0])}: its labels hold no class, only background; mark at least one class")
     classes = _describe(ids, {**{i: name for name, i in ids_of_masks.items()}, **names})
-    return classes, [(rgb, _slots(label, ids)) for rgb, label in pairs]
+    return classes, [(rgb, _slots(label, ids)) for rgb, label in checked]
 
 
 def named(photo: Photo) -> str:
@@ -52,31 +58,32 @@ def named(photo: Photo) -> str:
 
 def _ids_by_name(labels: Sequence[Labels], names: Names) -> dict[str, int]:
     """An id for every mask name: the one `names` gives, else the next free one."""
-    ids = {name: i for i, name in names.items()}
+    ids = {name: i for i, name in names.items()} | {IGNORED: IGNORE}
     taken = set(ids.values()) | {0, IGNORE}
     for name in (name for label in labels if isinstance(label, Mapping) for name in label):
-        if name not in ids:
+        if is_background(name):
+            ids[name] = 0
+        elif name not in ids:
             ids[name] = next(i for i in range(1, LARGEST_ID) if i not in taken)
             taken.add(ids[name])
     return ids
 
 
-def _check_pair(photo: Photo, labels: Labels, ids: Mapping[str, int]) -> tuple[np.ndarray, np.ndarray]:
+def _check_pair(rgb: np.ndarray, photo: str, labels: Labels, ids: Mapping[str, int]) -> tuple[np.ndarray, np.ndarray]:
     """The photo as RGB and its label map of ids, int64 (H, W). Raises `UserError` where they do not fit."""
-    rgb = to_rgb(photo)
     if isinstance(labels, Mapping):
         if not labels:
-            raise UserError(f"{named(photo)}: no masks are given; mark at least one class")
+            raise UserError(f"{photo}: no masks are given; mark at least one class")
         labels = _join_masks(labels, ids)
     label = np.asarray(labels)
     if label.ndim != 2 or (label.dtype != bool and not np.issubdtype(label.dtype, np.integer)):
-        raise UserError(f"{named(photo)}: its labels are {label.dtype} {label.shape}; give integer class ids (H, W)")
+        raise UserError(f"{photo}: its labels are {label.dtype} {label.shape}; give integer class ids (H, W)")
     if label.shape != rgb.shape[:2]:
         (h, w), (rows, columns) = label.shape, rgb.shape[:2]
         sizes = f"upright it is {columns}x{rows}, its labels are {w}x{h}"
-        raise UserError(f"{named(photo)}: {sizes}; save both at one size")
+        raise UserError(f"{photo}: {sizes}; save both at one size")
     if label.min() < 0 or label.max() > LARGEST_ID:
-        raise UserError(f"{named(photo)}: its labels hold {label.min()} to {label.max()}; use ids 0 to {LARGEST_ID}")
+        raise UserError(f"{photo}: its labels hold {label.min()} to {label.max()}; use ids 0 to {LARGEST_ID}")
     return rgb, label.astype(np.int64)
 
 

@@ -6,11 +6,12 @@ import shutil
 
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import Image, ImageOps
 
 from dataloaders import catalog
 from dataloaders.oshp_loader import TestEpisodes, TrainEpisodes
 from dataloaders.prepare.custom import prepare_custom
+from dataloaders.split import Split
 from utils.errors import UserError
 
 from .data_helpers import label_map, png_bytes, read, run_module, save_image, save_label
@@ -136,7 +137,7 @@ def test_coco_regions_are_drawn(tmp_path):
 
 
 @pytest.mark.parametrize("make", [make_labelme, make_png])
-def test_photos_labelled_upright_are_stored_upright(tmp_path, make):
+def test_photos_labelled_upright_are_read_upright(tmp_path, make):
     source = make(tmp_path / "source")
     photo = next(path for path in sorted(source.rglob("*.jpg")))
     picture = Image.open(photo).resize((48, 40))  # lies on its side; the tag says: turn by 90 degrees
@@ -144,9 +145,11 @@ def test_photos_labelled_upright_are_stored_upright(tmp_path, make):
     exif[0x0112] = 6
     picture.save(photo, exif=exif)
     prepare_custom(source, tmp_path / "data")
-    _, root = load(tmp_path / "data")
-    (stored,) = (root / "trainval_images").glob(f"{photo.stem}.*")
-    assert Image.open(stored).size == (40, 48) and 0x0112 not in Image.open(stored).getexif()
+    spec, root = load(tmp_path / "data")
+    train, test = Split(spec, root, "train"), Split(spec, root, "test")
+    split = train if photo.stem in train.ids else test
+    shown = split.load(split.ids.index(photo.stem)).image.permute(1, 2, 0).numpy()
+    assert np.array_equal(shown, np.array(ImageOps.exif_transpose(Image.open(photo))))
 
 
 def test_rare_classes_are_dropped_or_not_evaluated(tmp_path, capsys):
@@ -188,7 +191,7 @@ def test_bad_source_is_told_and_leaves_nothing(tmp_path, complaint, capsys):
     "change",
     [
         {"shapes": [shape("cape", [[0, 0], [9, 0], [9, 9]])]},
-        {"shapes": [shape("hat", [[0]])]},
+        {"shapes": [{"points": [[0, 0], [9, 0], [9, 9]]}]},
         {"imagePath": "gone.jpg"},
     ],
 )

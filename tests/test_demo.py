@@ -149,7 +149,7 @@ def test_bad_input_is_told_on_the_page(page, photo, tmp_path):
 
 def test_many_classes_and_pixels_are_refused(page, photo, tmp_path):
     many, large = str(tmp_path / "many.png"), str(tmp_path / "large.png")
-    Image.fromarray(np.arange(96 * 64, dtype=np.uint16).reshape(96, 64) % 200).save(many)
+    Image.fromarray(np.random.default_rng(0).permutation(96 * 64).reshape(96, 64).astype(np.uint16) % 200).save(many)
     Image.new("L", (6000, 4001)).save(large)
     assert "more than 64 classes" in refused(page.take_files, photo[0], many, "")
     support, _ = page.take_files(*photo, "")

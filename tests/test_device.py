@@ -26,12 +26,13 @@ def test_channels_last_changes_the_layout_alone(choice, laid_out):
     assert tuned.state_dict().keys() == network.state_dict().keys()
 
 
-def test_compiling_keeps_the_names():
-    network = tiny_network()
+def test_compiling_takes_encoder_and_decoder_and_keeps_the_names(monkeypatch):
+    network, compiled = tiny_network(), []
     names = network.state_dict().keys()
+    monkeypatch.setattr(torch, "compile", lambda call, **options: compiled.append(call.__self__) or call)
     tune(network, CPU, compile=True)
     assert network.state_dict().keys() == names
-    assert network.encoder._compiled_call_impl and network.decoder._compiled_call_impl
+    assert compiled == [network.encoder, network.decoder]
 
 
 def test_precision_is_as_asked_and_auto_is_one_the_cpu_can():

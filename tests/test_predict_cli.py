@@ -54,6 +54,7 @@ def complaint(capsys) -> str:
 def test_photos_folders_and_videos(place, capsys):
     assert run(place, "photos", "clip.mp4", "ref.png") == 0
     assert sorted(p.name for p in (place / "out").iterdir()) == [
+        ".predict.json",
         "1.json", "1.png", "1_overlay.jpg", "2.json", "2.png", "2_overlay.jpg", "clip.json", "clip_overlay.mp4",
         "ref.json", "ref.png", "ref_overlay.jpg",
     ]  # fmt: skip

@@ -37,18 +37,18 @@ def test_the_data_set(tmp_path):
 
 
 def test_drawn_clothes_get_finer_classes():
-    people = release_data._choose(40)
+    people = release_data.choose_people(40)
     names = list(release_data.TAGS)
     for _, outfit in people.values():
         assert not (outfit.jacket and outfit.upper)
-        table = release_data._classes_of(outfit)
+        table = release_data.classes_of(outfit)
         assert names[table[toy_outfit.LEFT_ARM]] == "skin"
         assert names[table[toy_outfit.LEFT_LEG]] == ("legwear" if outfit.tights else "skin")
         assert names[table[toy_outfit.RIGHT_SHOE]] == "shoes"
     number, outfit = next(p for p in people.values() if p[1].upper == "hoodie")
     label = toy.draw(0, number, (96, 64))[1]
     assert (label == toy_outfit.UPPER).any(), "the outfit is that of the drawing"
-    assert names[release_data._classes_of(outfit)[toy_outfit.UPPER]] == "upper-clothes"
+    assert names[release_data.classes_of(outfit)[toy_outfit.UPPER]] == "upper-clothes"
     assert len(np.unique(list(people))) == 40
 
 

@@ -95,19 +95,73 @@ def test_files_and_functions_fit_their_length():
                 assert node.end_lineno - node.lineno < LONGEST_FUNCTION, f"{path}: {node.name}"
 
 
+EPISODE_KEY = re.compile(r"(query|support|)_(label|foreground)")
+EPISODES_ARE_BUILT_IN = "dataloaders/oshp_loader.py"
+MAY_USE_SPLITS = {  # beside the class's own file
+    EPISODES_ARE_BUILT_IN: "builds the episodes",
+    "tools/figure.py": "parses photos of the test list by their ids, each by itself",
+    "tools/absent_classes.py": "parses photos with a random one as the user's reference, through the user's parser",
+}
+MAY_FILL_EPISODES = {
+    EPISODES_ARE_BUILT_IN: "builds the episodes",
+    "tools/benchmark_parts.py": "makes up episodes of noise, without any file",
+}
+
+
+def uses_split(tree: ast.AST) -> bool:
+    """Whether code takes the class `Split` by whatever import, or loads a sample from one."""
+    imports = [node for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)]
+    names = {alias.name for node in imports for alias in node.names}
+    modules = {(node.module or "").split(".")[-1] for node in imports}
+    loads = (n for n in ast.walk(tree) if isinstance(n, ast.Attribute) and n.attr in ("load", "Split"))
+    holders = {ast.unparse(node.value).split(".")[-1] for node in loads}
+    return "Split" in names or "split" in modules or "split" in names or "split" in holders
+
+
+def fills_episode(tree: ast.AST) -> bool:
+    """Whether code writes an entry that only an episode has, in a literal, by a keyword or by assignment."""
+    keys: list[ast.AST | str | None] = []
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Dict):
+            keys += node.keys
+        elif isinstance(node, ast.DictComp):
+            keys.append(node.key)
+        elif isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in ("dict", "Episode"):
+            keys += [keyword.arg for keyword in node.keywords]
+        elif isinstance(node, ast.Subscript) and isinstance(node.ctx, ast.Store):
+            keys.append(node.slice)
+    written = [ast.unparse(key) for key in keys if isinstance(key, ast.Constant | ast.JoinedStr)]
+    written += [key for key in keys if isinstance(key, str)]
+    return any(EPISODE_KEY.search(text) for text in written)
+
+
 def test_episodes_are_built_in_one_place():
-    """`dataloaders/oshp_loader.py` alone makes an episode of the split's files; tools may look at single photos."""
-    makes, reads = set(), set()
+    """`dataloaders/oshp_loader.py` alone makes episodes of the split's files; the others that come near are named."""
+    users, fillers = set(), set()
     for path, text in programs():
-        name = str(path.relative_to(ROOT))
-        for node in ast.walk(ast.parse(text)):
-            if isinstance(node, ast.Dict):
-                keys = {key.value for key in node.keys if isinstance(key, ast.Constant)}
-                makes |= {name} if keys & {"query_label", "support_label"} else set()
-            elif isinstance(node, ast.ImportFrom) and (node.module or "").split(".")[-1] == "split":
-                reads.add(name)
-    assert makes == {"dataloaders/oshp_loader.py"}
-    assert {name for name in reads if not name.startswith("tools/")} == {"dataloaders/oshp_loader.py"}
+        tree, name = ast.parse(text), str(path.relative_to(ROOT))
+        users |= {name} if uses_split(tree) and name != "dataloaders/split.py" else set()
+        fillers |= {name} if fills_episode(tree) else set()
+    assert users == set(MAY_USE_SPLITS)
+    assert fillers == set(MAY_FILL_EPISODES)
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        "from dataloaders.split import Split",
+        "from dataloaders.oshp_loader import Split as S",
+        "from dataloaders import split",
+        "sample = episodes.split.load(3)",
+        "episode = {'query': a, 'query_label': b}",
+        "episode = dict(support_foreground=a)",
+        "episode[f'{who}_label'] = a",
+        "episode = {f'{who}_label': a for who in roles}",
+    ],
+)
+def test_other_code_that_builds_episodes_is_found(code):
+    tree = ast.parse(code)
+    assert uses_split(tree) or fills_episode(tree)
 
 
 def there(name: str, near: Path) -> bool:

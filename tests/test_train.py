@@ -139,6 +139,21 @@ def test_resuming_on_another_number_of_processes_is_refused(undisturbed, toy_roo
         train_cli.train(settings(toy_root, tmp_path))
 
 
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"optimizer": []}, {"optimizer": {"state": 3, "param_groups": []}}, {"optimizer": None},
+        {"rng": {"cpu": "x"}}, {"rng": []}, {"position": {"epoch": "x", "batch": 0}}, {"position": []},
+        {"best": "x"}, {"history": 3}, {"steps": None},
+    ],
+    ids=str,
+)  # fmt: skip
+def test_a_crafted_run_file_costs_one_line(change, undisturbed, toy_root, tmp_path):
+    torch.save({**last(undisturbed), **change}, tmp_path / "last.pt")
+    with pytest.raises(UserError, match=r"^[^\n]*last\.pt: [^\n]*move it away[^\n]*$"):
+        train_cli.train(settings(toy_root, tmp_path))
+
+
 def test_a_folder_in_the_checkpoints_place_is_told_at_the_start(toy_root, tmp_path):
     (tmp_path / "last.pt").mkdir()
     with pytest.raises(UserError, match=r"last\.pt: a folder stands"):

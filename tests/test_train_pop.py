@@ -37,8 +37,8 @@ class FewPairs(TestEpisodes):
 class FewEpisodes(TrainEpisodes):
     """k-way: eight episodes; 1-way: two of each of three classes."""
 
-    def _query_lists(self):
-        lists = super()._query_lists()
+    def query_lists(self):
+        lists = super().query_lists()
         kept = lists if self.way == "kway" else list(lists)[2:5]
         return {c: (lists[c][0][: 8 if self.way == "kway" else 2], lists[c][1]) for c in kept}
 

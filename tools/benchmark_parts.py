@@ -1,29 +1,33 @@
 """Parts of the benchmark: made-up photos and test lists, peak memory, the loader taken apart."""
 
-import json
+import cProfile
+import platform
+import pstats
 import resource
-import subprocess
 import sys
 import time
-from collections import defaultdict
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor
 from torch.utils.data import default_collate
 from torchvision.transforms.v2.functional import horizontal_flip
 
 from dataloaders import catalog
-from dataloaders.layout import image_path, label_path
 from dataloaders.oshp_loader import Pair, Sample, TestEpisodes, TrainEpisodes
 from dataloaders.reading import read_image, read_label
 from dataloaders.transforms import random_crop, random_scale
-from utils.errors import UserError
 
 BLOCK = 32  # pixels of one patch of the made-up label maps
+LOADER_PARTS = {
+    "decode photo": read_image.__code__,
+    "decode label": read_label.__code__,
+    "flip": horizontal_flip.__code__,
+    "resize": random_scale.__code__,
+    "crop and pad": random_crop.__code__,
+    "collate": default_collate.__code__,
+}
 
 
 def synthetic_episode(batch: int, side: int, slots: int, device: torch.device) -> dict[str, Tensor]:
@@ -53,6 +57,22 @@ class SyntheticEpisodes(TestEpisodes):
         return self.sample
 
 
+def machine(device: torch.device) -> dict[str, Any]:
+    """Names of the processor, the device and torch."""
+    cpu, info = platform.processor() or platform.machine(), Path("/proc/cpuinfo")
+    if info.exists():
+        named = [line.partition(":")[2].strip() for line in info.read_text().splitlines() if "model name" in line]
+        cpu = named[0] if named else cpu
+    gpu = torch.cuda.get_device_name(device) if device.type == "cuda" else ""
+    return {"cpu": cpu, "threads": torch.get_num_threads(), "device": gpu or str(device), "torch": torch.__version__}
+
+
+def synchronise(device: torch.device) -> None:
+    """Wait until the device has done what it was given."""
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)
+
+
 def peak_memory(device: torch.device) -> float:
     """Peak memory in MB: of the device where it is CUDA, else of the process."""
     if device.type == "cuda":
@@ -63,55 +83,26 @@ def peak_memory(device: torch.device) -> float:
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / (2**20 if sys.platform == "darwin" else 2**10)
 
 
-def training_memory(kind: str, options: Sequence[str]) -> dict[str, float]:
-    """Memory before and at the peak of one training step, `fast` or `plain`, in a process of its own."""
-    command = [sys.executable, "-m", "tools.benchmark", *options, "--peak-of", kind]
-    done = subprocess.run(command, capture_output=True, text=True)
-    if done.returncode:
-        raise UserError(f"the {kind} step failed: {done.stderr.strip().splitlines()[-1]}")
-    peaks: dict[str, float] = json.loads(done.stdout.splitlines()[-1])
-    return peaks
-
-
 def loader_parts(dataset: str, data_root: str, crop: int, number: int) -> dict[str, float]:
-    """Episodes a second of one process over the first `number` training episodes, and milliseconds of each part.
-
-    The parts are run again by themselves, on the same photos: what they do not account for is the rest.
-    """
+    """Episodes a second of one process over the first `number` training episodes, and milliseconds of each part."""
     spec = catalog.load(dataset)
     root = catalog.locate(spec, data_root)
     episodes = TrainEpisodes(spec, root, fold=1, way="kway", crop_size=(crop, crop))
     number = min(number, len(episodes))
-    seconds: dict[str, float] = defaultdict(float)
-    with _timed(seconds, "all"):
+
+    def make() -> float:
+        began = time.perf_counter()
         made = [episodes[i] for i in range(number)]
-        with _timed(seconds, "collate"):
-            for i in range(0, number - 1, 2):
-                default_collate(made[i : i + 2])
-    rng = np.random.default_rng(0)
-    for image in (image for pair in episodes.pairs[:number] for image in (pair.query, pair.support)):
-        image_id = episodes.split.ids[image]
-        with _timed(seconds, "decode photo"):
-            read_image(image_path(root, image_id))
-        with _timed(seconds, "decode label"):
-            read_label(label_path(root, image_id), spec.num_slots)
-        sample = episodes.split.load(image)
-        if rng.random() < 0.5:
-            with _timed(seconds, "flip"):
-                horizontal_flip(sample.image), horizontal_flip(torch.stack([sample.label, sample.foreground]))
-        with _timed(seconds, "resize"):
-            sample = random_scale(sample, episodes.scale, rng)
-        with _timed(seconds, "crop and pad"):
-            random_crop(sample, episodes.crop_size, rng)
-    total = seconds.pop("all")
-    parts = {f"{name}, ms an episode": 1e3 * value / number for name, value in seconds.items()}
-    rest = 1e3 * (total - sum(seconds.values())) / number
-    return {"episodes": number, "episodes a second and process": number / total, **parts, "rest, ms an episode": rest}
+        for i in range(0, number - 1, 2):
+            default_collate(made[i : i + 2])
+        return time.perf_counter() - began
 
-
-@contextmanager
-def _timed(seconds: dict[str, float], name: str) -> Iterator[None]:
-    """Add the time that passes within to `seconds[name]`."""
-    began = time.perf_counter()
-    yield
-    seconds[name] += time.perf_counter() - began
+    make()  # the files are in memory from here on
+    seconds = make()
+    with cProfile.Profile() as profile:
+        profiled = make()
+    spent = {key: times[3] for key, times in pstats.Stats(profile).stats.items()}  # type: ignore[attr-defined]  # untyped
+    parts = {name: spent.get((c.co_filename, c.co_firstlineno, c.co_name), 0.0) for name, c in LOADER_PARTS.items()}
+    parts["others"] = profiled - sum(parts.values())
+    each = {f"{name}, ms an episode": 1e3 * value / number for name, value in parts.items()}
+    return {"episodes": number, "episodes a second and process": number / seconds, **each}

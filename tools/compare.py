@@ -38,6 +38,8 @@ from utils.errors import UserError, run_cli
 from utils.files import write_json, write_text
 from utils.log import percent, revision, table
 
+from .benchmark_parts import machine, synchronise
+
 TITLES = {"eop": "EOPNet", "pop": "POPNet, three stages"}
 MUST_AGREE = ("dataset", "fold", "way", "encoder", "test_size")
 
@@ -67,9 +69,11 @@ def main(arguments: Sequence[str] | None = None) -> None:
     for entry in entries:
         print(f"evaluating: {entry.title}", flush=True)
         rows.append(score(entry, tests, settings, device, options.timed))
+    where = machine(device)
     budgets = {row["iterations"] for row in rows if row["iterations"]}
     note = "" if len(budgets) == 1 else f"The budgets differ: {', '.join(map(str, sorted(budgets)))} iterations.\n"
-    text = f"{markdown(rows)}\n\n{note}Seconds: median of {options.timed} queries, on {device_name(device)}."
+    timed = f"Seconds: median of {options.timed} queries, on {where['device']} with {where['threads']} threads."
+    text = f"{markdown(rows)}\n\n{note}{timed}"
     print(f"\n{text}\n")
     folder = Path(options.out or f"runs/{spec.name}_compare_kway_f{settings.fold}")
     facts = {
@@ -78,7 +82,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         "way": "kway",
         "pairs": len(tests.pairs),
         "test_size": settings.test_size,
-        "machine": device_name(device),
+        "machine": where,
         "revision": revision(),
     }
     write_json(folder / "comparison.json", {**facts, "rows": [nan_to_none(row) for row in rows]})
@@ -194,24 +198,12 @@ def seconds_per_query(entry: Entry, tests: TestEpisodes, device: torch.device, a
             if entry.use_bank:
                 prototypes = network.blend_with_bank(prototypes)
             photo = query.image[None].to(device)
-            began = clock(device)
+            synchronise(device)
+            began = time.perf_counter()
             network.predict(network.encode(photo), prototypes, (height, width))
-            seconds.append(clock(device) - began)
+            synchronise(device)
+            seconds.append(time.perf_counter() - began)
     return statistics.median(seconds[1:] or seconds)  # the first also pays for choosing kernels
-
-
-def clock(device: torch.device) -> float:
-    """Seconds, once the device has done what it was given."""
-    if device.type == "cuda":
-        torch.cuda.synchronize(device)
-    return time.perf_counter()
-
-
-def device_name(device: torch.device) -> str:
-    """The device in words."""
-    if device.type == "cuda":
-        return torch.cuda.get_device_name(device)
-    return f"{device.type} with {torch.get_num_threads()} threads"
 
 
 def markdown(rows: Sequence[dict[str, Any]]) -> str:

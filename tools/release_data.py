@@ -55,7 +55,7 @@ TAGS = {
 def make(source: Path, data_root: Path, drawn: int) -> None:
     """Write the data set below `data_root`. Raises `UserError` on bad input, with nothing half made."""
     root, (files, offer) = data_root / FOLDER, find_ccp(source)
-    people = _choose(drawn)
+    people = choose_people(drawn)
     splits = {"train": offer.splits["train"] + list(people), "test": offer.splits["test"]}
     listed = [files[image_id] for ids in offer.splits.values() for image_id in ids]
     photos = make_photos(source, partial(convert, tag_table(source, TAGS), PHOTO_SIZE), listed, "convert")
@@ -86,7 +86,7 @@ def _record(splits: dict[str, list[str]]) -> dict[str, Any]:
     }
 
 
-def _choose(drawn: int) -> dict[str, tuple[int, toy_outfit.Outfit]]:
+def choose_people(drawn: int) -> dict[str, tuple[int, toy_outfit.Outfit]]:
     """Ids, numbers and outfits of the drawn people.
 
     Somebody in a jacket over something else is passed over: the drawing's label does not tell the two apart.
@@ -104,11 +104,11 @@ def _choose(drawn: int) -> dict[str, tuple[int, toy_outfit.Outfit]]:
 def _draw(person: tuple[str, tuple[int, toy_outfit.Outfit]]) -> Photo:
     image_id, (number, outfit) = person
     picture, label = toy.draw(0, number, DRAWN_SIZE)
-    mapped = _classes_of(outfit)[label]
+    mapped = classes_of(outfit)[label]
     return Photo(image_id, encoded(picture, "JPEG", quality=toy.JPEG_QUALITY), encoded(mapped), ids_in(mapped))
 
 
-def _classes_of(outfit: toy_outfit.Outfit) -> np.ndarray:
+def classes_of(outfit: toy_outfit.Outfit) -> np.ndarray:
     """Lookup table from the drawing's label values to the classes, uint8 (18,), for somebody who wears `outfit`."""
     finer = {
         "sunglasses": "glasses",

@@ -30,15 +30,16 @@ def option(
     most: float = math.inf,
     old: str = "",
     old_of: str = "",
+    positional: bool = False,
 ) -> Any:
     """A settings field that is also a command-line option.
 
     A number must be finite, at least `least` and at most `most`, and greater than `above`. `old` is the field's earlier
     name, which goes on working. `old_of` marks a field that is itself the earlier form of the option named: it is left
-    out of the help.
+    out of the help. A `positional` one has no flag, and takes any number of words.
     """
     metadata = {"help": help, "choices": choices, "range": (least, above, most), "old": old, "old_of": old_of}
-    return dataclasses.field(default=default, metadata=metadata)
+    return dataclasses.field(default=default, metadata={**metadata, "positional": positional})
 
 
 def parse(kind: type[T], arguments: Sequence[str] | None = None, description: str = "") -> T:
@@ -124,7 +125,7 @@ def _check_range(name: str, value: object, least: float, above: float, most: flo
             raise UserError(f"{name} {number}: must be greater than {above:g}")
 
 
-class OldName(argparse.Action):
+class _OldName(argparse.Action):
     """The earlier name of an option: it works, says how the option is called `today`, and is left out of the help."""
 
     def __init__(self, option_strings: Sequence[str], dest: str, today: str, **options: Any) -> None:
@@ -141,11 +142,14 @@ def _add(group: argparse._ActionsContainer, entry: dataclasses.Field, hint: Any)
     if hint is bool:
         group.add_argument(flag, action=argparse.BooleanOptionalAction, default=entry.default, help=metadata["help"])
         return
+    if metadata["positional"]:
+        group.add_argument(entry.name, nargs="*", default=entry.default, help=metadata["help"])
+        return
     kind: dict[str, Any] = {"type": hint, "choices": metadata["choices"]}
     if isinstance(hint, types.GenericAlias):
         first, *others = typing.get_args(hint)
         kind = {"type": first, "nargs": 1 + len(others)}
-    earlier: dict[str, Any] = {**kind, "action": OldName}
+    earlier: dict[str, Any] = {**kind, "action": _OldName}
     if metadata["old_of"]:
         group.add_argument(flag, default=entry.default, today=metadata["old_of"], **earlier)
         return

@@ -9,6 +9,7 @@ from torch import nn
 
 from .errors import UserError
 
+DEVICES = ("cuda", "mps", "cpu")
 AMP_TYPES = {"bf16": torch.bfloat16, "fp16": torch.float16}
 # On GPUs that have it, float32 convolutions and matrix products may round their inputs to TF32 (10 bits of mantissa,
 # more than bfloat16's 7). torch allows it for convolutions by itself; here it is allowed for both, knowingly.
@@ -21,6 +22,8 @@ def choose_device(name: str, local_rank: int = 0) -> torch.device:
         name = "cuda" if torch.cuda.is_available() else "mps" if torch.backends.mps.is_available() else "cpu"
     try:
         device = torch.device("cuda", local_rank) if name == "cuda" else torch.device(name)
+        if device.type not in DEVICES:
+            raise UserError(f"--device {name}: is none of {', '.join(DEVICES)}, which this program can use")
         torch.zeros(1, device=device)
         torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = ALLOW_TF32
     except (RuntimeError, AssertionError) as error:

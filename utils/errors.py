@@ -1,5 +1,7 @@
 """Errors of the user's input, told in one line."""
 
+import errno
+import io
 import json
 import os
 import re
@@ -7,6 +9,13 @@ import sys
 import time
 from collections.abc import Callable
 
+NO_MEMORY = (
+    "can't allocate memory",
+    "not enough memory",
+    "out of memory",
+    "cannot allocate memory",
+    "unable to allocate",
+)
 LAUNCHER_TELLS = "ONE_SHOT_LAUNCHER_TELLS"  # environment variable: the launcher prints its processes' mistakes
 
 
@@ -22,10 +31,16 @@ class UserError(Exception):
 def run_cli(main: Callable[[], int | None]) -> None:
     """Run `main` and exit with its status; a `UserError` becomes one line on stderr and exit status 2.
 
-    So does a file or folder that may not be entered. Programming errors keep their traceback.
+    So does a file or folder that may not be entered, or whose name the system refuses, and memory that runs out. Where
+    a pipe is closed (`| head -1`) the program ends quietly with 141, as others do. What the terminal cannot print is
+    escaped. Programming errors keep their traceback.
     """
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
     try:
         status = main()
+        sys.stdout.flush()
     except UserError as error:
         status = _tell(str(error))
     except PermissionError as error:
@@ -33,7 +48,30 @@ def run_cli(main: Callable[[], int | None]) -> None:
     except KeyboardInterrupt:
         print("stopped", file=sys.stderr)
         status = 130
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # for what is printed on the way out
+        status = 141
+    except (MemoryError, OSError, RuntimeError) as error:
+        message = _of_the_system(error)
+        if message is None:
+            raise
+        status = _tell(message)
     sys.exit(status or 0)
+
+
+def out_of_memory(error: BaseException) -> bool:
+    """Whether an error of Python's or torch's says that memory has run out."""
+    text = str(error).lower()
+    return isinstance(error, MemoryError) or any(words in text for words in NO_MEMORY)
+
+
+def _of_the_system(error: Exception) -> str | None:
+    """The line for memory that has run out, and for a file name that the system refuses; None for other errors."""
+    if out_of_memory(error):
+        return "memory has run out; choose smaller photos (--max-size, --crop-size, --test-size) or a smaller batch"
+    if isinstance(error, OSError) and error.errno in (errno.ENAMETOOLONG, errno.ENOSPC, errno.EINVAL):
+        return f"{error.filename or 'a file'}: {(error.strerror or str(error)).lower()}; name another place"
+    return None
 
 
 def _denied(error: PermissionError) -> str:

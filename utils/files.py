@@ -1,5 +1,6 @@
 """Files are written under a temporary name and renamed, so that a reader never meets half of one."""
 
+import codecs
 import json
 import os
 import tempfile
@@ -73,13 +74,34 @@ def write_json(path: str | Path, value: Any) -> None:
 
 
 def read_json(path: str | Path) -> Any:
-    """Read a JSON file. Raises `UserError` when it is missing or no JSON."""
+    """Read a JSON file in UTF-8, UTF-16 or UTF-32, with byte order mark or without.
+
+    Raises `UserError` when it is missing or no JSON.
+    """
     try:
-        return json.loads(Path(path).read_text(encoding="utf-8"))
+        return json.loads(Path(path).read_bytes())
     except FileNotFoundError as error:
         raise UserError(f"{path}: no such file") from error
-    except (OSError, UnicodeDecodeError, json.JSONDecodeError) as error:
+    except PermissionError:
+        raise
+    except (OSError, ValueError) as error:
         raise UserError(f"{path}: not a readable JSON file ({error}); mend or recreate it") from error
+    except RecursionError as error:
+        raise UserError(f"{path}: not a readable JSON file (nested too deep); recreate it") from error
+
+
+def read_lines(path: str | Path, what: str) -> list[str]:
+    """The lines of a text file in UTF-8, or in UTF-16 by its byte order mark, without blanks around and empty ones.
+
+    Raises `UserError`, which says that it must be text of `what`; `FileNotFoundError` is left to the caller.
+    """
+    content = Path(path).read_bytes()
+    encoding = "utf-16" if content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)) else "utf-8-sig"
+    try:
+        lines = content.decode(encoding).splitlines()
+    except UnicodeDecodeError as error:
+        raise UserError(f"{path}: cannot be read ({error}); it must be UTF-8 text, {what}") from error
+    return [line.strip() for line in lines if line.strip()]
 
 
 def _umask() -> int:

@@ -2,54 +2,66 @@
 
 from __future__ import annotations
 
-import math
-import warnings
 from pathlib import Path
-from typing import TYPE_CHECKING, BinaryIO
+from typing import TYPE_CHECKING
 
 import numpy as np
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import Image
 
 from .errors import UserError
+from .pictures import MAX_PIXELS, Tell, in_srgb, open_picture, orientation, silent, turned
 
 if TYPE_CHECKING:
     from torch import Tensor
 
-MAX_PIXELS = 100_000_000
 LEAST_SIDE = 16  # of a photo at network size: below one cell of the deepest feature nothing is left to see
-GREY_STEPS = {"L;2": 85, "L;4": 17}
+FLAT = 4.0  # of 255: blocks of a photo that differ by less are of one colour
+NOISE = 0.15  # share of the pixels' deviation that is left in the means of blocks of noise
+CAMERA_BITS = (8, 10, 12)  # what cameras and scanners put into 16
 Photo = str | Path | np.ndarray | Image.Image
 
 
-def to_rgb(photo: Photo, max_pixels: int = MAX_PIXELS) -> np.ndarray:
+def to_rgb(
+    photo: Photo,
+    max_pixels: float = MAX_PIXELS,
+    *,
+    depth: int = 0,
+    upright: bool = True,
+    tell: Tell = silent,
+) -> np.ndarray:
     """RGB uint8 (H, W, 3) of a photo: a path, a PIL image, or an array (H, W), (H, W, 1), (H, W, 3) or (H, W, 4).
 
-    EXIF orientation is applied, transparent pixels become white, 16-bit values (and floats 0..1) are scaled down.
-    Raises `UserError` for what is missing, damaged, no image, or larger than `max_pixels`.
+    The photo is as viewers show it: turned as its EXIF orientation says (where `upright`), its colours brought from
+    their profile to sRGB, white where it is transparent. More than 8 bits are scaled by the `depth` in bits, by
+    default the one that the file declares, else by the whole range of its type; floats are 0..1.
+    `tell` takes lines such as which page of several was read. Raises `UserError` for what is missing, damaged, no
+    image, or larger than `max_pixels`.
     """
     if isinstance(photo, np.ndarray):
-        return _array_to_rgb(photo)
+        return _array_to_rgb(photo, depth)
     if isinstance(photo, Image.Image):
-        return _picture_to_rgb(photo)
-    return _picture_to_rgb(open_picture(photo, max_pixels))
+        name, picture = "the photo", photo
+    elif isinstance(photo, (str, Path)):
+        name, picture = str(photo), open_picture(photo, max_pixels, tell)
+    else:
+        raise UserError(f"a photo cannot be {type(photo).__name__}; give a path, a PIL image or an array")
+    way = picture.info.get("orientation", orientation(picture)) if upright else 1
+    return turned(_picture_to_rgb(picture, depth, tell, name), way)
 
 
-def open_picture(path: str | Path | BinaryIO, max_pixels: int = MAX_PIXELS) -> Image.Image:
-    """The decoded picture in `path`, in the mode it is stored in. Raises `UserError` as `to_rgb` does."""
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", Image.DecompressionBombWarning)  # `max_pixels` is the limit here
-            return load_picture(path, max_pixels)
-    except FileNotFoundError as error:
-        raise UserError(f"{path}: no such file; check the path") from error
-    except IsADirectoryError as error:
-        raise UserError(f"{path}: a folder where an image is expected; name a file in it") from error
-    except Image.DecompressionBombError as error:
-        raise UserError(_too_large(path, "far more pixels than its size in bytes suggests", max_pixels)) from error
-    except UnidentifiedImageError as error:
-        raise UserError(f"{path}: not an image that can be read; give a JPEG, PNG, WebP or TIFF file") from error
-    except (OSError, SyntaxError, ValueError, MemoryError) as error:
-        raise UserError(f"{path}: the image is damaged ({str(error)[:100]}); replace the file") from error
+def is_blank(rgb: np.ndarray) -> bool:
+    """Whether a photo (H, W, 3) shows nothing: one colour, black with a camera's noise, or noise alone.
+
+    Its means over 16 x 16 blocks or so are then alike, or differ by no more than means over so many independent pixels.
+    """
+    side = max(1, max(rgb.shape[:2]) // 16)
+    height, width = (max(side, length // side * side) for length in rgb.shape[:2])
+    grey = rgb[:height, :width].mean(axis=2, dtype=np.float32)
+    if grey.shape[0] % side or grey.shape[1] % side:  # narrower than a block
+        return bool(grey.max() - grey.min() < FLAT)
+    blocks = grey.reshape(grey.shape[0] // side, side, grey.shape[1] // side, side).mean(axis=(1, 3))
+    low, high = np.percentile(blocks, (1, 99))
+    return bool(high - low < FLAT or blocks.std() < NOISE * grey.std())
 
 
 def resize_longest(image: Tensor, longest: int, enlarge: bool = True) -> Tensor:
@@ -59,63 +71,69 @@ def resize_longest(image: Tensor, longest: int, enlarge: bool = True) -> Tensor:
     """
     from torchvision.transforms.v2 import functional  # late: who only reads photos need not wait for torch
 
-    factor = longest / max(image.shape[-2:])
-    factor = factor if enlarge else min(1.0, factor)
-    size = [max(LEAST_SIDE, round(side * factor)) for side in image.shape[-2:]]
-    resized: Tensor = functional.resize(image, size, antialias=True)
+    size = network_size((image.shape[-2], image.shape[-1]), longest, enlarge)
+    resized: Tensor = functional.resize(image, list(size), antialias=True)
     return resized
 
 
-def load_picture(path: str | Path | BinaryIO, max_pixels: float = math.inf) -> Image.Image:
-    """As `open_picture`, but faults are raised as Pillow does; `UserError` when larger than `max_pixels`."""
-    with Image.open(path) as picture:
-        width, height = picture.size
-        if width * height > max_pixels:
-            raise UserError(_too_large(path, f"{width}x{height} pixels", max_pixels))
-        # Pillow stretches a grey PNG of 2 or 4 bits over 0..255 when it loads it; see `stored_values`
-        picture.info["grey_step"] = GREY_STEPS.get(str(picture.tile[0][3]), 1) if picture.tile else 1
-        picture.load()
-        return picture.copy() if getattr(picture, "is_animated", False) else picture
+def network_size(size: tuple[int, int], longest: int, enlarge: bool = True) -> tuple[int, int]:
+    """The size (H, W) at which the network sees a photo of `size`; see `resize_longest`."""
+    factor = longest / max(size)
+    factor = factor if enlarge else min(1.0, factor)
+    height, width = (max(LEAST_SIDE, round(side * factor)) for side in size)
+    return height, width
 
 
-def stored_values(picture: Image.Image) -> np.ndarray:
-    """The pixels (H, W) of a loaded grey or palette picture as its file has them: the class ids of a label map."""
-    pixels, step = np.array(picture), picture.info["grey_step"]
-    return pixels // step if step > 1 else pixels
-
-
-def _too_large(path: object, what: str, max_pixels: float) -> str:
-    return f"{path}: {what}, more than the {max_pixels / 1e6:g} million that are allowed; make the image smaller"
-
-
-def _picture_to_rgb(picture: Image.Image) -> np.ndarray:
-    picture = ImageOps.exif_transpose(picture)
+def _picture_to_rgb(picture: Image.Image, depth: int, tell: Tell, name: str) -> np.ndarray:
+    deep, declared = picture.info.get("deep"), picture.info.get("bits", 0)
     if picture.mode.startswith("I") or picture.mode == "F":
-        return _array_to_rgb(np.asarray(picture))
+        deep = np.asarray(picture)
+    if deep is None:
+        return _on_white(in_srgb(picture))
+    if deep.dtype.kind in "iu" and 8 < declared <= 16:  # as a file says
+        deep, top = deep.astype(np.uint16), int(deep.max())
+        if not depth and declared >= 16 and 0 < top < 2**12:
+            bits = next(bits for bits in CAMERA_BITS if top < 2**bits)
+            tell(
+                f"{name}: its 16-bit values all lie below {2**bits}, so it looks black; for {bits} bits: --depth {bits}"
+            )
+        depth = depth or (declared if declared < 16 and top < 2**declared else 16)
+    if deep.ndim == 2:
+        return _array_to_rgb(deep, depth)
+    bytes_ = Image.fromarray(_to_bytes(deep, depth))
+    bytes_.info["icc_profile"] = picture.info.get("icc_profile")
+    return _on_white(in_srgb(bytes_))
+
+
+def _on_white(picture: Image.Image) -> np.ndarray:
+    """RGB of an 8-bit picture, white behind what is transparent."""
     if picture.has_transparency_data:
         rgba = picture.convert("RGBA")
         picture = Image.alpha_composite(Image.new("RGBA", rgba.size, "white"), rgba)
     return np.array(picture.convert("RGB"))
 
 
-def _array_to_rgb(pixels: np.ndarray) -> np.ndarray:
+def _array_to_rgb(pixels: np.ndarray, depth: int) -> np.ndarray:
     if pixels.ndim == 2:
         pixels = pixels[..., None]
     if pixels.ndim != 3 or pixels.shape[2] not in (1, 3, 4) or 0 in pixels.shape:
         raise UserError(f"an image array of shape {pixels.shape}; it must be (H, W), (H, W, 3) or (H, W, 4)")
-    pixels = _to_bytes(pixels)
+    pixels = _to_bytes(pixels, depth)
     if pixels.shape[2] == 4:
-        return _picture_to_rgb(Image.fromarray(pixels))
+        return _on_white(Image.fromarray(pixels))
     return np.array(np.broadcast_to(pixels, (*pixels.shape[:2], 3)))
 
 
-def _to_bytes(pixels: np.ndarray) -> np.ndarray:
-    """Values as uint8: 16-bit ones keep their high byte, floats are taken as 0..1 when none is above 1."""
+def _to_bytes(pixels: np.ndarray, depth: int) -> np.ndarray:
+    """Values as uint8. `depth` is that of 16-bit ones, 0 for the whole range; floats are 0..1 if none is above 1."""
     if pixels.dtype == np.uint8:
         return pixels
     if pixels.dtype == bool:
         return pixels.astype(np.uint8) * 255
-    pixels = np.nan_to_num(pixels.astype(np.float32))
+    is_16_bit, pixels = pixels.dtype == np.uint16, np.nan_to_num(pixels.astype(np.float32))
     top = pixels.max()
-    scale = 255.0 if top <= 1 else 1.0 if top <= 255 else 1 / 257
-    return np.clip(np.rint(pixels * scale), 0, 255).astype(np.uint8)
+    scale = 255 / (2 ** (depth or 16) - 1)
+    if not is_16_bit and not depth and top <= 255:  # floats, and whole numbers of a wider type that hold bytes
+        scale = 255.0 if top <= 1 else 1.0
+    scaled: np.ndarray = np.clip(np.rint(pixels * scale), 0, 255).astype(np.uint8)
+    return scaled

@@ -40,7 +40,8 @@ def main() -> int:
         "--seed", type=int, default=0, help="toy: seed of the drawing; custom: seed of the split (%(default)s)"
     )
     parser.add_argument("--name", help="custom: name of the data set (the name of SOURCE)")
-    parser.add_argument("--annotations", type=Path, help="custom: COCO annotation file of the images in SOURCE")
+    parser.add_argument("--annotations", type=Path, help="custom: the COCO file to use, where SOURCE holds several")
+    parser.add_argument("--depth", type=int, default=0, help="custom: bits of 16-bit photos (what their files say)")
     outcome = prepare(parser.parse_args())
     print(*outcome.lines(), *outcome.summary, sep="\n")
     # fewer ids than published are worth a line, but no fault of what has been made
@@ -53,13 +54,17 @@ def prepare(options: argparse.Namespace) -> Outcome:
         raise UserError(f"--images {options.images}: the toy set needs at least 8")
     if options.size < 0:
         raise UserError(f"--size {options.size}: must be 0 (keep the photos) or a number of pixels")
+    if options.depth and not 8 <= options.depth <= 16:
+        raise UserError(f"--depth {options.depth}: must be 8 to 16 bits")
     if options.dataset == "toy":
         return prepare_toy(options.data_root, images=options.images, seed=options.seed)
     if options.source is None:
         raise UserError(f"--source is missing: the folder from which {options.dataset} is prepared")
     place = {"source": options.source, "data_root": options.data_root, "copy": options.copy}
     if options.dataset == "custom":
-        return prepare_custom(**place, name=options.name, annotations=options.annotations, seed=options.seed)
+        return prepare_custom(
+            **place, name=options.name, annotations=options.annotations, seed=options.seed, depth=options.depth
+        )
     if options.dataset == "ccp":
         return prepare_ccp(**place, size=options.size)
     return prepare_published(options.dataset, **place)

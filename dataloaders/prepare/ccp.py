@@ -20,7 +20,7 @@ from ..spec import SPLITS
 from .build import build, choose_lists
 from .check import Outcome
 from .photos import Photo, SourceFiles, encoded, make_photos
-from .sources import JPEGS, Offer, files_by_id, first_folder, unpaired
+from .sources import JPEGS, Offer, files_by_id, find_folder, unpaired
 
 CCP_SIZE = 512
 TAGS = {
@@ -64,8 +64,8 @@ def find_ccp(source: Path) -> tuple[dict[str, SourceFiles], Offer]:
 
     The lists leave out photos with unusable labels. Raises `UserError` when a sub-folder is missing.
     """
-    images = files_by_id(first_folder(source, ("photos",)), JPEGS)
-    labels = files_by_id(first_folder(source, ("annotations/pixel-level",)), (".mat",))
+    images = files_by_id(find_folder(source, "photos"), JPEGS)
+    labels = files_by_id(find_folder(source, "annotations/pixel-level"), (".mat",))
     files = {i: SourceFiles(i, images[i], labels[i]) for i in images if i in labels}
     carried = {split: (_LISTS / f"meta_{split}_id.txt").read_text().split() for split in SPLITS}
     splits = {split: [i for i in ids if i in files] for split, ids in carried.items()}
@@ -97,7 +97,7 @@ def convert(table: np.ndarray, size: int, files: SourceFiles) -> Photo:
 
     Raises `UserError` when a file is broken, or the label does not fit the photo or `table`.
     """
-    photo = Image.fromarray(read_image(files.image))
+    photo = Image.fromarray(read_image(files.image, published=True))
     tags = _read_mat(files.label, "groundtruth")
     if tags.shape != (photo.height, photo.width) or tags.dtype != np.uint8:
         raise UserError(f"{files.label}: groundtruth does not fit {files.image.name}; replace whichever is wrong")

@@ -5,10 +5,12 @@ One line for each finding, a summary table, exit status 0 when nothing was found
 
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import partial
 from itertools import chain
 from pathlib import Path
+from typing import NamedTuple
 
 from utils.config import ArgumentParser
 from utils.errors import UserError
@@ -58,121 +60,115 @@ def check(spec: DatasetSpec, root: str | Path, *, full: bool = False, decode: bo
     `full` compares every support entry and mirrored label instead of a sample; without `decode` photos are opened but
     not read to the end. Raises `UserError` only when `root` is missing; all else becomes a finding.
     """
-    root, outcome = Path(root), Outcome()
+    root = Path(root)
     if not root.is_dir():
         raise UserError(f"{root}: no such folder; prepare {spec.title} first (docs/data.md) or set --data-root")
-    lists = {split: attempt(outcome.of("list"), read_ids, root, split) for split in SPLITS}
-    ids = {split: split_ids for split, split_ids in lists.items() if split_ids is not None}
-    _check_lists(spec, root, ids, outcome)
-    rows = []
-    for split, split_ids in ids.items():
-        sample = _sample(len(split_ids), full)
-        reports = _check_files(spec, root, split, split_ids, sample, decode, outcome)
-        index = attempt(outcome.of("support"), read_supports, spec, root, split, len(split_ids))
-        if index is not None:
-            _check_supports(spec, index, split_ids, reports, sample, outcome)
-            _check_enough(spec, root, split, index, len(split_ids), outcome)
-        rows.append((split, reports, index))
-    outcome.summary += _table(spec, rows)
-    return outcome
+    return _Check(spec, root, full, decode).run()
 
 
-def _check_lists(spec: DatasetSpec, root: Path, ids: dict[str, list[str]], outcome: Outcome) -> None:
-    for split, split_ids in ids.items():
-        path = list_path(root, split)
-        if spec.counts is not None and len(split_ids) != spec.counts[split]:
-            outcome.add("count", f"{path}: {len(split_ids)} ids, the published list has {spec.counts[split]}")
-        for image_id, number in Counter(split_ids).items():
-            if number > 1:
-                outcome.add("list", f"{path}: {image_id} stands {number} times")
-    for image_id in sorted(set(ids.get("train", ())) & set(ids.get("test", ()))):
-        outcome.add("list", f"{list_path(root, 'test')}: {image_id} is a training image too")
+class _Part(NamedTuple):
+    """One split as it was found."""
+
+    split: str
+    ids: list[str]
+    sample: set[int]  # whose support entries and mirrored labels are checked
+    reports: list[Report]
+    supports: SupportIndex | None
 
 
-def _check_files(
-    spec: DatasetSpec, root: Path, split: str, ids: Sequence[str], sample: set[int], decode: bool, outcome: Outcome
-) -> list[Report]:
-    files = [SourceFiles(image_id, image_path(root, image_id), label_path(root, image_id)) for image_id in ids]
-    for index in sample:
-        mirrored = mirrored_label_path(root, ids[index])
-        if mirrored.exists():
-            files[index] = files[index]._replace(mirrored=mirrored)
-    task = partial(inspect, spec, decode=decode)
-    reports = parallel_map(task, files, f"{spec.title} {split}: photos and labels", "photo")
-    for report in reports:
-        for problem in report.problems:
-            outcome.add("file", problem)
-    return reports
+@dataclass
+class _Check:
+    spec: DatasetSpec
+    root: Path
+    full: bool
+    decode: bool
+    outcome: Outcome = field(default_factory=Outcome)
 
+    def run(self) -> Outcome:
+        lists = {split: attempt(self.outcome.of("list"), read_ids, self.root, split) for split in SPLITS}
+        ids = {split: split_ids for split, split_ids in lists.items() if split_ids is not None}
+        self.check_lists(ids)
+        parts = [self.look_at(split, split_ids) for split, split_ids in ids.items()]
+        for part in parts:
+            if part.supports is not None:
+                self.check_supports(part, part.supports)
+                self.check_enough(part, part.supports)
+        self.outcome.summary += self.table(parts)
+        return self.outcome
 
-def _check_supports(
-    spec: DatasetSpec,
-    index: SupportIndex,
-    ids: Sequence[str],
-    reports: Sequence[Report],
-    sample: set[int],
-    outcome: Outcome,
-) -> None:
-    """Compare the support index with the classes that the label maps hold."""
-    indexed: dict[int, set[int]] = {image: set() for image in sample}
-    for class_id in spec.classes[1:]:
-        for image in sample.intersection(chain(*index.roles(class_id))):
-            indexed[image].add(class_id)
-    for image in sorted(sample):
-        if reports[image].problems:
-            continue  # what the label holds is not known
-        wrong = indexed[image] ^ spec.classes_of(reports[image].raw_ids)
-        if wrong:
-            classes = ", ".join(spec.class_name(c) for c in sorted(wrong))
-            outcome.add(
-                "support",
-                f"{index.path}: {ids[image]} (index {image}) is wrong about {classes}; delete it and prepare again",
-            )
+    def check_lists(self, ids: dict[str, list[str]]) -> None:
+        counts = self.spec.counts or {}
+        for split, split_ids in ids.items():
+            path, wanted = list_path(self.root, split), counts.get(split, len(split_ids))
+            if len(split_ids) != wanted:
+                self.outcome.add("count", f"{path}: {len(split_ids)} ids, the published list has {wanted}")
+            for image_id, number in Counter(split_ids).items():
+                if number > 1:
+                    self.outcome.add("list", f"{path}: {image_id} stands {number} times")
+        for image_id in sorted(set(ids.get("train", ())) & set(ids.get("test", ()))):
+            self.outcome.add("list", f"{list_path(self.root, 'test')}: {image_id} is a training image too")
 
+    def look_at(self, split: str, ids: list[str]) -> _Part:
+        """Inspect the files of a split, and read its support index."""
+        sample = set(range(0, len(ids), 1 if self.full else max(1, -(-len(ids) // SAMPLE))))
+        files = [SourceFiles(i, image_path(self.root, i), label_path(self.root, i)) for i in ids]
+        for index in sample:
+            mirrored = mirrored_label_path(self.root, ids[index])
+            files[index] = files[index]._replace(mirrored=mirrored if mirrored.exists() else None)
+        task = partial(inspect, self.spec, decode=self.decode)
+        reports = parallel_map(task, files, f"{self.spec.title} {split}: photos and labels", "photo")
+        for problem in chain(*(report.problems for report in reports)):
+            self.outcome.add("file", problem)
+        supports = attempt(self.outcome.of("support"), read_supports, self.spec, self.root, split, len(ids))
+        return _Part(split, ids, sample, reports, supports)
 
-def _check_enough(
-    spec: DatasetSpec, root: Path, split: str, index: SupportIndex, images: int, outcome: Outcome
-) -> None:
-    """Can the episodes be drawn: every class has queries and supports, and the test list comes out."""
-    for class_id in spec.classes[1:] if split == "train" else spec.evaluation_order:
-        attempt(outcome.of("class"), index.queries, class_id)
-        attempt(outcome.of("class"), index.supports, class_id)
-        if spec.both_roles(split) and len(index.roles(class_id)[0]) == 1:
-            name = spec.class_name(class_id)
-            outcome.add("class", f"{index.path}: class {class_id} ({name}) has one image, so no query finds a support")
-    if split != "test":
-        return
-    fixed = pairs_path(spec, root)
-    if fixed.exists():
-        pairs = attempt(outcome.of("pairs"), pairs_from_list, spec, fixed, images)
-        outcome.summary.append(f"test list: {fixed}, {len(pairs or ())} pairs")
-        return
-    try:
-        pairs, reused = pairs_by_rule(spec, index)
-    except UserError:
-        return  # the class without images has been named above
-    again = f", {reused} images taken again where a class has too few" if reused else ""
-    outcome.summary.append(f"test list: by the rule, {len(pairs)} pairs{again}")
+    def check_supports(self, part: _Part, index: SupportIndex) -> None:
+        """Compare the support index with the classes that the label maps hold."""
+        indexed: dict[int, set[int]] = {image: set() for image in part.sample}
+        for class_id in self.spec.classes[1:]:
+            for image in part.sample.intersection(chain(*index.roles(class_id))):
+                indexed[image].add(class_id)
+        for image in sorted(part.sample):
+            if part.reports[image].problems:
+                continue  # what the label holds is not known
+            if wrong := indexed[image] ^ self.spec.classes_of(part.reports[image].raw_ids):
+                classes = ", ".join(self.spec.class_name(c) for c in sorted(wrong))
+                fault = f"{part.ids[image]} (index {image}) is wrong about {classes}"
+                self.outcome.add("support", f"{index.path}: {fault}; delete it and prepare again")
 
+    def check_enough(self, part: _Part, index: SupportIndex) -> None:
+        """Can the episodes be drawn: every class has queries and supports, and the test list comes out."""
+        for class_id in self.spec.classes[1:] if part.split == "train" else self.spec.evaluation_order:
+            attempt(self.outcome.of("class"), index.queries, class_id)
+            attempt(self.outcome.of("class"), index.supports, class_id)
+            if self.spec.both_roles(part.split) and len(index.roles(class_id)[0]) == 1:
+                fault = (
+                    f"class {class_id} ({self.spec.class_name(class_id)}) has one image, so no query finds a support"
+                )
+                self.outcome.add("class", f"{index.path}: {fault}")
+        fixed = pairs_path(self.spec, self.root)
+        if part.split == "test" and fixed.exists():
+            pairs = attempt(self.outcome.of("pairs"), pairs_from_list, self.spec, fixed, len(part.ids))
+            self.outcome.summary.append(f"test list: {fixed}, {len(pairs or ())} pairs")
+        elif part.split == "test":
+            with suppress(UserError):  # the class without images has been named above
+                pairs, reused = pairs_by_rule(self.spec, index)
+                again = f", {reused} images taken again where a class has too few" if reused else ""
+                self.outcome.summary.append(f"test list: by the rule, {len(pairs)} pairs{again}")
 
-def _sample(number: int, full: bool) -> set[int]:
-    """Evenly spaced indices: all of them with `full`, else at most `SAMPLE`."""
-    return set(range(0, number, 1 if full else max(1, -(-number // SAMPLE))))
-
-
-def _table(spec: DatasetSpec, rows: list[tuple[str, list[Report], SupportIndex | None]]) -> list[str]:
-    """For each split the number of ids, and for each class the images that hold it and its queries and supports."""
-    lines = [f"{spec.title} {split}: {len(reports)} ids" for split, reports, _ in rows]
-    header = "".join(f"{f'{split}: photos':>15}{'queries':>9}{'supports':>9}" for split, _, _ in rows)
-    lines.append(f"{'class':<22}{header}")
-    for class_id in spec.classes[1:]:
-        cells = ""
-        for _, reports, index in rows:
-            photos = sum(class_id in spec.classes_of(report.raw_ids) for report in reports)
-            queries, supports = index.roles(class_id) if index is not None else ((), ())
-            cells += f"{photos:>15}{len(queries):>9}{len(supports):>9}"
-        lines.append(f"{class_id:>3} {spec.class_name(class_id):<18}{cells}")
-    return lines
+    def table(self, parts: Sequence[_Part]) -> Iterator[str]:
+        """The number of ids of each split, and for each class the images that hold it, its queries and supports."""
+        for part in parts:
+            yield f"{self.spec.title} {part.split}: {len(part.ids)} ids"
+        header = "".join(f"{f'{part.split}: photos':>15}{'queries':>9}{'supports':>9}" for part in parts)
+        yield f"{'class':<22}{header}"
+        for class_id in self.spec.classes[1:]:
+            cells = ""
+            for part in parts:
+                photos = sum(class_id in self.spec.classes_of(report.raw_ids) for report in part.reports)
+                queries, supports = part.supports.roles(class_id) if part.supports is not None else ((), ())
+                cells += f"{photos:>15}{len(queries):>9}{len(supports):>9}"
+            yield f"{class_id:>3} {self.spec.class_name(class_id):<18}{cells}"
 
 
 def main() -> int:

@@ -2,19 +2,24 @@
 
 import json
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 from utils.errors import UserError
+from utils.files import read_json
 
 from .. import catalog
 from ..dataset_json import parse_dataset_json, read_dataset_json
+from ..layout import IMAGE_SUFFIXES
+from ..sides import left_of
 from ..spec import SPLITS
 from .build import build, choose_lists
 from .check import Outcome
-from .formats import coco, index_png, labelme
-from .sources import Offer, draw_test
+from .formats import coco, index_png, labelme, supervisely
+from .formats.common import Labelled, LeftOut, files_below
+from .photos import Photo
+from .sources import Offer, draw_test, first_names
 
 TEST_SHARE = 0.25
 QUERIES_PER_CLASS, SUPPORTS_PER_QUERY = 10, 5
@@ -28,10 +33,13 @@ def prepare_custom(
     annotations: str | Path | None = None,
     copy: bool = False,
     seed: int = 0,
+    depth: int = 0,
 ) -> Outcome:
-    """Make the data set `data_root`/`name` from index PNGs, labelme files or the COCO file `annotations`, and check it.
+    """Make the data set `data_root`/`name` from labels of whatever form, and check it. See docs/data.md for the forms.
 
-    A dataset.json in the data folder or in `source` is used as it is; without one a first is written, to be edited.
+    `annotations` names the COCO file where the source holds several. `depth` is that of 16-bit photos in bits, 0 for
+    what their files say. A dataset.json in the data folder or in `source` is used as it is; without one a first is
+    written, to be edited.
     Raises `UserError` on bad input, with nothing half made.
     """
     source = Path(source)
@@ -47,17 +55,16 @@ def prepare_custom(
     root = Path(data_root) / name
     if not source.is_dir():
         raise UserError(f"{source}: no such folder; --source is the folder of your images")
-    names = spec.labels if spec else None
-    if annotations:
-        labels, photos = coco.read(source, Path(annotations), names)
-    elif drawings := labelme.find(source):
-        labels, photos = labelme.read(source, drawings, names)
+    found = read_source(source, annotations, spec.labels if spec else None, depth)
+    photos = with_ids_of_their_own(found.photos)
+    labels, by_id = found.labels, {photo.id: photo for photo in photos}
+    tell_notes(photos)
+    if found.splits:
+        renamed = {old.id: new.id for old, new in zip(found.photos, photos, strict=True)}
+        splits = {split: [renamed[i] for i in ids] for split, ids in found.splits.items()}
+        offer = Offer(splits, "as the source has them: what it keeps for validation and test is tested on")
     else:
-        labels, photos = index_png.read(source, names)
-    by_id = {photo.id: photo for photo in photos}
-    if len(by_id) < len(photos):
-        raise UserError(f"{source}: two of its images have the same name; rename one")
-    offer = Offer(draw_test(sorted(by_id), TEST_SHARE, seed), "drawn at random from the images")
+        offer = Offer(draw_test(sorted(by_id), TEST_SHARE, seed), "drawn at random from the images")
     splits = choose_lists(root, source, by_id, offer)
     draft = root / "dataset.json"
     if standing and spec:
@@ -74,6 +81,55 @@ def prepare_custom(
     return outcome
 
 
+def read_source(
+    source: Path, annotations: str | Path | None, labels: tuple[str, ...] | None, depth: int = 0
+) -> Labelled:
+    """The photos of the source with their label maps, in whichever form it holds them. `UserError` where in none."""
+    if annotations:
+        content = read_json(annotations)
+        if not coco.is_coco(content):
+            raise UserError(f"{annotations}: not a COCO annotation file (images, annotations, categories)")
+        return coco.read(source, {Path(annotations): content}, labels, depth)
+    contents = dict(_json_files(source))
+    for is_form, read in (
+        (coco.is_coco, coco.read), (supervisely.is_annotation, supervisely.read), (labelme.is_labelme, labelme.read)
+    ):  # fmt: skip
+        if files := {path: content for path, content in contents.items() if is_form(content)}:
+            folders = {path.parent for path in files}
+            if read is coco.read and len(folders) < len(files):
+                names = first_names(sorted(path.name for path in files))
+                raise UserError(f"{source}: holds several COCO files ({names}); name the one to use with --annotations")
+            return read(source, files, labels, depth)
+    return index_png.read(source, labels, depth)
+
+
+def with_ids_of_their_own(photos: Sequence[Photo]) -> list[Photo]:
+    """The photos, those of one name told apart by a number."""
+    taken: set[str] = set()
+    renamed = []
+    for photo in photos:
+        name, number = photo.id, 2
+        while name in taken:
+            name, number = f"{photo.id}_{number}", number + 1
+        taken.add(name)
+        renamed.append(photo._replace(id=name))
+    return renamed
+
+
+def tell_notes(photos: Sequence[Photo]) -> None:
+    """Print what the user should know, a line for each kind, which counts and names photos."""
+    left_out = LeftOut()
+    notes: dict[str, list[str]] = {}
+    for photo in photos:
+        for reason in photo.left_out:
+            left_out.add(reason, photo.id)
+        for note in photo.notes:
+            notes.setdefault(note, []).append(photo.id)
+    left_out.tell()
+    for note, ids in notes.items():
+        print(f"{len(ids)} photos ({first_names(ids)}): {note}")
+
+
 def first_json(name: str, labels: Sequence[str], raw_ids: Sequence[Sequence[tuple[int, ...]]]) -> dict[str, Any]:
     """A first dataset.json: right parts merged into left ones, two folds, classes in the order of their rarity.
 
@@ -81,22 +137,21 @@ def first_json(name: str, labels: Sequence[str], raw_ids: Sequence[Sequence[tupl
     dropped, and one that the test images cannot show in both roles is not evaluated. Raises `UserError` when fewer
     than two remain.
     """
-    merges = {
-        i: labels.index(left)
-        for i, label in enumerate(labels)
-        if (left := re.sub(r"^([Rr])ight\b", lambda m: "Left" if m[1] == "R" else "left", label)) != label
-        and left in labels
-    }
+    left = {i: left_of(label, labels) for i, label in enumerate(labels)}
+    merges = {i: labels.index(other) for i, other in left.items() if other is not None}
     mirrored = list(merges.items())
     train, test = ([{merges.get(i, i) for i in ids} for ids in split] for split in raw_ids)
     kept = [i for i in range(1, len(labels)) if i not in merges]
     dropped = [i for i in kept if sum(i in ids for ids in train) < 2]
-    dropped += [right for right, left in mirrored if left in dropped]
-    merges = {right: left for right, left in mirrored if left not in dropped}
+    dropped += [right for right, left_id in mirrored if left_id in dropped]
+    merges = {right: left_id for right, left_id in mirrored if left_id not in dropped}
     classes = sorted(set(kept) - set(dropped), key=lambda i: sum(i in ids for ids in train + test))
     if len(classes) < 2:
+        names = ", ".join(labels[i] for i in kept) or "none"
         raise UserError(
-            f"{name}: needs two classes that each occur in two training images, one novel and one base; add images"
+            f"{name}: training needs two classes that each occur in two training images, one to hide and one to learn, "
+            f"and finds {len(classes)} (labelled: {names}); label another class or more images, or use predict.py, "
+            "which needs one labelled photo and no training"
         )
     half = max(len(test) // 2, 1)
     evaluated = [i for i in classes if any(i in ids for ids in test[:half]) and any(i in ids for ids in test[half:])]
@@ -111,9 +166,9 @@ def first_json(name: str, labels: Sequence[str], raw_ids: Sequence[Sequence[tupl
         "name": name,
         "title": name,
         "labels": list(labels),
-        "merges": {labels[right]: labels[left] for right, left in merges.items()},
+        "merges": {labels[right]: labels[left_id] for right, left_id in merges.items()},
         "dropped": [labels[i] for i in dropped],
-        "mirrored": [[labels[left], labels[right]] for right, left in mirrored],
+        "mirrored": [[labels[left_id], labels[right]] for right, left_id in mirrored],
         "folds": {fold: [labels[i] for i in sorted(ids)] for fold, ids in novel.items()},
         "evaluation_order": [labels[i] for i in evaluated],
         "boundary": {"train": len(train) - 1, "test": half - 1},
@@ -121,6 +176,18 @@ def first_json(name: str, labels: Sequence[str], raw_ids: Sequence[Sequence[tupl
         "supports_per_query": min(SUPPORTS_PER_QUERY, len(test) - half),
         "all_images_both": True,
     }
+
+
+def _json_files(source: Path) -> Iterator[tuple[Path, Any]]:
+    """The readable JSON files of the source. A broken one beside a photo of its name raises `UserError`, others not."""
+    for path in files_below(source):
+        if path.suffix.lower() != ".json" or path.name == "dataset.json":
+            continue
+        try:
+            yield path, read_json(path)
+        except UserError:
+            if any(path.with_suffix(suffix).exists() for suffix in IMAGE_SUFFIXES):
+                raise
 
 
 def _name_of(source: Path) -> str:

@@ -11,8 +11,9 @@ from PIL import Image
 
 from utils.errors import UserError
 from utils.parallel import parallel_map
+from utils.pictures import picture_size
 
-from ..reading import ids_in, image_size, read_image, read_label
+from ..reading import ids_in, read_image, read_label
 from ..spec import DatasetSpec
 
 Item = TypeVar("Item")
@@ -37,6 +38,8 @@ class Photo(NamedTuple):
     raw_ids: tuple[int, ...]  # the ids in the label map, without background and ignore
     mirrored: Path | None = None
     suffix: str = ".jpg"
+    notes: tuple[str, ...] = ()  # what the user should know about it, in words that serve for many photos
+    left_out: tuple[str, ...] = ()  # regions that could not be drawn, each by the reason
 
 
 class Report(NamedTuple):
@@ -53,12 +56,13 @@ def inspect(spec: DatasetSpec, files: SourceFiles, *, decode: bool = True) -> Re
     """
     problems: list[str] = []
     raw = attempt(problems.append, read_label, files.label, spec.num_slots)
-    size = attempt(problems.append, _decoded_size if decode else image_size, files.image)
+    sizes = attempt(problems.append, _sizes, files.image, decode, spec.published_photos)
     if raw is None:
         return Report(tuple(problems))
-    if size is not None and raw.shape != size:
-        sizes = f"{raw.shape[1]}x{raw.shape[0]}, but {files.image.name} is {size[1]}x{size[0]}"
-        problems.append(f"{files.label}: is {sizes}; replace whichever is wrong")
+    if sizes is not None and raw.shape not in sizes:
+        height, width = sizes[0]
+        both = f"{raw.shape[1]}x{raw.shape[0]}, but {files.image.name} is {width}x{height}"
+        problems.append(f"{files.label}: is {both}; replace whichever is wrong")
     if files.mirrored is not None:
         mirrored = attempt(problems.append, read_label, files.mirrored, spec.num_slots)
         if mirrored is not None and not np.array_equal(mirrored, spec.mirror_table()[raw[:, ::-1]]):
@@ -112,6 +116,9 @@ def _photo_or_problem(make: Callable[[Item], Photo], item: Item) -> Photo | str:
         return str(error)
 
 
-def _decoded_size(path: Path) -> tuple[int, int]:
-    height, width, _ = read_image(path).shape
-    return height, width
+def _sizes(path: Path, decode: bool, published: bool) -> tuple[tuple[int, int], ...]:
+    """The sizes (H, W) that a label of the photo may have: its own upright, and its own as it is stored."""
+    if decode:
+        read_image(path, published=published)
+    upright, stored = picture_size(path)
+    return (stored,) if published else (upright, stored)

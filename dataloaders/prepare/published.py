@@ -1,4 +1,4 @@
-"""ATR-OS, LIP-OS and CIHP-OS from their published archives, in the layouts in which these are unpacked."""
+"""ATR-OS, LIP-OS and CIHP-OS from their published archives, however deep their folders lie once unpacked."""
 
 from functools import partial
 from pathlib import Path
@@ -11,56 +11,36 @@ from ..spec import DatasetSpec
 from .build import build, choose_lists
 from .check import Outcome
 from .photos import SourceFiles, make_photos, verified_photo
-from .sources import JPEGS, PNGS, Offer, draw_test, files_by_id, first_folder, unpaired
+from .sources import JPEGS, PNGS, Offer, draw_test, files_by_id, find_folder, folders_called, unpaired
 
 _NOT_PUBLISHED = "; figures can be compared with published ones only under the published lists, see docs/data.md"
 
 
 class _Part(NamedTuple):
-    """Candidate sub-folders, the first that exists counts. `mirrored` need not exist."""
+    """Folders of an archive, at any depth. Of the `mirrored`, which need not exist, the first with files counts."""
 
-    images: tuple[str, ...]
-    labels: tuple[str, ...]
+    images: str
+    labels: str
     mirrored: tuple[str, ...]
 
 
-def _lip(split: str, *mirrored: str) -> _Part:
-    images, labels = "TrainVal_images", "TrainVal_parsing_annotations"
-    return _Part(
-        tuple(f"{folder}{split}_images" for folder in (f"{images}/{images}/", f"{images}/", "")),
-        tuple(f"{folder}{split}_segmentations" for folder in (f"{labels}/{labels}/", f"{labels}/", "")),
-        (*mirrored, f"{split}_segmentations_reversed"),
-    )
-
-
-def _cihp(folder: str) -> _Part:
-    nested = f"instance-level_human_parsing/{folder}"
-    return _Part(
-        (f"{folder}/Images", f"{nested}/Images"),
-        (f"{folder}/Category_ids", f"{nested}/Category_ids"),
-        ("Category_rev_ids", f"{folder}/Category_rev_ids", f"{nested}/Category_rev_ids"),
-    )
-
-
+_LIP_REVERSED = "Train_parsing_reversed_labels"
 _PARTS = {
-    "atr": {
-        "all": _Part(
-            ("JPEGImages", "humanparsing/JPEGImages"),
-            ("SegmentationClassAug", "humanparsing/SegmentationClassAug"),
-            ("SegmentationClassAug_rev", "humanparsing/SegmentationClassAug_rev"),
-        )
-    },
+    "atr": {"all": _Part("JPEGImages", "SegmentationClassAug", ("SegmentationClassAug_rev",))},
     "lip": {
-        "train": _lip(
-            "train",
-            "Train_parsing_reversed_labels/TrainVal_parsing_annotations/train_segmentations_reversed",
-            "Train_parsing_reversed_labels/train_segmentations_reversed",
-            "Train_parsing_reversed_labels/TrainVal_parsing_annotations",
-            "Train_parsing_reversed_labels",
+        "train": _Part(
+            "train_images",
+            "train_segmentations",
+            ("train_segmentations_reversed", f"{_LIP_REVERSED}/TrainVal_parsing_annotations", _LIP_REVERSED),
         ),
-        "test": _lip("val", "TrainVal_parsing_annotations/val_segmentations_reversed"),
+        "test": _Part("val_images", "val_segmentations", ("val_segmentations_reversed",)),
     },
-    "cihp": {"train": _cihp("Training"), "test": _cihp("Validation")},
+    "cihp": {
+        "train": _Part("Training/Images", "Training/Category_ids", ("Category_rev_ids", "Training/Category_rev_ids")),
+        "test": _Part(
+            "Validation/Images", "Validation/Category_ids", ("Category_rev_ids", "Validation/Category_rev_ids")
+        ),
+    },
 }
 
 
@@ -89,9 +69,9 @@ def find(spec: DatasetSpec, source: Path) -> tuple[dict[str, SourceFiles], Offer
     splits: dict[str, list[str]] = {}
     alone: list[str] = []
     for split, part in _PARTS[spec.name].items():
-        images = files_by_id(first_folder(source, part.images), JPEGS)
-        labels = files_by_id(first_folder(source, part.labels), PNGS)
-        folders = [source / folder for folder in part.mirrored if (source / folder).is_dir()]
+        images = files_by_id(find_folder(source, part.images), JPEGS)
+        labels = files_by_id(find_folder(source, part.labels), PNGS)
+        folders = [folder for name in part.mirrored for folder in folders_called(source, name)]
         mirrored = next(filter(None, (files_by_id(folder, PNGS) for folder in folders)), {})
         splits[split] = sorted(images.keys() & labels.keys())
         alone += unpaired(images, labels)

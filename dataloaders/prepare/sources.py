@@ -1,5 +1,7 @@
 """Look through the folders of a source."""
 
+import os
+import re
 from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import NamedTuple
@@ -39,15 +41,27 @@ def files_by_id(folder: Path, suffixes: Sequence[str]) -> dict[str, Path]:
     return files
 
 
-def first_folder(source: Path, candidates: Sequence[str]) -> Path:
-    """The first of the sub-folders that exists. Raises `UserError` naming what was looked for."""
-    for candidate in candidates:
-        if (source / candidate).is_dir():
-            return source / candidate
+def folders_called(source: Path, name: str) -> list[Path]:
+    """The folders `name`, maybe with a parent's name before it, in any case and depth; the outermost first."""
+    wanted, found = name.lower().split("/"), {source / name} if (source / name).is_dir() else set()
+    for folder, below, _ in os.walk(source):
+        below[:] = [child for child in below if child[0] not in "._"]  # hidden ones, and what macOS puts into archives
+        for child in below:
+            parts = (Path(folder) / child).relative_to(source).parts
+            if [part.lower() for part in parts[-len(wanted) :]] == wanted:
+                found.add(Path(folder) / child)
+    return sorted(found, key=lambda path: (len(path.parts), path))
+
+
+def find_folder(source: Path, *names: str) -> Path:
+    """The outermost folder of the first of the names that there is. Raises `UserError` naming what was looked for."""
     if not source.is_dir():
         raise UserError(f"{source}: no such folder; --source is the folder of the unpacked download")
+    for name in names:
+        if there := folders_called(source, name):
+            return there[0]
     raise UserError(
-        f"{source}: has no sub-folder {' or '.join(candidates)}; --source is the folder of the unpacked download"
+        f"{source}: has no sub-folder {' or '.join(names)}; --source is the folder of the unpacked download"
     )
 
 
@@ -57,13 +71,27 @@ def first_names(names: Sequence[str], most: int = 3) -> str:
 
 
 def draw_test(ids: Sequence[str], share: float, seed: int = 0) -> dict[str, list[str]]:
-    """Split sorted ids at random, the same way every time; each list keeps the order of `ids`."""
+    """Split sorted ids at random, the same way every time; each list keeps the order of `ids`.
+
+    Versions of one photo, which Roboflow calls NAME.rf.HASH, come to the same list.
+    """
     number = min(max(round(share * len(ids)), 2), len(ids) - 1)
-    test = set(np.random.default_rng(seed).permutation(len(ids))[:number].tolist())
+    families: dict[str, list[str]] = {}
+    for image_id in ids:
+        families.setdefault(family(image_id), []).append(image_id)
+    versions, test = list(families.values()), set[str]()
+    for place in np.random.default_rng(seed).permutation(len(versions)).tolist():
+        if len(test) < number:
+            test.update(versions[place])
     return {
-        "train": [image_id for i, image_id in enumerate(ids) if i not in test],
-        "test": [image_id for i, image_id in enumerate(ids) if i in test],
+        "train": [image_id for image_id in ids if image_id not in test],
+        "test": [image_id for image_id in ids if image_id in test],
     }
+
+
+def family(image_id: str) -> str:
+    """What the versions of one photo have in common: the id without Roboflow's `.rf.HASH`."""
+    return re.sub(r"\.rf\.[0-9a-zA-Z]+$", "", image_id)
 
 
 def unpaired(images: Collection[str], labels: Collection[str]) -> list[str]:

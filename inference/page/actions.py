@@ -60,7 +60,7 @@ class Page:
         with errors_as_toasts(photo, labels):
             if not photo or not labels:
                 raise UserError("a photo and its label map are both needed; choose two files")
-            label_map = read_index_map(labels)
+            label_map = read_index_map(labels, MAX_PIXELS)
             if len(np.unique(label_map)) > MAX_CLASSES + 2:
                 raise UserError(f"{labels}: holds more than {MAX_CLASSES} classes; use predict.py for so many")
             return _announced(self.parser.make_support(to_rgb(photo, MAX_PIXELS), label_map, parse_names(names)))
@@ -117,7 +117,7 @@ def errors_as_toasts(*paths: str | None) -> Iterator[None]:
         message = str(error)
         for path in filter(None, paths):
             message = message.replace(path, Path(path).name)
-        raise gr.Error(message) from None
+        raise gr.Error(message, print_exception=False) from None
 
 
 def parse_names(text: str) -> dict[int, str]:
@@ -125,7 +125,7 @@ def parse_names(text: str) -> dict[int, str]:
     names = {}
     for part in filter(None, map(str.strip, (text or "").split(","))):
         number, _, name = part.partition(" ")
-        if not (number.isdigit() and name.strip()):
+        if not (number.isascii() and number.isdigit() and len(number) <= 5 and name.strip()):
             raise UserError(f"names by id: {part!r} is not of the form '1 hat'; separate them by commas")
         names[int(number)] = name.strip()
     return names

@@ -39,6 +39,8 @@ SUGGESTED = ("hair", "skin", "upper clothes", "trousers", "shoes", "bag", "", ""
 
 def serve(parser: OneShotParser, checkpoint: str, host: str, port: int) -> None:
     """Serve the page over `parser` until it is stopped. Raises `UserError` where nothing can listen at the address."""
+    if not 0 <= port <= 65535:
+        raise UserError(f"--port {port}: must lie between 0 and 65535")
     # Gradio reads the canvas's photo by itself: Pillow refuses at twice this number.
     Image.MAX_IMAGE_PIXELS = MAX_PIXELS // 2
     with tempfile.TemporaryDirectory(prefix="demo_", ignore_cleanup_errors=True) as folder:

@@ -18,6 +18,7 @@ from utils.imaging import to_rgb
 from ..parsing import Parsing
 
 BRUSHES = ("#e6194b", "#0082c8", "#3cb44b", "#ffe119", "#911eb4", "#f58230", "#46f0f0", "#f032e6")
+NAME_LENGTH = 50  # letters of a photo's name that its results keep
 SHOWN_SIDE = 1280  # longest side of the photos kept for the page; bounds the memory of a session
 
 
@@ -103,7 +104,7 @@ def packed(parsings: Sequence[Parsing], names: Sequence[str], cache: Path) -> st
     target = folder / "parsed.zip"
     with zipfile.ZipFile(target, "w", zipfile.ZIP_DEFLATED) as archive:
         for number, (parsing, name) in enumerate(zip(parsings, names, strict=True), 1):
-            for path in parsing.save(folder, f"{number:02d}_{Path(name).stem}"):
+            for path in parsing.save(folder, f"{number:02d}_{Path(name).stem[:NAME_LENGTH]}"):
                 archive.write(path, path.name)
                 path.unlink()
     return str(target)

@@ -1,73 +1,182 @@
-"""COCO: one annotation file for all photos, with polygons or run-length masks."""
+"""COCO: annotation files with polygons or run-length masks, one for all photos or one in each folder of a split."""
 
+from collections import Counter, defaultdict
 from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from utils.constants import IGNORE
 from utils.errors import UserError
-from utils.files import read_json
+from utils.pictures import picture_size
 
 from ..photos import Photo, make_photos
-from .common import BACKGROUND_NAMES, LabelledPhotos, find_photo, fitted_photo, label_ids
+from .common import Files, Labelled, LeftOut, PhotoIndex, fitted_photo, id_of_label, without_background
+from .shapes import within
 
-Job = tuple[dict[str, Any], list[dict[str, Any]]]
-"""An image entry and its annotations."""
-
-
-def read(source: Path, annotations: Path, labels: tuple[str, ...] | None) -> LabelledPhotos:
-    """Draw the regions of every image that has annotations; the categories by their ids are the classes."""
-    content = read_json(annotations)
-    try:
-        categories = {int(c["id"]): str(c["name"]) for c in sorted(content["categories"], key=lambda c: c["id"])}
-        by_image: dict[Any, list[dict[str, Any]]] = {}
-        for annotation in content["annotations"]:
-            by_image.setdefault(annotation["image_id"], []).append(annotation)
-        jobs = [(image, by_image[image["id"]]) for image in content["images"] if image["id"] in by_image]
-    except (KeyError, TypeError, ValueError) as error:
-        raise UserError(f"{annotations}: not a COCO annotation file (missing or wrong {error})") from error
-    names = [name for name in categories.values() if name not in BACKGROUND_NAMES]
-    labels = labels or ("background", *names)
-    ids = label_ids(labels)
-    unknown = [name for name in names if name not in ids]
-    if unknown:
-        raise UserError(f"{annotations}: category {unknown[0]!r} is none of dataset.json's labels; add it there")
-    slots = {category: ids[name] for category, name in categories.items()}
-    return labels, make_photos(source, partial(_draw, source, slots), jobs, "draw COCO regions")
+KEYS = {"images", "annotations", "categories"}
+SPLITS = {"train": "train", "valid": "test", "val": "test", "test": "test"}  # folder of a file -> our list
+Region = tuple[Any, int]
+"""A segmentation and the label value to draw it with."""
 
 
-def _draw(source: Path, slots: Mapping[int, int], job: Job) -> Photo:
-    """The photo of an image entry with its regions: the large ones first, so that small ones stay visible.
+class Job(NamedTuple):
+    """A photo, the size (H, W) that the file gives it, and its regions."""
 
-    Crowds become 255, and annotations without a segmentation leave no mark. Raises `UserError` on broken entries.
+    photo: Path
+    size: tuple[int, int]
+    regions: list[Region]
+
+
+def is_coco(content: object) -> bool:
+    """Whether the content of a JSON file is a COCO annotation file."""
+    return isinstance(content, dict) and content.keys() >= KEYS and isinstance(content["images"], list)
+
+
+def read(source: Path, files: Files, labels: tuple[str, ...] | None, depth: int = 0) -> Labelled:
+    """Draw the regions of every image that has some; the categories in the order of their ids are the classes.
+
+    What cannot be used is left out and counted. Two categories of one name are one class. Several files, each in a
+    folder named after a split, keep their splits: what lies in `valid` or `test` is tested on.
     """
-    image, annotations = job
-    photo = find_photo(source, source, source, str(image.get("file_name", "")))
+    left_out, index = LeftOut(), PhotoIndex(source)
+    categories = {path: _categories(path, content) for path, content in files.items()}
+    names = without_background([name for named in categories.values() for name in named.values()])
+    labels = labels or ("background", *names)
+    id_of = id_of_label(labels)
+    if unknown := [name for name in names if id_of(name) is None]:
+        raise UserError(f"{next(iter(files))}: category {unknown[0]!r} is none of dataset.json's labels; add it there")
+    jobs: dict[Path, Job] = {}
+    splits: dict[str, list[Path]] = defaultdict(list)
+    for path, content in files.items():
+        values = {category: id_of(name) or 0 for category, name in categories[path].items()}
+        for job in _jobs(path, content, values, index, left_out):
+            earlier = jobs.get(job.photo)
+            jobs[job.photo] = job._replace(regions=[*(earlier.regions if earlier else []), *job.regions])
+            splits[SPLITS.get(path.parent.name.lower(), "")].append(job.photo)
+    if not jobs:
+        left_out.tell()
+        raise UserError(f"{next(iter(files))}: holds no region to train on; export it with segmentation masks")
+    photos = make_photos(source, partial(_draw, depth), list(jobs.values()), "draw COCO regions")
+    left_out.tell()
+    ids = dict(zip(jobs, (photo.id for photo in photos), strict=True))
+    own = {split: [ids[path] for path in dict.fromkeys(splits[split])] for split in ("train", "test")}
+    whole = len(files) > 1 and not splits[""] and all(own.values())
+    return Labelled(labels, photos, own if whole else None)
+
+
+def _categories(path: Path, content: Mapping[str, Any]) -> dict[str, str]:
+    """Names by id, as text. A category 0 that stands for the others and marks nothing is left out."""
+    try:
+        entries = sorted(content["categories"], key=lambda c: int(c["id"]))
+        used = Counter(str(a["category_id"]) for a in content["annotations"] if "category_id" in a)
+        named = {str(c["id"]): str(c["name"]).strip() for c in entries}
+        above = [str(c["id"]) for c in entries if c.get("supercategory") in ("none", None) and int(c["id"]) == 0]
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise UserError(f"{path}: not a COCO annotation file (missing or wrong {error})") from error
+    idle = above[0] if above and not used[above[0]] and len(named) > 1 else None
+    return {category: name for category, name in named.items() if category != idle}
+
+
+def _jobs(
+    path: Path, content: Mapping[str, Any], values: Mapping[str, int], index: PhotoIndex, left_out: LeftOut
+) -> list[Job]:
+    """The images of a file that have regions, with their photos."""
+    regions: dict[str, list[Region]] = defaultdict(list)
+    for annotation in content["annotations"]:
+        place = f"annotation {annotation.get('id')}" if isinstance(annotation, dict) else path.name
+        if not isinstance(annotation, dict) or "image_id" not in annotation:
+            left_out.add("annotations that name no image", place)
+        elif str(annotation.get("category_id")) not in values:
+            left_out.add("annotations of no known category", place)
+        elif not annotation.get("segmentation"):
+            left_out.add("boxes without a mask", place)
+        else:
+            value = IGNORE if annotation.get("iscrowd") else values[str(annotation["category_id"])]
+            regions[str(annotation["image_id"])].append((annotation["segmentation"], value))
+    images: list[tuple[str, tuple[int, int], list[Region]]] = []
+    for image in content["images"]:
+        try:
+            number, name = str(image["id"]), str(image["file_name"])
+            size = (int(image["height"]), int(image["width"]))
+        except (KeyError, TypeError, ValueError):
+            left_out.add("images without id, file_name, width or height", path.name)
+            continue
+        if regions[number]:
+            images.append((name, size, regions[number]))
+        else:
+            left_out.add("photos without annotations", name)
+    photos = index.find_each([(path, name) for name, _, _ in images])
+    return [Job(photo, *image[1:]) for photo, image in zip(photos, images, strict=True)]
+
+
+def _draw(depth: int, job: Job) -> Photo:
+    """The photo with its regions: the large ones first, so that small ones stay visible. Crowds are 255.
+
+    Regions lie in the photo as viewers show it, also where the file gives the size of the stored form; if they do not
+    fit into that, they lie in the stored form. Raises `UserError` where the file's size is neither.
+    """
+    upright, stored = picture_size(job.photo)
+    if job.size not in (upright, stored):
+        sizes = f"{upright[1]}x{upright[0]}, but its annotations were drawn at {job.size[1]}x{job.size[0]}"
+        raise UserError(f"{job.photo}: is {sizes}; resize it back, or annotate it anew")
+    size = upright if job.size == upright or all(_fits(code, upright) for code, _ in job.regions) else stored
+    drawn, left_out = [], []
+    for code, value in job.regions:
+        mask, unusable = _mask(code, size)
+        drawn.append((mask, value))
+        left_out += unusable
+    label = np.zeros(size, dtype=np.uint8)
+    for mask, value in sorted(drawn, key=lambda pair: -int(pair[0].sum())):
+        label[mask] = value
+    return fitted_photo(job.photo.stem, job.photo, label, depth=depth)._replace(left_out=tuple(left_out))
+
+
+def _fits(code: Any, size: tuple[int, int]) -> bool:
+    """Whether a segmentation lies in a picture of `size` (H, W)."""
+    if isinstance(code, dict):
+        return list(code.get("size", ())) == list(size)
+    return all(within(outline, size) for outline in _outlines(code)[0])
+
+
+def _outlines(code: Any) -> tuple[list[list[float]], list[str]]:
+    """The polygons of a segmentation, each as x, y, x, y, ...; and a reason for each that cannot be used.
+
+    A segmentation is a list of polygons; a polygon by itself, flat or of pairs, is taken too.
+    """
+    parts = code if all(isinstance(part, list) for part in code) else [code]
+    if len(parts) >= 3 and all(len(part) == 2 for part in parts):
+        parts = [[value for pair in parts for value in pair]]
+    outlines, unusable = [], []
+    for part in parts:
+        try:
+            outline = [float(value) for value in part]
+        except (TypeError, ValueError):
+            outline = []
+        if len(outline) < 6 or len(outline) % 2 or not np.isfinite(outline).all():
+            unusable.append("polygons with fewer than three points, or broken ones")
+        else:
+            outlines.append(outline)
+    return outlines, unusable
+
+
+def _mask(code: Any, size: tuple[int, int]) -> tuple[np.ndarray, list[str]]:
+    """The pixels (H, W) of a segmentation, and a reason for each part of it that cannot be used."""
     try:
         from pycocotools import mask as coco_mask
     except ImportError as error:
         raise UserError("COCO annotations need pycocotools; run: pip install pycocotools") from error
+    nothing = np.zeros(size, dtype=bool)
     try:
-        height, width = int(image["height"]), int(image["width"])
-        regions = []
-        for annotation in annotations:
-            code = annotation.get("segmentation")
-            if not code:
-                continue
-            if isinstance(code, list):  # polygons, one or more
-                code = coco_mask.merge(coco_mask.frPyObjects(code, height, width))
-            elif isinstance(code["counts"], list):
-                code = coco_mask.frPyObjects(code, height, width)
-            value = IGNORE if annotation.get("iscrowd") else slots[annotation["category_id"]]
-            regions.append((coco_mask.decode(code).astype(bool), value))
-        label = np.zeros((height, width), dtype=np.uint8)
-        for region, value in sorted(regions, key=lambda pair: -int(pair[0].sum())):
-            label[region] = value
-    except Exception as error:  # the library raises nearly anything on a broken region
-        raise UserError(
-            f"{image.get('file_name')}: its COCO annotations are broken ({error!r}); mend the file"
-        ) from error
-    return fitted_photo(photo.stem, photo, label, upright=False)
+        if isinstance(code, list):
+            outlines, unusable = _outlines(code)
+            if not outlines:
+                return nothing, unusable
+            return coco_mask.decode(coco_mask.merge(coco_mask.frPyObjects(outlines, *size))).astype(bool), unusable
+        code = coco_mask.frPyObjects(code, *size) if isinstance(code["counts"], list) else code
+        mask: np.ndarray = coco_mask.decode(code).astype(bool)
+        return (mask, []) if mask.shape == size else (nothing, ["masks of another size than their photo"])
+    except Exception:  # the library raises nearly anything on a broken region
+        return nothing, ["broken masks"]

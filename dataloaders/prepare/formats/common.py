@@ -1,71 +1,203 @@
-"""What the formats of users' labels share."""
+"""What the formats of users' labels share: names and ids, photos found by name, and what has to be left out."""
 
-from collections.abc import Sequence
+import re
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import Any, NamedTuple
+from urllib.parse import unquote
 
 import numpy as np
-from PIL import Image, ImageOps
-from PIL.ExifTags import Base as Exif
 
 from utils.constants import IGNORE
 from utils.errors import UserError
+from utils.files import read_lines
+from utils.pictures import SUFFIXES, picture_size
 
 from ...reading import ids_in, read_image
+from ...sides import words
 from ..photos import Photo, encoded
+from ..sources import first_names
 
-PHOTOS = (".jpg", ".jpeg", ".png")
-IMAGE_FOLDERS = ("images", "trainval_images", "JPEGImages", "photos")
-BACKGROUND_NAMES = ("background", "_background_", "__background__")
-IGNORE_NAME = "__ignore__"  # labelme's name for what must not count
-LabelledPhotos = tuple[tuple[str, ...], list[Photo]]  # label names, the background first, and the photos
+IMAGE_FOLDERS = ("images", "trainval_images", "JPEGImages", "photos", "img", "imgs")
+BACKGROUND_WORDS = ("background", "bg", "unlabeled", "unlabelled", "unlabel")
+IGNORE_WORDS = ("ignore",)  # labelme's __ignore__: what must not count
+STORED_FORM = "labels fit only the form in which a turned photo is stored, so that form is used"
+NUMBERED = re.compile(r"(\d+)\s*[:;,=\s]\s*(\S.*)")
+JUNK = ("__macosx", "thumbs.db", "desktop.ini")
+Files = Mapping[Path, dict[str, Any]]
+"""The JSON files of one form, with their content."""
+IdOf = Callable[[str], int | None]
+"""From a label's name to its id, 255 for what must not count, None for a name that is not known."""
 
 
-def label_ids(labels: Sequence[str]) -> dict[str, int]:
-    """Label name -> id, with the usual names of background and ignore."""
-    ids = {name: i for i, name in enumerate(labels)}
-    return {**dict.fromkeys(BACKGROUND_NAMES, 0), IGNORE_NAME: IGNORE, **ids}
+class Labelled(NamedTuple):
+    """What a source holds: label names, the background first, its photos, and its own lists of ids if it has some."""
+
+    labels: tuple[str, ...]
+    photos: list[Photo]
+    splits: dict[str, list[str]] | None = None
 
 
-def names_file(source: Path) -> tuple[str, ...] | None:
-    """Label names from labels.txt, one a line; the background is put first where the file leaves it out."""
+class Names(NamedTuple):
+    """Label names of a labels.txt, the background first; `sure` unless the file may have called it by another word."""
+
+    labels: tuple[str, ...]
+    sure: bool
+    path: Path
+
+
+class LeftOut:
+    """What a source holds and cannot be used: counted by reason, the first of each named."""
+
+    def __init__(self) -> None:
+        self.places: dict[str, list[str]] = defaultdict(list)
+
+    def add(self, reason: str, place: str) -> None:
+        """Note one; `reason` reads behind a number."""
+        self.places[reason].append(place)
+
+    def tell(self) -> None:
+        """Print a line for each reason."""
+        for reason, places in self.places.items():
+            print(f"left out: {len(places)} {reason} ({first_names(list(dict.fromkeys(places)))})")
+
+
+class PhotoIndex:
+    """The photos below a folder, found by whatever path a label file calls them."""
+
+    def __init__(self, source: Path) -> None:
+        self.source = source
+        self.by_name: dict[str, list[Path]] = defaultdict(list)
+        for path in files_below(source):
+            if path.suffix.lower() in SUFFIXES:
+                self.by_name[path.name.lower()].append(path)
+
+    def find(self, named_by: Path, name: str) -> Path:
+        """The photo that the file `named_by` calls `name`, with any slashes, drive letter and case.
+
+        Raises `UserError` when there is none, or none that fits better than another.
+        """
+        beside = named_by.parent / name.replace("\\", "/")
+        if name and beside.is_file():
+            return beside
+        parts = [part.lower() for part in re.split(r"[\\/]+", name) if part not in ("", ".", "..")]
+        last = parts[-1] if parts else ""
+        found = self.by_name.get(last) or self.by_name.get(unquote(last), [])
+        if not found:
+            raise UserError(f"{named_by}: its image {name!r} is not in {self.source} nor in a folder below; add it")
+        fits = {path: (self._shared(path, parts), path.parent == named_by.parent) for path in found}
+        best = [path for path in found if fits[path] == max(fits.values())]
+        if len(best) > 1:
+            raise UserError(f"{named_by}: its image {name!r} may be {best[0]} or {best[1]}; remove or rename one")
+        return best[0]
+
+    def find_each(self, names: Sequence[tuple[Path, str]]) -> list[Path]:
+        """`find` of each. Raises `UserError` where it does so for any, after printing each message."""
+        photos, problems = [], []
+        for named_by, name in names:
+            try:
+                photos.append(self.find(named_by, name))
+            except UserError as error:
+                problems.append(str(error))
+        if problems:
+            print(*problems, sep="\n")
+            number = f"{len(problems)} of {len(names)} photos cannot be found"
+            raise UserError(f"{self.source}: {number}, as named above; add them (nothing was made)")
+        return photos
+
+    @staticmethod
+    def _shared(path: Path, parts: Sequence[str]) -> int:
+        """How many parts of a path, from its end, are the same."""
+        pairs = zip(reversed(path.parts), reversed(parts), strict=False)
+        return next((i for i, (a, b) in enumerate(pairs) if a.lower() != b), len(parts))
+
+
+def files_below(folder: Path) -> Iterator[Path]:
+    """The files in `folder` and its sub-folders, sorted, without hidden ones and what systems leave behind."""
+    for path in sorted(folder.rglob("*")):
+        parts = [part.lower() for part in path.relative_to(folder).parts]
+        if path.is_file() and not any(part.startswith((".", "~$")) or part in JUNK for part in parts):
+            yield path
+
+
+def is_background(name: str) -> bool:
+    """Whether a label's name means the background, however it is written: "Background", "_background_", "0 bg"."""
+    return "".join(words(re.sub(r"^\d+\W+", "", name))) in BACKGROUND_WORDS
+
+
+def id_of_label(labels: Sequence[str]) -> IdOf:
+    """The ids of the labels by name: exact, or the same words in another form where only one label has these."""
+    by_words: dict[tuple[str, ...], list[int]] = defaultdict(list)
+    for i, label in enumerate(labels):
+        by_words[words(label)].append(i)
+
+    def id_of(name: str) -> int | None:
+        if name in labels:
+            return labels.index(name)
+        if is_background(name):
+            return 0
+        if "".join(words(name)) in IGNORE_WORDS:
+            return IGNORE
+        alike = by_words.get(words(name), [])
+        return alike[0] if len(alike) == 1 else None
+
+    return id_of
+
+
+def without_background(names: Sequence[str]) -> list[str]:
+    """The names of classes alone, each once."""
+    return [n for n in dict.fromkeys(names) if not is_background(n) and "".join(words(n)) not in IGNORE_WORDS]
+
+
+def names_file(source: Path) -> Names | None:
+    """Label names from labels.txt: one a line from the background on, which may be left out, or "id name" lines.
+
+    Raises `UserError` for a file that holds a name or an id twice, or names a class for id 0.
+    """
     path = source / "labels.txt"
     if not path.exists():
         return None
-    try:
-        names = [line.strip() for line in path.read_text(encoding="utf-8-sig").splitlines()]
-    except (OSError, UnicodeDecodeError) as error:
-        raise UserError(f"{path}: cannot be read ({error}); it must be UTF-8 text, one label name a line") from error
-    names = [name for name in names if name and name != IGNORE_NAME]
+    lines = [line for line in read_lines(path, "one label name a line") if "".join(words(line)) not in IGNORE_WORDS]
+    numbered = [match for match in map(NUMBERED.fullmatch, lines) if match]
+    ids = [int(match[1]) for match in numbered]
+    if lines and len(numbered) == len(lines) and ids == sorted(set(ids)) and ids[0] in (0, 1) and ids[-1] < IGNORE:
+        by_id = {int(match[1]): match[2] for match in numbered}
+        if not is_background(by_id.get(0, "background")):
+            raise UserError(f"{path}: names id 0 {by_id[0]!r}, but 0 is the background; number the classes from 1")
+        names, sure = [by_id.get(i, f"class-{i}") for i in range(1, ids[-1] + 1)], True
+    else:
+        sure = bool(lines) and is_background(lines[0])
+        names = lines[1:] if sure else lines
     if not names or len(set(names)) < len(names):
         raise UserError(f"{path}: must hold one label name a line, and none twice")
-    return ("background", *(names[1:] if names[0] in BACKGROUND_NAMES else names))
+    return Names(("background", *names), sure, path)
 
 
-def find_photo(named_by: Path, folder: Path, source: Path, name: str) -> Path:
-    """The photo that the file `named_by` calls `name`, in `folder` or an images folder of `source`.
+def check_names(names: Names, highest: int) -> None:
+    """Raise `UserError` where the names may belong to other ids than they would get; `highest` is in use."""
+    if not names.sure and highest == len(names.labels) - 2:
+        first = names.labels[1]
+        raise UserError(
+            f"{names.path}: {len(names.labels) - 1} names for ids 0 to {highest}; if {first!r} is the background, "
+            f"write 'background' in its place, else put a line 'background' above it"
+        )
 
-    Raises `UserError` when it is in none of them.
-    """
-    for place in (folder, *(source / images for images in IMAGE_FOLDERS)):
-        if name and (place / name).is_file():
-            return place / name
-    raise UserError(f"{named_by}: its image {name!r} is not in {folder} nor in an images folder of SOURCE; add it")
 
-
-def fitted_photo(image_id: str, photo: Path, raw: np.ndarray, *, upright: bool, label: Path | None = None) -> Photo:
+def fitted_photo(image_id: str, photo: Path, raw: np.ndarray, *, depth: int = 0, label: Path | None = None) -> Photo:
     """The photo with its label map `raw` (H, W), which the file `label` holds or which has been drawn.
 
-    The loaders do not look at the EXIF orientation, so a photo that was labelled `upright` is stored upright.
-    Raises `UserError` when the sizes agree neither way or the photo is broken.
+    `depth` is that of 16-bit photos in bits, 0 for what the file says. Raises `UserError` when the sizes agree neither
+    upright nor as stored, or the photo is broken.
     """
-    content: Path | bytes = photo
-    suffix, plain = photo.suffix.lower(), read_image(photo).shape[:2]
-    with Image.open(photo) as picture:
-        tagged = picture.getexif().get(Exif.Orientation, 1) != 1
-        if plain != raw.shape or (upright and tagged):
-            turned = ImageOps.exif_transpose(picture).convert("RGB")
-            if not tagged or (turned.height, turned.width) != raw.shape:
-                sizes = f"{plain[1]}x{plain[0]}, but its label {raw.shape[1]}x{raw.shape[0]}"
-                raise UserError(f"{photo}: is {sizes}; replace whichever is wrong")
-            content, suffix = encoded(turned), ".png"
-    return Photo(image_id, content, label or encoded(raw), ids_in(raw), suffix=suffix)
+    notes: list[str] = []
+    upright, stored = picture_size(photo)
+    form = raw.shape == upright
+    if not form and raw.shape != stored:
+        sizes = f"{upright[1]}x{upright[0]}, but its label {raw.shape[1]}x{raw.shape[0]}"
+        raise UserError(f"{photo}: is {sizes}; replace whichever is wrong")
+    pixels = read_image(photo, upright=form, depth=depth, tell=notes.append)
+    notes = [note.removeprefix(f"{photo}: ") for note in notes] + ([] if form else [STORED_FORM])
+    content: Path | bytes = encoded(pixels) if depth else photo
+    suffix = ".png" if depth else photo.suffix.lower()
+    return Photo(image_id, content, label or encoded(raw), ids_in(raw), suffix=suffix, notes=tuple(notes))

@@ -1,39 +1,180 @@
-"""Index PNGs: `images/<id>.jpg` and `labels/<id>.png`, whose pixel values are class ids."""
+"""Label maps as pictures: one for each photo, in a folder beside the photos' (Pascal VOC's and CVAT's too), or beside.
 
+The pixel values are class ids, or colours that a labelmap.txt (CVAT) names or that are Pascal VOC's.
+"""
+
+import csv
+from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
 
 from utils.constants import IGNORE
 from utils.errors import UserError
+from utils.files import read_lines
+from utils.pictures import LOSSY, SUFFIXES, open_picture
 
-from ...reading import read_label
+from ...palette import RGB, VOC_EDGE, voc_colour
+from ...reading import ids_in, looks_smoothed, read_label
 from ..photos import Photo, SourceFiles, make_photos
-from ..sources import PNGS, files_by_id, first_folder, first_names, unpaired
-from .common import IMAGE_FOLDERS, PHOTOS, LabelledPhotos, fitted_photo, names_file
+from ..sources import files_by_id, find_folder, first_names, unpaired
+from .coco import SPLITS
+from .common import IMAGE_FOLDERS, Labelled, LeftOut, check_names, fitted_photo, is_background, names_file
 
-LABEL_FOLDERS = ("labels", "trainval_classes", "SegmentationClass", "masks")
+LABEL_FOLDERS = ("labels", "trainval_classes", "SegmentationClass", "masks", "annotations")
+VOC_LISTS = "ImageSets/Segmentation"
+MASK_END = "_mask"  # Roboflow: NAME.jpg and NAME_mask.png side by side, with _classes.csv
+CLASSES_CSV = "_classes.csv"
+ONLY_IGNORED = "labels of 0 and 255 alone"
+Colours = Mapping[RGB, int]
 
 
-def read(source: Path, labels: tuple[str, ...] | None) -> LabelledPhotos:
-    """Read the label maps; without names from a dataset.json or labels.txt the classes are numbered."""
-    images = files_by_id(first_folder(source, IMAGE_FOLDERS), PHOTOS)
-    maps = files_by_id(first_folder(source, LABEL_FOLDERS), PNGS)
-    alone = unpaired(images, maps)
+class Found(NamedTuple):
+    """The photos and label maps of a source by id, its classes' names if it has them, and its own lists of ids."""
+
+    files: list[SourceFiles]
+    labels: tuple[str, ...] | None
+    colours: Colours | None
+    splits: dict[str, list[str]] | None
+
+
+def is_roboflow(source: Path) -> bool:
+    """Whether the source is Roboflow's export of semantic masks."""
+    return any(source.glob(CLASSES_CSV)) or any(source.glob(f"*/{CLASSES_CSV}"))
+
+
+def read(source: Path, labels: tuple[str, ...] | None, depth: int = 0) -> Labelled:
+    """Read the label maps; without names from a dataset.json or from the source the classes are numbered."""
+    found = _roboflow(source) if is_roboflow(source) else _folders(source)
+    named = None if labels or found.labels else names_file(source)
+    labels = labels or found.labels or (named.labels if named else None)
+    slots = len(labels) if labels else IGNORE
+    task = partial(_read_one, slots, found.colours, depth)
+    photos = make_photos(source, task, found.files, "read photos and labels")
+    highest = max(max(photo.raw_ids, default=0) for photo in photos)
+    if not highest and any(ONLY_IGNORED in photo.notes for photo in photos):
+        raise UserError(f"{source}: {ONLY_IGNORED}, and 255 is what does not count; write 1 in the place of 255")
+    if named:
+        check_names(named, highest)
+    return Labelled(labels or ("background", *(f"class-{i}" for i in range(1, highest + 1))), photos, found.splits)
+
+
+def _folders(source: Path) -> Found:
+    """A folder of photos and one of label maps, maybe with Pascal VOC's lists and CVAT's colours."""
+    photos, maps = find_folder(source, *IMAGE_FOLDERS), find_folder(source, *LABEL_FOLDERS)
+    images, labels = files_by_id(photos, SUFFIXES), files_by_id(maps, SUFFIXES)
+    lists = photos.parent / VOC_LISTS
+    without = sorted(images.keys() - labels.keys())
+    if lists.is_dir() and without:  # Pascal VOC has labels for some of its photos
+        left_out = LeftOut()
+        for image_id in without:
+            left_out.add("photos without a label map", image_id)
+        left_out.tell()
+        images = {image_id: path for image_id, path in images.items() if image_id in labels}
+    alone = unpaired(images, labels)
     if alone or not images:
         what = f"{len(alone)} photos or labels stand alone: {first_names(alone)}"
+        what = what if alone else "its image folder is empty"
+        raise UserError(f"{source}: {what}; each photo needs a label PNG of the same name")
+    files = [SourceFiles(image_id, images[image_id], labels[image_id]) for image_id in images]
+    names, colours = _labelmap(photos.parent / "labelmap.txt")
+    return Found(files, names, colours, _voc_splits(lists, images))
+
+
+def _voc_splits(lists: Path, images: Mapping[str, Path]) -> dict[str, list[str]] | None:
+    """The ids of train.txt, and those of val.txt and test.txt together; None without photos in both."""
+    ids: dict[str, list[str]] = {"train": [], "test": []}
+    for name, split in SPLITS.items():
+        if (lists / f"{name}.txt").is_file():
+            ids[split] += [i for i in read_lines(lists / f"{name}.txt", "one id a line") if i in images]
+    return {split: list(dict.fromkeys(own)) for split, own in ids.items()} if all(ids.values()) else None
+
+
+def _labelmap(path: Path) -> tuple[tuple[str, ...] | None, Colours | None]:
+    """Class names and colours of CVAT's labelmap.txt, lines "name:r,g,b:parts:actions"; None where there is none."""
+    if not path.is_file():
+        return None, None
+    names, colours = ["background"], {VOC_EDGE: IGNORE}
+    for line in read_lines(path, 'one "name:r,g,b::" a line'):
+        if line.startswith("#"):
+            continue
+        try:
+            name, text = line.split(":")[:2]
+            red, green, blue = (int(value) for value in text.split(","))
+        except ValueError as error:
+            raise UserError(f'{path}: {line!r} is not of the form "name:r,g,b::"; export it again') from error
+        if not is_background(name):
+            names.append(name)
+        colours[red, green, blue] = 0 if is_background(name) else len(names) - 1
+    return tuple(names), colours
+
+
+def _roboflow(source: Path) -> Found:
+    """Roboflow's semantic masks: photos and NAME_mask.png side by side, in SOURCE or in a folder for each split."""
+    folders = sorted(path.parent for path in (*source.glob(CLASSES_CSV), *source.glob(f"*/{CLASSES_CSV}")))
+    files, splits, labels = [], {"train": list[str](), "test": list[str]()}, None
+    left_out = LeftOut()
+    for folder in folders:
+        names = _classes_csv(folder / CLASSES_CSV)
+        if labels not in (None, names):
+            raise UserError(f"{folder / CLASSES_CSV}: differs from the one of {folders[0].name}; export the set again")
+        labels = names
+        pictures = files_by_id(folder, SUFFIXES)
+        for image_id, path in pictures.items():
+            if image_id.endswith(MASK_END):
+                continue
+            if image_id + MASK_END not in pictures:
+                left_out.add("photos without a mask", path.name)
+                continue
+            files.append(SourceFiles(image_id, path, pictures[image_id + MASK_END]))
+            splits[SPLITS.get(folder.name.lower(), "train")].append(image_id)
+    left_out.tell()
+    if not files:
+        raise UserError(f"{source}: holds no photo with its {MASK_END}.png; export it as semantic segmentation masks")
+    return Found(files, labels, None, splits if len(folders) > 1 and all(splits.values()) else None)
+
+
+def _classes_csv(path: Path) -> tuple[str, ...]:
+    """Class names by pixel value, the background first."""
+    rows = [
+        row for row in csv.reader(read_lines(path, '"pixel value, class" a line')) if row and row[0].strip().isdigit()
+    ]
+    by_id = {int(row[0]): row[1].strip() for row in rows if len(row) > 1}
+    if not by_id or max(by_id) >= IGNORE or not is_background(by_id.get(0, "background")):
+        raise UserError(f"{path}: must name a class for each pixel value, the background for 0; export it again")
+    return ("background", *(by_id.get(i, f"class-{i}") for i in range(1, max(by_id) + 1)))
+
+
+def _read_one(slots: int, colours: Colours | None, depth: int, files: SourceFiles) -> Photo:
+    """A photo with its label map. Raises `UserError` for labels that are not exact, and as `read_label` does."""
+    picture = open_picture(files.label)
+    if picture.format in LOSSY:
+        raise UserError(f"{files.label}: labels in a {picture.format} file are not exact; save them anew as PNG")
+    if picture.mode in ("RGB", "RGBA"):
+        raw, label = _by_colour(files.label, np.array(picture.convert("RGB")), colours, slots), None
+    else:
+        raw = read_label(files.label, slots)
+        label = files.label if picture.format == "PNG" else None
+    if looks_smoothed(raw):
+        raise UserError(f"{files.label}: its ids run into each other, so it was smoothed; resize labels by nearest")
+    photo = fitted_photo(files.id, files.image, raw, depth=depth, label=label)
+    alone = not ids_in(raw) and bool((raw == IGNORE).any())
+    return photo._replace(notes=(*photo.notes, ONLY_IGNORED)) if alone else photo
+
+
+def _by_colour(path: Path, pixels: np.ndarray, colours: Colours | None, slots: int) -> np.ndarray:
+    """The ids (H, W) of RGB pixels (H, W, 3). Raises `UserError` for a colour that none of the classes has."""
+    if colours is None:
+        colours = {VOC_EDGE: IGNORE, **{voc_colour(i): i for i in range(min(slots, IGNORE))}}
+    codes = pixels.astype(np.int32) @ (65536, 256, 1)
+    ids = {65536 * red + 256 * green + blue: i for (red, green, blue), i in colours.items()}
+    strange = [code for code in np.unique(codes).tolist() if code not in ids]
+    if strange:
+        rgb = [strange[0] >> 16, strange[0] >> 8 & 255, strange[0] & 255]
         raise UserError(
-            f"{source}: {what if alone else 'its image folder is empty'}; each photo needs a label PNG of the same name"
+            f"{path}: holds the colour {rgb}, which is no class's; save it as an 8-bit grey or palette PNG of ids"
         )
-    labels = labels or names_file(source)
-    slots = len(labels) if labels else IGNORE
-    files = [SourceFiles(image_id, images[image_id], maps[image_id]) for image_id in images]
-    photos = make_photos(source, partial(_read_one, slots), files, "read photos and labels")
-    if labels is None:
-        highest = max(max(photo.raw_ids, default=0) for photo in photos)
-        labels = ("background", *(f"class-{i}" for i in range(1, highest + 1)))
-    return labels, photos
-
-
-def _read_one(slots: int, files: SourceFiles) -> Photo:
-    raw = read_label(files.label, slots)
-    return fitted_photo(files.id, files.image, raw, upright=False, label=files.label)
+    known, place = np.unique(codes, return_inverse=True)
+    return np.array([ids[code] for code in known.tolist()], dtype=np.uint8)[place].reshape(codes.shape)

@@ -1,85 +1,86 @@
-"""labelme: a .json file of shapes beside each photo."""
+"""labelme: a .json file of shapes beside each photo, or in a folder of their own."""
 
-import base64
-import binascii
-import io
-import math
 from collections.abc import Mapping
 from functools import partial
-from pathlib import Path, PureWindowsPath
-from typing import Any
+from pathlib import Path
+from typing import Any, NamedTuple
 
 import numpy as np
-from PIL import Image, ImageDraw
+from PIL import Image
 
 from utils.errors import UserError
-from utils.files import read_json
+from utils.pictures import picture_size
 
-from ...reading import image_size
 from ..photos import Photo, make_photos
-from .common import BACKGROUND_NAMES, IGNORE_NAME, LabelledPhotos, find_photo, fitted_photo, label_ids, names_file
-
-Drawing = tuple[Path, dict[str, Any]]
-"""A labelme file and its content."""
+from .common import Files, IdOf, Labelled, PhotoIndex, fitted_photo, id_of_label, names_file, without_background
+from .shapes import Unusable, draw_shape
 
 
-def find(source: Path) -> list[Drawing]:
-    """The labelme files in `source` and its sub-folders."""
-    paths = (path for path in sorted(source.rglob("*.json")) if path.name != "dataset.json" and path.name[0] != ".")
-    contents = ((path, read_json(path)) for path in paths)
-    return [(path, content) for path, content in contents if isinstance(content, dict) and "shapes" in content]
+class Drawing(NamedTuple):
+    """A labelme file, its photo and its content."""
+
+    path: Path
+    photo: Path
+    content: dict[str, Any]
 
 
-def read(source: Path, drawings: list[Drawing], labels: tuple[str, ...] | None) -> LabelledPhotos:
+def is_labelme(content: object) -> bool:
+    """Whether the content of a JSON file is labelme's."""
+    return isinstance(content, dict) and isinstance(content.get("shapes"), list)
+
+
+def read(source: Path, files: Files, labels: tuple[str, ...] | None, depth: int = 0) -> Labelled:
     """Draw the shapes of every file; without names from a dataset.json or labels.txt those in use are sorted."""
-    stems = [path.stem for path, _ in drawings]
-    twice = [stem for stem in stems if stems.count(stem) > 1]
-    if twice:
-        raise UserError(f"{source}: several labelme files are called {twice[0]}.json; rename them")
-    labels = labels or names_file(source)
+    index = PhotoIndex(source)
+    photos = index.find_each([(path, str(content.get("imagePath", ""))) for path, content in files.items()])
+    drawings = [Drawing(*entry) for entry in zip(files, photos, files.values(), strict=True)]
+    named = names_file(source)
+    labels = labels or (named.labels if named else None)
     if labels is None:
-        used = {shape.get("label") for _, content in drawings for shape in content["shapes"] if isinstance(shape, dict)}
-        labels = ("background", *sorted(str(name) for name in used - {*BACKGROUND_NAMES, IGNORE_NAME}))
-    task = partial(_draw, source, label_ids(labels))
-    return labels, make_photos(source, task, drawings, "draw labelme polygons")
+        labels = ("background", *without_background(sorted({n for content in files.values() for n in used(content)})))
+    return Labelled(labels, make_photos(source, partial(_draw, labels, depth), drawings, "draw labelme shapes"))
 
 
-def _draw(source: Path, ids: Mapping[str, int], drawing: Drawing) -> Photo:
-    """The photo of a labelme file with its regions in file order, later ones on top.
+def draw(path: Path, content: Mapping[str, Any], size: tuple[int, int], id_of: IdOf) -> tuple[np.ndarray, list[str]]:
+    """The label map (H, W) of a file's regions in file order, later ones on top; and a reason for each left out.
 
-    Points and lines have no area and leave no mark. Raises `UserError` on a label without an id and on broken shapes.
+    Raises `UserError` on a label without an id and on entries that are no shapes.
     """
-    path, content = drawing
-    name = PureWindowsPath(str(content.get("imagePath", ""))).name  # splits at both kinds of slash
-    photo = find_photo(path, path.parent, source, name)
-    height, width = image_size(photo, upright=True)
-    canvas = Image.new("L", (width, height))
+    canvas, left_out = Image.new("L", size[::-1]), []
     for shape in content["shapes"]:
-        try:
+        if not isinstance(shape, dict) or "label" not in shape:
+            raise UserError(f"{path}: a shape is broken (no label); mend it in labelme")
+        value = id_of(str(shape["label"]))
+        if value is None:
             label = str(shape["label"])
-            if label not in ids:
-                raise UserError(
-                    f"{path}: label {label!r} is none of the data set's; add it to dataset.json or labels.txt"
-                )
-            _draw_shape(canvas, shape, ids[label])
-        except (KeyError, TypeError, ValueError, IndexError, OSError, binascii.Error) as error:
-            raise UserError(f"{path}: a shape is broken ({error!r}); mend it in labelme") from error
-    return fitted_photo(path.stem, photo, np.array(canvas), upright=True)
+            raise UserError(f"{path}: label {label!r} is none of the data set's; add it to dataset.json or labels.txt")
+        try:
+            draw_shape(canvas, shape, value)
+        except Unusable as error:
+            left_out.append(str(error))
+    return np.array(canvas), left_out
 
 
-def _draw_shape(canvas: Image.Image, shape: Mapping[str, Any], value: int) -> None:
-    pen = ImageDraw.Draw(canvas)
-    points = [(float(x), float(y)) for x, y in shape["points"]]
-    match shape.get("shape_type") or "polygon":
-        case "polygon" if len(points) >= 3:
-            pen.polygon(points, fill=value, outline=value)
-        case "rectangle":
-            corner, opposite = points[0], points[1]
-            pen.rectangle((*map(min, corner, opposite), *map(max, corner, opposite)), fill=value, outline=value)
-        case "circle":
-            (x, y), edge = points[0], points[1]
-            radius = math.dist((x, y), edge)
-            pen.ellipse((x - radius, y - radius, x + radius, y + radius), fill=value, outline=value)
-        case "mask":
-            mask = Image.open(io.BytesIO(base64.b64decode(shape["mask"]))).convert("L").point(lambda v: 255 if v else 0)
-            canvas.paste(value, (round(points[0][0]), round(points[0][1])), mask)
+def drawn_size(path: Path, content: Mapping[str, Any], photo: Path) -> tuple[int, int]:
+    """The size (H, W) at which the shapes lie: the photo's, or that of its stored form. `UserError` for any other."""
+    upright, stored = picture_size(photo)
+    said = (content.get("imageHeight"), content.get("imageWidth"))
+    if None in said or said == upright:
+        return upright
+    if said == stored:
+        return stored
+    sizes = f"drawn on a photo of {said[1]}x{said[0]}, but {photo.name} is {upright[1]}x{upright[0]}"
+    raise UserError(f"{path}: {sizes}; resize the photo back, or annotate it anew")
+
+
+def used(content: Mapping[str, Any]) -> set[str]:
+    """The names of the labels in a file."""
+    return {str(shape["label"]) for shape in content["shapes"] if isinstance(shape, dict) and "label" in shape}
+
+
+def _draw(labels: tuple[str, ...], depth: int, drawing: Drawing) -> Photo:
+    """The photo of a labelme file with its label map."""
+    size = drawn_size(drawing.path, drawing.content, drawing.photo)
+    label, left_out = draw(drawing.path, drawing.content, size, id_of_label(labels))
+    photo = fitted_photo(drawing.path.stem, drawing.photo, label, depth=depth)
+    return photo._replace(left_out=tuple(left_out))

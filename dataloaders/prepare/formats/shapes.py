@@ -1,0 +1,92 @@
+"""Regions as annotation tools write them, drawn into label maps."""
+
+import base64
+import io
+import math
+import zlib
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from PIL import Image, ImageDraw
+
+BROKEN = (
+    ArithmeticError, KeyError, TypeError, ValueError, IndexError, OSError, zlib.error, Image.DecompressionBombError,
+)  # fmt: skip
+NO_AREA = ("point", "points", "line", "linestrip")
+Points = list[tuple[float, float]]
+
+
+class Unusable(ValueError):
+    """A region that cannot be drawn; the message reads behind a number of them."""
+
+
+def draw_polygon(canvas: Image.Image, outline: Sequence[Any], value: int, holes: Sequence[Sequence[Any]] = ()) -> None:
+    """Fill a polygon, points as (x, y), but for its holes. Raises `Unusable` for fewer than three points."""
+    points = _points(outline)
+    if len(points) < 3:
+        raise Unusable("regions with fewer than three points")
+    if not holes:
+        ImageDraw.Draw(canvas).polygon(points, fill=value, outline=value)
+        return
+    mask = Image.new("L", canvas.size)
+    ImageDraw.Draw(mask).polygon(points, fill=255, outline=255)
+    for hole in holes:
+        if len(hole) >= 3:
+            ImageDraw.Draw(mask).polygon(_points(hole), fill=0)
+    canvas.paste(value, (0, 0), mask)
+
+
+def draw_shape(canvas: Image.Image, shape: Mapping[str, Any], value: int) -> None:
+    """Draw a shape of labelme. Raises `Unusable` for kinds without area and unknown ones, and for broken ones."""
+    kind = shape.get("shape_type") or "polygon"
+    try:
+        points = _points(shape["points"])
+        if kind == "rectangle" and len(points) == 2:
+            (x0, y0), (x1, y1) = points
+            points = [(x0, y0), (x1, y0), (x1, y1), (x0, y1)]
+        elif kind == "circle":
+            (x, y), edge = points[0], points[1]
+            radius = math.dist((x, y), edge)
+            box = (x - radius, y - radius, x + radius, y + radius)
+            ImageDraw.Draw(canvas).ellipse(box, fill=value, outline=value)
+            return
+        elif kind == "mask":
+            paste_mask(canvas, base64.b64decode(shape["mask"]), points[0], value)
+            return
+    except BROKEN as error:
+        raise Unusable("broken shapes") from error
+    if kind in NO_AREA:
+        raise Unusable("points and lines, which have no area")
+    if kind not in ("polygon", "rectangle", "rotation", "quadrilateral", "oriented_rectangle"):
+        raise Unusable(f"shapes of the kind {kind!r}, which is not known")
+    draw_polygon(canvas, points, value)
+
+
+def paste_mask(canvas: Image.Image, content: bytes, corner: Sequence[float], value: int) -> None:
+    """Draw a mask that is a picture: where it is not 0, or not transparent if it has an alpha channel."""
+    picture = Image.open(io.BytesIO(content))
+    alpha = picture.convert("RGBA").getchannel("A")
+    solid = alpha if picture.has_transparency_data and alpha.getextrema() != (255, 255) else picture.convert("L")
+    canvas.paste(value, (round(corner[0]), round(corner[1])), solid.point(lambda v: 255 if v else 0))
+
+
+def draw_bitmap(canvas: Image.Image, bitmap: Mapping[str, Any], value: int) -> None:
+    """Draw a bitmap of Supervisely: a PNG, packed by zlib, as base64, and its corner. Raises `Unusable` for others."""
+    try:
+        paste_mask(canvas, zlib.decompress(base64.b64decode(bitmap["data"])), bitmap["origin"], value)
+    except BROKEN as error:
+        raise Unusable("broken bitmaps") from error
+
+
+def within(points: Sequence[Any], size: tuple[int, int]) -> bool:
+    """Whether points (x, y) lie in a picture of `size` (H, W), a pixel or so beyond its edge counting as in it."""
+    array = np.array(points, dtype=float).reshape(-1, 2)
+    return bool((array >= -2).all() and (array[:, 0] <= size[1] + 2).all() and (array[:, 1] <= size[0] + 2).all())
+
+
+def _points(points: Sequence[Any]) -> Points:
+    found = [(float(x), float(y)) for x, y in points]
+    if not all(map(math.isfinite, (v for point in found for v in point))):
+        raise ValueError("a coordinate is no number")
+    return found

@@ -1,0 +1,85 @@
+"""Videos: upright frames with the times at which they are shown, and writing them again at a steady rate."""
+
+import itertools
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from utils.errors import UserError
+from utils.files import replacing
+
+Frame = tuple[np.ndarray, float]
+"""RGB uint8 (H, W, 3), and the second from which on it is shown."""
+USUAL_RATE, MAX_RATE = 25.0, 120.0  # frames a second
+
+
+class Video:
+    """Upright frames, `frame_rate` and `length` (as stated, maybe 0) of a video. Raises `UserError` without frames."""
+
+    def __init__(self, path: str | Path) -> None:
+        if not Path(path).is_file():
+            raise UserError(f"{path}: no such video; check the path")
+        self._capture = cv2.VideoCapture(str(path))
+        rate = self._capture.get(cv2.CAP_PROP_FPS) or USUAL_RATE
+        self.frame_rate = round(min(rate, MAX_RATE), 2) if rate >= 0.1 else USUAL_RATE  # a rate that MP4 can have
+        self._count = 0
+        self._next = self._read() if self._capture.isOpened() else None
+        if self._next is None:
+            self._capture.release()
+            raise UserError(f"{path}: no video, or one without frames; give an MP4, MOV, AVI, MKV or WebM file")
+        self.length = max(0, int(self._capture.get(cv2.CAP_PROP_FRAME_COUNT)))
+
+    def __iter__(self) -> Iterator[Frame]:
+        """The frames with their times, once."""
+        try:
+            while self._next is not None:
+                frame, self._next = self._next, self._read()
+                yield frame
+        finally:
+            self._capture.release()
+
+    def _read(self) -> Frame | None:
+        done, frame = self._capture.read()
+        if not done:
+            return None
+        second, steady = self._capture.get(cv2.CAP_PROP_POS_MSEC) / 1000, self._count / self.frame_rate
+        self._count += 1
+        return cv2.cvtColor(frame, cv2.COLOR_BGR2RGB), second if second > 0 else steady if self._count == 1 else second
+
+
+def write_video(path: str | Path, frames: Iterable[Frame], frame_rate: float) -> None:
+    """Write frames of one size, at least one, as an MP4 in which each is shown as long as its time says.
+
+    The file has a steady rate: a frame stands several times in it, or not at all, where the times are uneven. A last
+    column or row is repeated where a side is odd, which the format cannot have. Raises `UserError` when that fails.
+    """
+    with replacing(path) as temporary:
+        stream = iter(frames)
+        first = next(stream)
+        height, width = (side + side % 2 for side in first[0].shape[:2])
+        writer = cv2.VideoWriter(str(temporary), cv2.VideoWriter.fourcc(*"mp4v"), frame_rate, (width, height))
+        try:
+            if not writer.isOpened():
+                raise UserError(f"{path}: the video cannot be written ({width}x{height}); choose another --out")
+            written = 0
+            for (frame, _), end in _with_ends(itertools.chain([first], stream), 1 / frame_rate):
+                padding = ((0, height - frame.shape[0]), (0, width - frame.shape[1]), (0, 0))
+                pixels = cv2.cvtColor(np.pad(frame, padding, mode="edge"), cv2.COLOR_RGB2BGR)
+                while written < max(round((end - first[1]) * frame_rate), 1):
+                    writer.write(pixels)
+                    written += 1
+        finally:
+            writer.release()
+
+
+def _with_ends(frames: Iterator[Frame], usual: float) -> Iterator[tuple[Frame, float]]:
+    """Each frame with the second at which the next begins; the last is shown as long as the one before it."""
+    before = next(frames)
+    for frame in frames:
+        end = frame[1] if frame[1] > before[1] else before[1] + usual  # times that stand still
+        usual, shown = end - before[1], before
+        before = (frame[0], end)
+        yield shown, end
+    yield before, before[1] + usual

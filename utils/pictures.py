@@ -1,0 +1,237 @@
+"""Picture files of every kind, opened: which page, how many bits, which way up, which colours. A fault is one line."""
+
+import io
+import math
+import struct
+import warnings
+from collections.abc import Callable
+from pathlib import Path
+from typing import BinaryIO
+
+import numpy as np
+from PIL import Image, ImageCms, UnidentifiedImageError
+from PIL.ExifTags import Base as Exif
+
+from .errors import UserError
+
+MAX_PIXELS = 100_000_000
+HEIF = (".heic", ".heif", ".hif")
+SUFFIXES = (
+    ".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".apng", ".webp", ".bmp", ".dib", ".tif", ".tiff", ".gif", ".avif",
+    *HEIF, ".jp2", ".ppm", ".pgm", ".tga",
+)  # fmt: skip
+"""File names of photos that can be read, in small letters."""
+LOSSY = ("JPEG", "MPO", "JPEG2000")
+GREY_STEPS = {"L;2": 85, "L;4": 17}
+SRGB = ("srgb", "srgb built-in", "srgb2014")
+Tell = Callable[[str], None]
+"""Takes a line that the user should read."""
+
+
+def silent(line: str) -> None:
+    """For callers that do not pass lines on."""
+
+
+def open_picture(path: str | Path | BinaryIO, max_pixels: float = MAX_PIXELS, tell: Tell = silent) -> Image.Image:
+    """The decoded picture in `path`, the largest of its pages, in the mode and the form in which it is stored.
+
+    Raises `UserError` for what is missing, damaged, no image, or larger than `max_pixels`.
+    """
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of large pictures, whose limit is `max_pixels`, and of damaged EXIF
+            return _load(path, max_pixels, tell)
+    except FileNotFoundError as error:
+        raise UserError(f"{path}: no such file; check the path") from error
+    except IsADirectoryError as error:
+        raise UserError(f"{path}: a folder where an image is expected; name a file in it") from error
+    except Image.DecompressionBombError as error:
+        raise UserError(_too_large(path, "far more pixels than its size in bytes suggests", max_pixels)) from error
+    except UnidentifiedImageError as error:
+        raise UserError(f"{path}: {_unknown(path)}") from error
+    except PermissionError:
+        raise
+    except (OSError, SyntaxError, ValueError, MemoryError, EOFError) as error:
+        raise UserError(f"{path}: the image is damaged ({str(error)[:100]}); replace the file") from error
+
+
+def picture_size(path: str | Path) -> tuple[tuple[int, int], tuple[int, int]]:
+    """Size (H, W) of a photo by its header: as viewers show it, and as it is stored. Raises as `open_picture`."""
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            with _opened(path) as picture:
+                picture.seek(_largest_page(picture))
+                stored = (picture.height, picture.width)
+                return (stored[::-1] if orientation(picture) >= 5 else stored), stored
+    except FileNotFoundError as error:
+        raise UserError(f"{path}: no such file; check the path") from error
+    except (OSError, SyntaxError, ValueError) as error:
+        raise UserError(f"{path}: the image cannot be opened ({str(error)[:100]}); replace the file") from error
+
+
+def orientation(picture: Image.Image) -> int:
+    """How a viewer turns the picture: EXIF's 1 (as it is) to 8. What is damaged or out of range counts as 1."""
+    if picture.format == "TIFF":  # Pillow has turned it
+        return 1
+    try:
+        value = picture.getexif().get(Exif.Orientation, 1)
+        value = value[0] if isinstance(value, tuple) else value
+        return value if value in range(1, 9) else 1
+    except Exception:  # damaged EXIF raises nearly anything
+        return 1
+
+
+def turned(pixels: np.ndarray, orientation: int) -> np.ndarray:
+    """Stored pixels (H, W, ...) as EXIF's `orientation` has them shown."""
+    if orientation in (5, 7):
+        pixels = pixels.swapaxes(0, 1)
+    quarters = {3: 2, 6: -1, 7: 2, 8: 1}.get(orientation, 0)
+    flips = {2: (slice(None), slice(None, None, -1)), 4: (slice(None, None, -1),)}.get(orientation, ())
+    return np.ascontiguousarray(np.rot90(pixels, quarters)[flips])
+
+
+def in_srgb(picture: Image.Image) -> Image.Image:
+    """An 8-bit picture in sRGB, as L, RGB or RGBA: by the profile that it carries; a broken one is passed over."""
+    if picture.mode == "LAB":
+        profile = ImageCms.ImageCmsProfile(ImageCms.createProfile("LAB"))
+    elif content := picture.info.get("icc_profile"):
+        try:
+            profile = ImageCms.ImageCmsProfile(io.BytesIO(content))
+            name = ImageCms.getProfileDescription(profile).strip().lower()
+        except (ImageCms.PyCMSError, OSError, TypeError, ValueError):
+            return picture
+        if name in SRGB or name.startswith("srgb iec61966"):
+            return picture
+    else:
+        return picture
+    alpha = picture.convert("RGBA").getchannel("A") if picture.has_transparency_data else None
+    if picture.mode not in ("L", "LA", "CMYK", "LAB"):
+        picture = picture.convert("RGB")
+    try:
+        colours = picture.convert("L") if picture.mode == "LA" else picture
+        srgb = ImageCms.profileToProfile(colours, profile, ImageCms.createProfile("sRGB"), outputMode="RGB")
+    except (ImageCms.PyCMSError, OSError, TypeError, ValueError):
+        srgb = picture.convert("RGB")
+    assert srgb is not None  # which it is in place alone
+    if alpha is not None:
+        srgb.putalpha(alpha)
+    return srgb
+
+
+def stored_values(picture: Image.Image) -> np.ndarray:
+    """The pixels (H, W) of a loaded grey or palette picture as its file has them: the class ids of a label map."""
+    pixels, step = np.array(picture), picture.info.get("grey_step", 1)
+    return pixels // step if step > 1 else pixels
+
+
+def _source(path: str | Path | BinaryIO) -> str | Path | BinaryIO:
+    """The path, or the content where it is a pipe such as /dev/stdin."""
+    if isinstance(path, (str, Path)) and (Path(path).is_fifo() or Path(path).is_char_device()):
+        return io.BytesIO(Path(path).read_bytes())
+    return path
+
+
+def _opened(path: str | Path | BinaryIO) -> Image.Image:
+    """The picture, not yet decoded."""
+    try:
+        return Image.open(path)
+    except UnidentifiedImageError:
+        if isinstance(path, (str, Path)) and Path(path).suffix.lower() in HEIF and _register_heif():
+            return Image.open(path)
+        raise
+
+
+def _load(path: str | Path | BinaryIO, max_pixels: float, tell: Tell) -> Image.Image:
+    source = _source(path)
+    with _opened(source) as picture:
+        pages = getattr(picture, "n_frames", 1)
+        page = _largest_page(picture)
+        picture.seek(page)
+        width, height = picture.size
+        if width * height > max_pixels:
+            raise UserError(_too_large(path, f"{width}x{height} pixels", max_pixels))
+        if pages > 1 and picture.format != "MPO":  # the other pictures of an MPO file belong to the camera
+            tell(f"{path}: page {page + 1} of {pages} is taken")
+        # Pillow stretches a grey PNG of 2 or 4 bits over 0..255 when it loads it; see `stored_values`
+        tile = getattr(picture, "tile", None)
+        step = GREY_STEPS.get(str(tile[0][3]), 1) if tile else 1
+        picture.load()
+        copy = picture.copy() if pages > 1 else picture
+        copy.format = picture.format
+        copy.info |= {"grey_step": step, "bits": _bits(picture, source), "orientation": orientation(picture)}
+        if copy.info["bits"] > 8 and copy.mode in ("RGB", "RGBA"):
+            copy.info["deep"] = _deep(source)
+        return copy
+
+
+def _largest_page(picture: Image.Image) -> int:
+    """The number of the page with the most pixels; of pages of one size, as in animations, the first."""
+    if picture.format not in ("TIFF", "ICO", "ICNS") or getattr(picture, "n_frames", 1) == 1:
+        return 0
+    areas = []
+    for page in range(getattr(picture, "n_frames", 1)):
+        picture.seek(page)
+        areas.append(picture.width * picture.height)
+    return areas.index(max(areas))
+
+
+def _bits(picture: Image.Image, path: str | Path | BinaryIO) -> int:
+    """Bits of a sample that are in use, as the file says: TIFF's BitsPerSample, PNG's sBIT or else its depth."""
+    if picture.format == "TIFF":
+        return int(max(picture.tag_v2.get(258, (8,))))  # type: ignore[attr-defined]  # as a TIFF picture has it
+    if picture.format != "PNG":
+        return 8
+    if isinstance(path, (str, Path)):
+        with open(path, "rb") as file:
+            return _png_bits(file)
+    path.seek(0)
+    return _png_bits(path)
+
+
+def _png_bits(file: BinaryIO) -> int:
+    """The depth in a PNG file's header, or what its chunk sBIT says, which stands before the pixels."""
+    head = file.read(33)
+    while len(chunk := file.read(8)) == 8:
+        length, kind = struct.unpack(">I4s", chunk)
+        if kind == b"sBIT":
+            return min(max(file.read(length), default=head[24]), head[24])
+        if kind in (b"IDAT", b"PLTE"):
+            break
+        file.seek(length + 4, io.SEEK_CUR)
+    return head[24]
+
+
+def _deep(path: str | Path | BinaryIO) -> np.ndarray | None:
+    """16-bit colours (H, W, 3 or 4), RGB(A), which Pillow would cut to 8 bits; None where OpenCV cannot read them."""
+    import cv2  # late: it takes a while, and is needed for few photos
+
+    if not isinstance(path, (str, Path)):
+        path.seek(0)
+    content = Path(path).read_bytes() if isinstance(path, (str, Path)) else path.read()
+    pixels = cv2.imdecode(np.frombuffer(content, dtype=np.uint8), cv2.IMREAD_UNCHANGED)
+    if pixels is None or pixels.dtype != np.uint16 or pixels.ndim != 3:
+        return None
+    return pixels[..., [2, 1, 0, 3][: pixels.shape[2]]]
+
+
+def _register_heif() -> bool:
+    """Let Pillow read HEIC and HEIF where `pillow-heif` is installed; returns whether it is."""
+    try:
+        import pillow_heif
+    except ImportError:
+        return False
+    pillow_heif.register_heif_opener()
+    return True
+
+
+def _unknown(path: object) -> str:
+    if str(path).lower().endswith(HEIF):
+        return "HEIC photos need a further package; run: pip install pillow-heif"
+    return "not an image that can be read; give a JPEG, PNG, WebP, AVIF or TIFF file"
+
+
+def _too_large(path: object, what: str, max_pixels: float) -> str:
+    if not math.isfinite(max_pixels):
+        return f"{path}: {what}; make the image smaller"
+    return f"{path}: {what}, more than the {max_pixels / 1e6:g} million that are allowed; make the image smaller"
