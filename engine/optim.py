@@ -1,28 +1,53 @@
 """SGD with the poly schedule (docs/method.md, step 30)."""
 
+import re
 from typing import Any
 
 import torch
 from torch import nn
 from torch.optim.lr_scheduler import LambdaLR
 
+from utils.errors import UserError
+
 from .settings import OptimizerSettings
+
+LAYER = re.compile(r"^.*?\d+(?=[._]|$)")  # the beginning of a parameter's name, up to the number of its layer
 
 
 def make_optimizer(network: nn.Module, settings: OptimizerSettings) -> torch.optim.SGD:
-    """SGD over what is not frozen: rates of encoder, NPM's scalars and the rest, scaled as the settings say."""
+    """SGD over what is not frozen: rates of encoder, NPM's scalars and the rest, scaled as the settings say.
+
+    Raises `UserError` where nothing learns.
+    """
     heads = settings.head_lr_scale
     scales = {"encoder.": 1.0, "npm.": heads * settings.npm_lr_scale, "": heads}
-    members: dict[str, list[nn.Parameter]] = {prefix: [] for prefix in scales}
+    decays = layer_decays(network, settings.layer_decay)
+    members: dict[tuple[str, float], list[nn.Parameter]] = {}
     for name, parameter in network.named_parameters():
         if parameter.requires_grad:
-            members[next(prefix for prefix in scales if name.startswith(prefix))].append(parameter)
-    groups = [
-        {"params": members[prefix], "lr": settings.lr * scale, "initial_lr": settings.lr * scale}
-        for prefix, scale in scales.items()
-        if members[prefix]
-    ]
+            new = name.startswith("encoder.stem.")  # has no pretrained weights either
+            prefix = "" if new else next(prefix for prefix in scales if name.startswith(prefix))
+            members.setdefault((prefix, scales[prefix] * decays.get(name, 1.0)), []).append(parameter)
+    if not any(scale for _, scale in members):
+        raise UserError("nothing is left to train: --freeze-encoder needs layers that learn, at a rate above 0")
+    order = sorted(members, key=lambda key: (list(scales).index(key[0]), -key[1]))
+    groups = [{"params": members[key], "lr": settings.lr * key[1], "initial_lr": settings.lr * key[1]} for key in order]
     return torch.optim.SGD(groups, lr=settings.lr, momentum=settings.momentum, weight_decay=settings.weight_decay)
+
+
+def layer_decays(network: nn.Module, decay: float) -> dict[str, float]:
+    """Factors on the rates of the encoder's body by parameter: 1 in its last layer, `decay` times less in each before.
+
+    A layer is what shares a number in its name: a block of a transformer, a stage or block of others. What stands
+    before the first number (the patch embedding) is one too; later names without a number belong to the layer before.
+    """
+    layers, depths, layer = dict[str, int](), dict[str, int](), ""
+    for name, _ in network.named_parameters():
+        if name.startswith("encoder.body."):
+            found = LAYER.match(name.removeprefix("encoder.body."))
+            layer = found[0] if found else layer
+            depths[name] = layers.setdefault(layer, len(layers))
+    return {name: decay ** (len(layers) - 1 - depth) for name, depth in depths.items()}
 
 
 def load_optimizer(optimizer: torch.optim.Optimizer, state: dict[str, Any]) -> None:

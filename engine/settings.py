@@ -47,10 +47,13 @@ class EpisodeSettings:
 class OptimizerSettings:
     """optimiser and losses"""
 
-    pretrained: str = option(COCO_WEIGHTS, "weights to start from: a file, 'imagenet' or 'none'")
+    pretrained: str = option(COCO_WEIGHTS, "weights to start from: a file, 'encoder' (the encoder's own) or 'none'")
     epochs: int = option(50, "passes over the training episodes; pop: in each stage", least=1)
     lr: float = option(0.001, "learning rate at the start", above=0)
     head_lr_scale: float = option(1.0, "factor on the learning rate of everything but the encoder", above=0)
+    layer_decay: float = option(
+        1.0, "factor on the encoder's rate with each layer before its last; 0.75 suits a ViT", above=0, most=1
+    )
     npm_lr_scale: float = option(1.0, "further factor on the rate of NPM's scalars; 0 holds its threshold", least=0)
     npm_threshold: float = option(0.5, "similarity from which NPM, untrained, prefers a class to the background")
     momentum: float = option(0.9, "SGD momentum", least=0, most=1)
@@ -84,6 +87,8 @@ class TrainSettings(DataSettings, NetworkSettings, EpisodeSettings, OptimizerSet
         require(published or self.way == "kway", "unlabelled_person", f"{self.unlabelled_person} is for --way kway")
         plain = self.unlabelled_person != "class" or self.method == "eop"
         require(plain, "unlabelled_person", "class is for --method eop")
+        trained = not self.freeze_encoder or self.pretrained != "none"
+        require(trained, "freeze_encoder", "would keep random weights; name others with --pretrained")
 
     def folder(self) -> Path:
         """The run folder."""

@@ -83,6 +83,8 @@ class OneShotParser:
         fold_batch_norm(self.network)
         tune(self.network, self.device)
         self.notes, self.depth = list(opened.notes), depth
+        if opened.encoder_licence:
+            self.notes.append(f"licence of the weights in {opened.settings.encoder}: {opened.encoder_licence}")
         self.class_names = opened.class_names or dict(enumerate(spec.labels if spec else ()))
         self.max_size = max_size or opened.test_size or DEFAULT_SIZE
         self.enlarge = bool(max_size or opened.test_size)

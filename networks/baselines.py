@@ -10,9 +10,9 @@ from torch import Tensor, nn
 from .base import Features, Logits, OneShotNetwork, Outputs
 from .decoding import NEVER
 from .deeplab import Decoder
-from .layers import resize, resize_labels
+from .layers import at_least_float32, resize, resize_labels
 from .losses import segmentation_loss
-from .prototypes import Prototypes, class_masks, cosine_similarity, masked_average
+from .prototypes import Prototypes, class_masks, cluster_centres, cosine_similarity, masked_average
 
 
 class _Baseline(OneShotNetwork):
@@ -34,30 +34,48 @@ class _Baseline(OneShotNetwork):
 
 
 class NearestPrototypeBaseline(_Baseline):
-    """Masked average pooling and cosine similarity on the encoder's high-level feature, nothing trained.
+    """Cosine similarity with the support's prototypes on the encoder's high-level feature, nothing trained.
 
-    As in PANet (Wang et al., ICCV 2019) the background has a prototype too. The feature is upsampled to stride 4, so
-    that prototypes see as many pixels, and as many of the small classes, as those of the other networks.
+    As in PANet (Wang et al., ICCV 2019) the background has prototypes too: of what lies outside the person. A class has
+    `per_class` of them. One is the mean of its feature; several are the centres of its clusters, and a class scores the
+    highest of its similarities times their mean, as in FSSDINO. The feature is upsampled to stride 4, so that
+    prototypes see as many pixels, and as many of the small classes, as those of the other networks.
     """
 
+    def __init__(self, num_slots: int, encoder: str, per_class: int = 1) -> None:
+        super().__init__(num_slots, encoder)
+        self.per_class = per_class
+
     def embed(self, images: Tensor) -> Features:
-        """Normalised images (B, 3, H, W) -> the high-level feature (B, C, h, w) at stride 4, twice."""
+        """Normalised images (B, 3, H, W) -> the high-level feature (B, C, h, w) at stride 4, twice.
+
+        Of a transformer it is the last block's alone.
+        """
         low, high = self.encoder(images)
-        feature = resize(high, low.shape[-2:])
+        feature = resize(high[:, -self.encoder.width :], low.shape[-2:])
         return Features(feature, feature)
 
     def extract_prototypes(
         self, support: Features, label: Tensor, foreground: Tensor, slots: int | None = None
     ) -> Prototypes:
-        """As of every network, with the background's prototype in slot 0."""
+        """As of every network, with the background's in slot 0; `classes` are (B, N, P, C), P of each class."""
         prototypes = super().extract_prototypes(support, label, foreground, slots)
-        background = class_masks(resize_labels(label, support.fine.shape[-2:]), 1)
-        classes = torch.cat([masked_average(support.fine, background), prototypes.classes[:, 1:]], dim=1)
-        return prototypes._replace(classes=classes)
+        size = support.fine.shape[-2:]
+        masks = class_masks(resize_labels(label, size), prototypes.present.shape[1])
+        masks[:, 0] = resize_labels(foreground, size) == 0
+        if self.per_class == 1:
+            return prototypes._replace(classes=masked_average(support.fine, masks)[:, :, None])
+        centres = [
+            torch.stack([cluster_centres(feature[:, mask].T, self.per_class) for mask in own.bool()])
+            for feature, own in zip(at_least_float32(support.fine), masks, strict=True)
+        ]
+        return prototypes._replace(classes=torch.stack(centres))
 
     def class_logits(self, query: Features, prototypes: Prototypes) -> Tensor:
-        """Cosine similarities (B, N, h, w)."""
-        return cosine_similarity(query.fine, prototypes.classes)
+        """Scores (B, N, h, w), of one prototype a class its similarity."""
+        each = cosine_similarity(query.fine, prototypes.classes.flatten(1, 2))
+        each = each.view(len(each), *prototypes.classes.shape[1:3], *each.shape[2:])
+        return each[:, :, 0] if self.per_class == 1 else each.amax(dim=2) * each.mean(dim=2)
 
 
 class ClosedSetBaseline(_Baseline):

@@ -1,5 +1,6 @@
 """Building blocks that every network here shares."""
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -70,6 +71,20 @@ def resize(x: Tensor, size: tuple[int, int] | torch.Size) -> Tensor:
     if x.shape[-2:] == tuple(size):
         return x
     return F.interpolate(x, size=tuple(size), mode="bilinear", align_corners=True)
+
+
+def rounded_up(size: Sequence[int], stride: int) -> tuple[int, int]:
+    """Height and width of a feature at `stride` for a photo of `size` (H, W)."""
+    height, width = ((side + stride - 1) // stride for side in size)
+    return height, width
+
+
+def pad_to_multiple(x: Tensor, multiple: int) -> Tensor:
+    """Zeros right of and below (B, C, H, W), so that its sides are multiples."""
+    if multiple == 1:
+        return x
+    height, width = rounded_up(x.shape[-2:], multiple)
+    return F.pad(x, (0, width * multiple - x.shape[-1], 0, height * multiple - x.shape[-2]))
 
 
 def resize_labels(labels: Tensor, size: tuple[int, int] | torch.Size) -> Tensor:

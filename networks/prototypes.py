@@ -62,6 +62,29 @@ def cosine_similarity(feature: Tensor, prototypes: Tensor) -> Tensor:
     return torch.einsum("bdhw,bkd->bkhw", feature, prototypes.to(feature.dtype))
 
 
+def cluster_centres(vectors: Tensor, count: int, rounds: int = 10) -> Tensor:
+    """k-means by cosine similarity: (M, D) -> `count` centres of length 1, (count, D); zeros where M is 0.
+
+    It starts with the vector nearest to the mean, then takes the one farthest from those it has. Where M is less than
+    `count`, vectors stand several times.
+    """
+    vectors = F.normalize(vectors, dim=1, eps=1e-8)
+    if len(vectors) <= count:
+        again = torch.arange(count, device=vectors.device) % max(len(vectors), 1)
+        return vectors[again] if len(vectors) else vectors.new_zeros(count, vectors.shape[1])
+    nearest = vectors @ vectors.mean(dim=0)
+    chosen = [nearest.argmax()]
+    nearest = vectors @ vectors[chosen[0]]
+    for _ in range(count - 1):
+        chosen.append(nearest.argmin())
+        nearest = torch.maximum(nearest, vectors @ vectors[chosen[-1]])
+    centres = vectors[torch.stack(chosen)]
+    for _ in range(rounds):
+        sums = torch.zeros_like(centres).index_add_(0, (vectors @ centres.T).argmax(dim=1), vectors)
+        centres = torch.where((sums == 0).all(dim=1, keepdim=True), centres, F.normalize(sums, dim=1, eps=1e-8))
+    return centres
+
+
 class PrototypeBank(nn.Module):
     """One remembered prototype per class id, (N, D); a zero row is empty (docs/method.md, step 9).
 

@@ -7,6 +7,7 @@ from utils.constants import METHODS
 
 LEVELS = {"eop": "mid", "pop": "high"}  # what each published network uses
 BACKGROUNDS = ("fixed", "ucs")
+ENCODER_WEIGHTS = ("encoder", "imagenet")  # names of the weights that an encoder's own name stands for
 COCO_WEIGHTS = "data/pretrained_model/deeplab_v3plus_v3.pth"
 
 
@@ -15,7 +16,11 @@ class NetworkSettings:
     """network"""
 
     method: str = option("eop", "published network: EOPNet or POPNet", METHODS)
-    encoder: str = option("xception65", "xception65 or a timm model with features at strides 4 and 16")
+    encoder: str = option("xception65", "xception65, or a timm model: one with features at strides 4 and 16, or a ViT")
+    freeze_encoder: bool = option(False, "the encoder keeps its weights, and computes in bf16 where the device can")
+    ignore_place: int = option(
+        0, "directions to take out of the encoder's feature that tell the place in the photo alone; 0: none", least=0
+    )
     channels: int = option(256, "channels of the feature and of the prototypes", least=1, most=4096, old="hidden")
     level: str = option("", "feature level of DeepLabV3+; by default mid for eop, high for pop", ("", *LEVELS.values()))
     warmup_epochs: int = option(25, "last epoch (from 0) that uses static prototypes alone; -1: none", least=-1)

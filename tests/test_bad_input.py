@@ -164,7 +164,7 @@ def test_broken_data(damage, data, tmp_path, capsys, monkeypatch):
         (["--data-root", "nowhere"], "nowhere"),
         (["--encoder", "resnet1800"], "resnet1800"),
         (["--pretrained", "missing.pth"], "missing.pth"),
-        (["--pretrained", "data/pretrained_model/deeplab_v3plus_v3.pth"], "--pretrained imagenet"),
+        (["--pretrained", "data/pretrained_model/deeplab_v3plus_v3.pth"], "--pretrained encoder"),
         (["--epochs", "0"], "--epochs"),
         (["--batch-size", "1000"], "--batch-size"),
         (["--device", "cuda:99"], "cuda:99"),

@@ -1,4 +1,4 @@
-"""Two processes on the CPU give the losses, weights, bank, statistics and metrics of one with the joint batch."""
+"""Two processes, on the CPU or sharing a GPU, give the losses, weights, bank, statistics and metrics of one."""
 
 import math
 import os
@@ -6,6 +6,7 @@ from functools import partial
 from pathlib import Path
 
 import pytest
+import timm
 import torch
 import torch.distributed as dist
 import torch.multiprocessing as mp
@@ -19,6 +20,7 @@ from engine.training import Trainer
 from networks.batchnorm import synchronize
 from networks.losses import eopnet_losses, popnet_losses
 
+from .devices import CUDA
 from .samples import random_episode, tiny_network, tiny_stages
 
 WORLD, STEPS = 2, 2
@@ -33,25 +35,27 @@ def joint_batches() -> list[dict]:
     return [{k: v.double() if v.is_floating_point() else v for k, v in batch.items()} for batch in batches]
 
 
-def trained(rank: int, world: int, accumulate: int, method: str = "eop") -> dict:
-    """Losses and state after some steps on this rank's share of the joint batches."""
+def trained(rank: int, world: int, accumulate: int, method: str = "eop", where: str = "cpu") -> dict:
+    """Losses and state after some steps on this rank's share of the joint batches; ranks on CUDA share the card."""
+    device = torch.device(where)
     # Not the level "high": ASPP on so small a feature has values at the ReLU's very kink, which rounding pushes over.
-    network = (tiny_stages(level="mid") if method == "pop" else tiny_network()).double()
-    network.encoder.normalize = lambda images: images
-    parallel = network
-    if world > 1:
+    network = (tiny_stages(level="mid") if method == "pop" else tiny_network()).double().to(device)
+    if world > 1 and where == "cuda":
+        network = timm.layers.convert_sync_batchnorm(network)
+    elif world > 1:
         synchronize(network)
-        parallel = DistributedDataParallel(network, broadcast_buffers=False)
+    network.encoder.normalize = lambda images: images
+    parallel = DistributedDataParallel(network, broadcast_buffers=False) if world > 1 else network
     share = 4 // world
     batches = [{k: v[rank * share : (rank + 1) * share] for k, v in batch.items()} for batch in joint_batches()]
     learnt = [p for p in network.parameters() if p.requires_grad]
     optimizer = torch.optim.SGD(learnt, lr=0.05, momentum=0.9)
     schedule = poly_schedule(optimizer, 4 * STEPS, 0.9)
-    scaler = torch.amp.GradScaler("cpu", enabled=False)
-    trainer = Trainer(parallel, optimizer, schedule, scaler, torch.device("cpu"), accumulate=accumulate)
+    scaler = torch.amp.GradScaler(where, enabled=False)
+    trainer = Trainer(parallel, optimizer, schedule, scaler, device, accumulate=accumulate)
     objective = partial(popnet_losses if method == "pop" else eopnet_losses, progress=0.4)
     losses = [step.losses for step in trainer.steps(batches, objective, epoch=2)]
-    return {"losses": losses, "state": network.state_dict()}
+    return {"losses": losses, "state": {name: tensor.cpu() for name, tensor in network.state_dict().items()}}
 
 
 def evaluated(data_root: str) -> dict:
@@ -64,18 +68,18 @@ def evaluated(data_root: str) -> dict:
     return {name: vars(figures) for name, figures in scored.figures.items()}
 
 
-def work(rank: int, folder: str, data_root: str) -> None:
+def work(rank: int, folder: str, data_root: str, where: str) -> None:
     torch.set_num_threads(1)
     dist.init_process_group("gloo", init_method=f"file://{folder}/meeting", rank=rank, world_size=WORLD)
-    result = {f"{method} {accumulate}": trained(rank, WORLD, accumulate, method) for method, accumulate in RUNS}
+    result = {f"{method} {steps}": trained(rank, WORLD, steps, method, where) for method, steps in RUNS}
     torch.save({"trained": result, "figures": evaluated(data_root)}, os.path.join(folder, f"rank{rank}.pt"))
     dist.destroy_process_group()
 
 
-@pytest.fixture(scope="module")
-def ranks(tmp_path_factory, toy_root) -> list[dict]:
+@pytest.fixture(scope="module", params=["cpu", CUDA])
+def ranks(request, tmp_path_factory, toy_root) -> list[dict]:
     folder = tmp_path_factory.mktemp("ranks")
-    mp.spawn(work, args=(str(folder), str(toy_root)), nprocs=WORLD)
+    mp.spawn(work, args=(str(folder), str(toy_root), request.param), nprocs=WORLD)
     return [torch.load(Path(folder) / f"rank{rank}.pt", weights_only=True) for rank in range(WORLD)]
 
 

@@ -13,6 +13,7 @@ from engine import resume, run, training
 from engine.checkpoint import open_for_evaluation
 from engine.evaluation import evaluate
 from engine.settings import EvaluateSettings
+from networks.base import Features
 from networks.baselines import ClosedSetBaseline, NearestPrototypeBaseline
 from networks.checkpoints import files
 from networks.popnet import POPNet
@@ -161,7 +162,7 @@ def test_compare_scores_both_networks_and_both_baselines(undisturbed, toy_root, 
     options = ["--workers", "0", "--device", "cpu", "--timed", "2", "--out", str(tmp_path / "out")]
     compare.main([*paths, *options, "--iterations", "3"])
     rows = json.loads((tmp_path / "out/comparison.json").read_text())["rows"]
-    assert [row["iterations"] for row in rows] == [STEPS, 3 * STEPS, 3, 0]
+    assert [row["iterations"] for row in rows] == [STEPS, 3 * STEPS, 3, 0, 0]
     for row, folder in zip(rows, (tmp_path / "eop", undisturbed), strict=False):
         trained = json.loads((folder / "results.json").read_text())["figures"]["npm"]
         for name in ("novel", "base", "human"):
@@ -170,13 +171,36 @@ def test_compare_scores_both_networks_and_both_baselines(undisturbed, toy_root, 
     assert all(row["seconds_per_query"] > 0 for row in rows)
     assert rows[1]["parameters"] > 2 * rows[0]["parameters"] > 2 * rows[3]["parameters"]
     text = (tmp_path / "out/comparison.md").read_text()
-    assert text.count("\n| ") == 5 and "The budgets differ: 2, 3, 6 iterations" in text
+    assert text.count("\n| ") == 6 and "The budgets differ: 2, 3, 6 iterations" in text
     with pytest.raises(UserError, match="a pop kway checkpoint; --eop takes"):
         compare.main(["--eop", str(undisturbed / "last.pt")])
     with pytest.raises(UserError, match="only stage 2 of 3"):
         compare.main(["--pop", str(undisturbed / "stage2.pt")])
     with pytest.raises(UserError, match="--eop, --pop or both"):
         compare.main([])
+
+
+def test_encoders_are_compared_untrained_without_a_checkpoint(toy_root, tmp_path):
+    arguments = ["--encoder", LITE0, "--encoder", "resnet10t", "--pretrained", "none", "--dataset", "toy"]
+    arguments += [
+        "--data-root",
+        str(toy_root),
+        "--test-size",
+        "32",
+        "--workers",
+        "0",
+        "--device",
+        "cpu",
+        "--timed",
+        "1",
+    ]
+    compare.main([*arguments, "--ignore-place", "3", "--out", str(tmp_path)])
+    rows = json.loads((tmp_path / "comparison.json").read_text())["rows"]
+    kinds = ("nearest prototype, not trained", "nearest of 10 prototypes a class, not trained")
+    assert [row["network"] for row in rows] == [f"{name}: {kind}" for name in (LITE0, "resnet10t") for kind in kinds]
+    assert all(row["iterations"] == 0 and row["human"] > 0 for row in rows)
+    with pytest.raises(UserError, match=r"--encoder: encoder 'resnet10' is neither .*resnet10t"):
+        compare.main(["--encoder", "resnet10", *arguments[4:]])
 
 
 def test_the_nearest_prototype_baseline_finds_the_support_in_itself():
@@ -189,11 +213,26 @@ def test_the_nearest_prototype_baseline_finds_the_support_in_itself():
         reference = network.extract_prototypes(features, episode["support_label"], episode["support_foreground"])
         size = features.fine.shape[-2:]
         logits = network.logits_at(features, reference, size)
-    cosine = torch.nn.functional.cosine_similarity(features.fine[:, None], reference.classes[..., None, None], dim=2)
+    cosine = torch.nn.functional.cosine_similarity(
+        features.fine[:, None], reference.classes[:, :, 0, :, None, None], dim=2
+    )
     shown = reference.present[0].nonzero()[:, 0].tolist()
     winner = torch.tensor([0, *shown])[cosine[0, [0, *shown]].argmax(dim=0)]
     assert torch.equal(logits.npm[0].argmax(dim=0), winner)
     assert torch.equal(logits.coarse[0].argmax(dim=0), (winner > 0).long())
+
+
+def test_a_class_of_several_prototypes_scores_the_best_times_the_mean():
+    """A class of two looks, and a class between them."""
+    network = NearestPrototypeBaseline(3, LITE0, per_class=2)
+    looks = torch.eye(4)
+    feature = torch.stack([looks[0], looks[1], looks[0] + looks[1] + looks[3], looks[2]]).T.reshape(1, 4, 2, 2)
+    features, label = Features(feature, feature), torch.tensor([[[1, 1], [2, 0]]])
+    reference = network.extract_prototypes(features, label, (label > 0).long())
+    assert reference.classes.shape == (1, 3, 2, 4) and reference.present.tolist() == [[False, True, True]]
+    logits = network.logits(features, reference).npm
+    assert logits.argmax(dim=1).tolist() == label.tolist()
+    assert logits[0, :, 0, 0].tolist() == pytest.approx([0.0, 1 * (1 + 0) / 2, 1 / 3])
 
 
 def test_the_closed_set_head_answers_base_classes_of_the_support_only():

@@ -40,6 +40,8 @@ from utils.files import write_json
 
 from .benchmark_parts import (
     SyntheticEpisodes,
+    count_parameters,
+    counted_operations,
     loader_parts,
     machine,
     peak_memory,
@@ -122,15 +124,24 @@ def inference(settings: BenchmarkSettings, device: torch.device) -> dict[str, An
         reference = network.extract_prototypes(support, episode["support_label"], episode["support_foreground"])
         size = (settings.size, settings.size)
         cases = {
+            "encoder": lambda: plain.encoder(image),
             "bare": lambda: plain.decoder(*plain.encoder(image)),
             "folded": lambda: network.decoder(*network.encoder(image)),
             "parse": lambda: network.predict(network.encode(photo), reference, size),
         }
+        operations = {name: counted_operations(cases[name]) for name in ("encoder", "bare")}
         found = medians(cases, settings, device)
     return {
+        "parameters of the encoder, M": count_parameters(network.encoder) / 1e6,
+        "parameters of the network, M": count_parameters(network) / 1e6,
+        "encoder, GFLOP": operations["encoder"] / 1e9,
+        "encoder + decoder, GFLOP": operations["bare"] / 1e9,
+        "peak memory, MB": peak_memory(device),
+        "bare encoder pass, s": found["encoder"],
         "bare encoder + decoder pass, s": found["bare"],
         "bare pass with BatchNorm folded in, s": found["folded"],
         "parse with cached reference, s": found["parse"],
+        "parse / bare encoder pass": found["parse"] / found["encoder"],
         "parse / bare pass": found["parse"] / found["bare"],
         "parse / folded bare pass": found["parse"] / found["folded"],
         "photos a second": 1 / found["parse"],

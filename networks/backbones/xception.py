@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Mapping
+from typing import ClassVar
 
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -41,10 +42,13 @@ class Block(nn.Module):
 
 
 class Xception65(nn.Module):
-    """(B, 3, H, W) -> low-level feature (B, 256, H/4, W/4) and high-level feature (B, 2048, H/16, W/16).
+    """(B, 3, H, W) -> low-level feature (B, 256, H/4, W/4), block 2's output (B, 256, H/8, W/8), high-level feature
+    (B, 2048, H/16, W/16).
 
     Sizes are rounded up. The low-level feature is the output of block 2's second separable convolution.
     """
+
+    channels: ClassVar = {4: 256, 8: 256, 16: 2048}  # by stride
 
     def __init__(self) -> None:
         super().__init__()
@@ -61,16 +65,16 @@ class Xception65(nn.Module):
         self.conv4 = SeparableConv(1536, 1536, dilation=2, activate=True)
         self.conv5 = SeparableConv(1536, 2048, dilation=2, activate=True)
 
-    def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
+    def forward(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         x = F.relu(self.bn1(self.conv1(x)), inplace=True)
         x = F.relu(self.bn2(self.conv2(x)), inplace=True)
         x, _ = self.block1(x)
-        x, low = self.block2(x)
-        x, _ = self.block3(x)
+        at_8, low = self.block2(x)
+        x, _ = self.block3(at_8)
         for block in self.middle:
             x, _ = block(x)
         x, _ = self.block20(x)
-        return low, self.conv5(self.conv4(self.conv3(x)))
+        return low, at_8, self.conv5(self.conv4(self.conv3(x)))
 
 
 def load_timm_weights(module: nn.Module, weights: Mapping[str, Tensor]) -> None:

