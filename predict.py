@@ -16,6 +16,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from dataloaders.fonts import unwritable
 from dataloaders.prepare.sources import first_names
 from inference.annotations import read_bank_map, read_colors, read_labels, read_names
 from inference.inputs import check_results, collect, note_results
@@ -71,6 +72,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     support = parser.set_reference(options.reference, labels, names, base_ids)
     for line in parser.notes:
         print(line)
+    if names_lost := unwritable(c.name for c in support.classes):
+        print(f"no font here can write {', '.join(names_lost)} in the legend; install one, such as Noto Sans CJK")
     print(f"{options.checkpoint} on {parser.device}; classes: {', '.join(c.name for c in support.classes)}")
     note_results(Path(options.out), sources)
     photos, videos = ([s for s in sources if s.is_video == kind] for kind in (False, True))

@@ -8,10 +8,12 @@ from PIL import Image, ImageDraw, ImageFont
 
 from utils.files import replacing
 
+from .fonts import font_for
 from .palette import RGB
 
 OPACITY = 0.6
 GAP = 6
+LEAST_LETTERS, LARGEST_LETTERS = 13, 64  # pixels
 
 
 def overlay(image: np.ndarray, label: np.ndarray, palette: Sequence[RGB], opacity: float = OPACITY) -> np.ndarray:
@@ -26,11 +28,15 @@ def overlay(image: np.ndarray, label: np.ndarray, palette: Sequence[RGB], opacit
 
 
 def legend(entries: Sequence[tuple[str, RGB]], width: int) -> np.ndarray:
-    """A strip, RGB uint8 (h, width, 3), of class names behind squares of their colours, wrapped to the width."""
-    font, line, x, y = ImageFont.load_default(13), 20, GAP, 2
+    """A strip, RGB uint8 (h, width, 3), of class names behind squares of their colours, wrapped to the width.
+
+    The letters grow with the width, so that they can be read where a large picture is shown smaller.
+    """
+    size = min(max(LEAST_LETTERS, width // 60), LARGEST_LETTERS)
+    font, line, x, y = font_for([name for name, _ in entries], size), size + 7, GAP, 2
     places = []
     for name, color in entries:
-        length = 16 + int(font.getlength(name)) + 2 * GAP
+        length = size + 3 + int(font.getlength(name)) + 2 * GAP
         if x + length > width and x > GAP:
             x, y = GAP, y + line
         places.append((x, y, name, color))
@@ -38,8 +44,8 @@ def legend(entries: Sequence[tuple[str, RGB]], width: int) -> np.ndarray:
     strip = Image.new("RGB", (width, y + line), "white")
     draw = ImageDraw.Draw(strip)
     for x, y, name, color in places:
-        draw.rectangle((x, y + 3, x + 12, y + 15), fill=color, outline="gray")
-        draw.text((x + 17, y + 1), name, fill="black", font=font)
+        draw.rectangle((x, y + 3, x + size - 1, y + size + 2), fill=color, outline="gray")
+        draw.text((x + size + 4, y + 1), name, fill="black", font=font)
     return np.asarray(strip)
 
 

@@ -12,7 +12,8 @@ from utils.files import replacing
 
 Frame = tuple[np.ndarray, float]
 """RGB uint8 (H, W, 3), and the second from which on it is shown."""
-USUAL_RATE, MAX_RATE = 25.0, 120.0  # frames a second
+USUAL_RATE, MAX_RATE = 25.0, 240.0  # frames a second
+LOOKED_AT = 2000  # frames whose times tell whether they are even
 
 
 class Video:
@@ -21,9 +22,8 @@ class Video:
     def __init__(self, path: str | Path) -> None:
         if not Path(path).is_file():
             raise UserError(f"{path}: no such video; check the path")
+        self.frame_rate = _rate(str(path))
         self._capture = cv2.VideoCapture(str(path))
-        rate = self._capture.get(cv2.CAP_PROP_FPS) or USUAL_RATE
-        self.frame_rate = round(min(rate, MAX_RATE), 2) if rate >= 0.1 else USUAL_RATE  # a rate that MP4 can have
         self._count = 0
         self._next = self._read() if self._capture.isOpened() else None
         if self._next is None:
@@ -46,7 +46,7 @@ class Video:
             return None
         second, steady = self._capture.get(cv2.CAP_PROP_POS_MSEC) / 1000, self._count / self.frame_rate
         self._count += 1
-        return cv2.cvtColor(frame, cv2.COLOR_BGR2RGB), second if second > 0 else steady if self._count == 1 else second
+        return cv2.cvtColor(frame, cv2.COLOR_BGR2RGB), second if second > 0 else steady
 
 
 def write_video(path: str | Path, frames: Iterable[Frame], frame_rate: float) -> None:
@@ -74,12 +74,30 @@ def write_video(path: str | Path, frames: Iterable[Frame], frame_rate: float) ->
             writer.release()
 
 
+def _rate(path: str) -> float:
+    """Frames a second of a steady video that shows each frame: the stated rate, rounded so that an MP4 can have it.
+
+    Where the times are uneven, the rate at which the shortest-lived frame is shown once.
+    """
+    capture = cv2.VideoCapture(path)
+    stated = capture.get(cv2.CAP_PROP_FPS)
+    rate = stated if 0.1 <= stated <= MAX_RATE else USUAL_RATE if stated < 0.1 else MAX_RATE
+    times: list[float] = []
+    while len(times) < LOOKED_AT and capture.grab():
+        times.append(capture.get(cv2.CAP_PROP_POS_MSEC) / 1000)
+    capture.release()
+    shown = np.diff(times)
+    shown = shown[shown > 1 / MAX_RATE]
+    if len(shown) and shown.max() > 1.5 * shown.min():
+        rate = max(rate, 1 / float(shown.min()))
+    return round(rate, 2)
+
+
 def _with_ends(frames: Iterator[Frame], usual: float) -> Iterator[tuple[Frame, float]]:
-    """Each frame with the second at which the next begins; the last is shown as long as the one before it."""
+    """Each frame with the second at which the next begins; the last is shown for the `usual` time."""
     before = next(frames)
     for frame in frames:
         end = frame[1] if frame[1] > before[1] else before[1] + usual  # times that stand still
-        usual, shown = end - before[1], before
+        yield before, end
         before = (frame[0], end)
-        yield shown, end
     yield before, before[1] + usual

@@ -7,13 +7,16 @@ import zlib
 from pathlib import Path
 
 import numpy as np
+import pytest
 import torch
 
+import predict
 from inference.parser import OneShotParser
 from inference.parsing import Parsing
 from networks.backbones import LITE0
 from networks.checkpoints import save_run
 from networks.eopnet import EOPNet
+from utils.errors import run_cli
 
 SIZE = (96, 64)
 COLORS = ((200, 40, 40), (40, 180, 60), (50, 60, 210))
@@ -60,6 +63,21 @@ def write_checkpoint(path: Path, way: str = "kway", trained_epoch: int = 3, test
     content = {"settings": settings, "num_slots": 5, "class_names": NAMES, "trained_epoch": trained_epoch}
     save_run(path, network(way), content)
     return path
+
+
+def run(place, *inputs, labels="labels.png", reference="ref.png", checkpoint="tiny.pt", more=()):
+    """Run the command; returns its exit status."""
+    arguments = ["--checkpoint", place / checkpoint, "--reference", place / reference, "--labels", place / labels]
+    arguments += ["--names", place / "names.json", "--out", place / "out", "--device", "cpu", *more]
+    with pytest.raises(SystemExit) as stopped:
+        run_cli(lambda: predict.main([str(a) for a in (*arguments, *(place / i for i in inputs))]))
+    return stopped.value.code
+
+
+def complaint(capsys) -> str:
+    lines = [line for line in capsys.readouterr().err.replace("\r", "\n").splitlines() if line.startswith("error: ")]
+    assert len(lines) == 1
+    return lines[0]
 
 
 def write_grey_png(path: Path, values: np.ndarray, bits: int) -> None:

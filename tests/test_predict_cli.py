@@ -10,45 +10,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-import predict
-from utils.errors import run_cli
-
-from .own_photos import COLORS, SIZE, picture, write_checkpoint
+from .own_photos import COLORS, SIZE, complaint, picture, run
 
 ROOT = Path(__file__).resolve().parents[1]
-
-
-@pytest.fixture
-def place(tmp_path):
-    """A folder with a checkpoint, a labelled reference, names, two photos and a video."""
-    image, label = picture()
-    write_checkpoint(tmp_path / "tiny.pt")
-    Image.fromarray(image).save(tmp_path / "ref.png")
-    Image.fromarray(label).save(tmp_path / "labels.png")
-    (tmp_path / "names.json").write_text('{"1": "hat", "2": "coat", "3": "shoes"}')
-    (tmp_path / "photos").mkdir()
-    for seed in (1, 2):
-        Image.fromarray(picture((70, 50), seed)[0]).save(tmp_path / "photos" / f"{seed}.jpg")
-    clip = cv2.VideoWriter(str(tmp_path / "clip.mp4"), cv2.VideoWriter.fourcc(*"mp4v"), 5, SIZE[::-1])
-    for seed in range(5):
-        clip.write(picture(seed=seed)[0][..., ::-1].copy())
-    clip.release()
-    return tmp_path
-
-
-def run(place, *inputs, labels="labels.png", reference="ref.png", checkpoint="tiny.pt", more=()):
-    """Run the command; returns its exit status."""
-    arguments = ["--checkpoint", place / checkpoint, "--reference", place / reference, "--labels", place / labels]
-    arguments += ["--names", place / "names.json", "--out", place / "out", "--device", "cpu", *more]
-    with pytest.raises(SystemExit) as stopped:
-        run_cli(lambda: predict.main([str(a) for a in (*arguments, *(place / i for i in inputs))]))
-    return stopped.value.code
-
-
-def complaint(capsys) -> str:
-    lines = [line for line in capsys.readouterr().err.replace("\r", "\n").splitlines() if line.startswith("error: ")]
-    assert len(lines) == 1
-    return lines[0]
 
 
 def test_photos_folders_and_videos(place, capsys):

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 LEAST_SIDE = 16  # of a photo at network size: below one cell of the deepest feature nothing is left to see
+LOOKED_AT = 512  # pixels of the longer side that tell whether a photo shows anything
 FLAT = 4.0  # of 255: blocks of a photo that differ by less are of one colour
 NOISE = 0.15  # share of the pixels' deviation that is left in the means of blocks of noise
 CAMERA_BITS = (8, 10, 12)  # what cameras and scanners put into 16
@@ -45,7 +46,9 @@ def to_rgb(
         name, picture = str(photo), open_picture(photo, max_pixels, tell)
     else:
         raise UserError(f"a photo cannot be {type(photo).__name__}; give a path, a PIL image or an array")
-    way = picture.info.get("orientation", orientation(picture)) if upright else 1
+    way = picture.info.get("orientation") or orientation(picture)
+    if not upright:  # a TIFF picture, which Pillow has turned, goes back
+        way = {6: 8, 8: 6}.get(by := picture.info.get("turned", 1), by)
     return turned(_picture_to_rgb(picture, depth, tell, name), way)
 
 
@@ -54,14 +57,17 @@ def is_blank(rgb: np.ndarray) -> bool:
 
     Its means over 16 x 16 blocks or so are then alike, or differ by no more than means over so many independent pixels.
     """
+    step = max(1, max(rgb.shape[:2]) // LOOKED_AT)
+    rgb = rgb[::step, ::step]
     side = max(1, max(rgb.shape[:2]) // 16)
-    height, width = (max(side, length // side * side) for length in rgb.shape[:2])
-    grey = rgb[:height, :width].mean(axis=2, dtype=np.float32)
-    if grey.shape[0] % side or grey.shape[1] % side:  # narrower than a block
-        return bool(grey.max() - grey.min() < FLAT)
-    blocks = grey.reshape(grey.shape[0] // side, side, grey.shape[1] // side, side).mean(axis=(1, 3))
-    low, high = np.percentile(blocks, (1, 99))
-    return bool(high - low < FLAT or blocks.std() < NOISE * grey.std())
+    rows, columns = (length // side for length in rgb.shape[:2])
+    if not rows or not columns:  # narrower than a block
+        return bool((np.ptp(rgb, axis=(0, 1)) < FLAT).all())
+    whole = rgb[: rows * side, : columns * side].astype(np.float32)
+    blocks = whole.reshape(rows, side, columns, side, 3).mean(axis=(1, 3))
+    low, high = np.percentile(blocks, (1, 99), axis=(0, 1))
+    noise = blocks.std(axis=(0, 1)) < NOISE * whole.std(axis=(0, 1))
+    return bool((high - low < FLAT).all() or noise.all())
 
 
 def resize_longest(image: Tensor, longest: int, enlarge: bool = True) -> Tensor:

@@ -62,8 +62,10 @@ def picture_size(path: str | Path) -> tuple[tuple[int, int], tuple[int, int]]:
             warnings.simplefilter("ignore")
             with _opened(path) as picture:
                 picture.seek(_largest_page(picture))
-                stored = (picture.height, picture.width)
-                return (stored[::-1] if orientation(picture) >= 5 else stored), stored
+                size = (picture.height, picture.width)
+                if picture.format == "TIFF":  # whose size Pillow has turned already
+                    return size, size[::-1] if _turned_by_pillow(picture) >= 5 else size
+                return (size[::-1] if orientation(picture) >= 5 else size), size
     except FileNotFoundError as error:
         raise UserError(f"{path}: no such file; check the path") from error
     except (OSError, SyntaxError, ValueError) as error:
@@ -155,14 +157,22 @@ def _load(path: str | Path | BinaryIO, max_pixels: float, tell: Tell) -> Image.I
             tell(f"{path}: page {page + 1} of {pages} is taken")
         # Pillow stretches a grey PNG of 2 or 4 bits over 0..255 when it loads it; see `stored_values`
         tile = getattr(picture, "tile", None)
+        by_pillow = _turned_by_pillow(picture)
         step = GREY_STEPS.get(str(tile[0][3]), 1) if tile else 1
         picture.load()
         copy = picture.copy() if pages > 1 else picture
         copy.format = picture.format
         copy.info |= {"grey_step": step, "bits": _bits(picture, source), "orientation": orientation(picture)}
+        copy.info["turned"] = by_pillow
         if copy.info["bits"] > 8 and copy.mode in ("RGB", "RGBA"):
             copy.info["deep"] = _deep(source)
         return copy
+
+
+def _turned_by_pillow(picture: Image.Image) -> int:
+    """The orientation that Pillow applies when it loads a TIFF picture; 1 for others."""
+    value = picture.tag_v2.get(Exif.Orientation, 1) if picture.format == "TIFF" else 1  # type: ignore[attr-defined]
+    return value if value in range(1, 9) else 1
 
 
 def _largest_page(picture: Image.Image) -> int:

@@ -8,6 +8,7 @@ and `support/`, are used; those that are missing are built. `docs/data.md` shows
 """
 
 import argparse
+from collections.abc import Sequence
 from pathlib import Path
 
 from utils.config import ArgumentParser
@@ -21,7 +22,7 @@ from .published import prepare_published
 from .toy_set import prepare_toy
 
 
-def main() -> int:
+def main(arguments: Sequence[str] | None = None) -> int:
     """Command line of the preparation."""
     parser = ArgumentParser(prog="python -m dataloaders.prepare", description="Prepare a data set.")
     parser.add_argument("dataset", choices=[*catalog.names(), "custom"], help="data set to prepare; custom: your own")
@@ -42,7 +43,7 @@ def main() -> int:
     parser.add_argument("--name", help="custom: name of the data set (the name of SOURCE)")
     parser.add_argument("--annotations", type=Path, help="custom: the COCO file to use, where SOURCE holds several")
     parser.add_argument("--depth", type=int, default=0, help="custom: bits of 16-bit photos (what their files say)")
-    outcome = prepare(parser.parse_args())
+    outcome = prepare(parser.parse_args(arguments))
     print(*outcome.lines(), *outcome.summary, sep="\n")
     # fewer ids than published are worth a line, but no fault of what has been made
     return 1 if any(kind != "count" for kind, _ in outcome.findings) else 0

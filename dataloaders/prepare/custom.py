@@ -61,7 +61,7 @@ def prepare_custom(
     tell_notes(photos)
     if found.splits:
         renamed = {old.id: new.id for old, new in zip(found.photos, photos, strict=True)}
-        splits = {split: [renamed[i] for i in ids] for split, ids in found.splits.items()}
+        splits = {split: sorted(renamed[i] for i in ids) for split, ids in found.splits.items()}
         offer = Offer(splits, "as the source has them: what it keeps for validation and test is tested on")
     else:
         offer = Offer(draw_test(sorted(by_id), TEST_SHARE, seed), "drawn at random from the images")

@@ -169,14 +169,39 @@ def _mask(code: Any, size: tuple[int, int]) -> tuple[np.ndarray, list[str]]:
     except ImportError as error:
         raise UserError("COCO annotations need pycocotools; run: pip install pycocotools") from error
     nothing = np.zeros(size, dtype=bool)
-    try:
-        if isinstance(code, list):
-            outlines, unusable = _outlines(code)
-            if not outlines:
-                return nothing, unusable
-            return coco_mask.decode(coco_mask.merge(coco_mask.frPyObjects(outlines, *size))).astype(bool), unusable
-        code = coco_mask.frPyObjects(code, *size) if isinstance(code["counts"], list) else code
-        mask: np.ndarray = coco_mask.decode(code).astype(bool)
-        return (mask, []) if mask.shape == size else (nothing, ["masks of another size than their photo"])
-    except Exception:  # the library raises nearly anything on a broken region
-        return nothing, ["broken masks"]
+    if not isinstance(code, list):
+        try:
+            return _run_lengths(code["counts"], tuple(code["size"]), size), []
+        except (KeyError, TypeError, ValueError, IndexError, OverflowError):
+            return nothing, ["masks that are broken, or of another size than their photo"]
+    outlines, unusable = _outlines(code)
+    if outlines:
+        nothing = coco_mask.decode(coco_mask.merge(coco_mask.frPyObjects(outlines, *size))).astype(bool)
+    return nothing, unusable
+
+
+def _run_lengths(counts: list[int] | str, stated: tuple[int, ...], size: tuple[int, int]) -> np.ndarray:
+    """The pixels of a run-length mask: lengths of runs of 0 and 1 in turn, down the columns; text is packed lengths.
+
+    Raises `ValueError` where they are not those of a picture of `size` (H, W).
+    """
+    lengths = counts if isinstance(counts, list) else _unpacked(counts)
+    if stated != size or min(lengths) < 0 or sum(lengths) != size[0] * size[1]:
+        raise ValueError("not a mask of the photo")
+    mask: np.ndarray = np.repeat(np.arange(len(lengths)) % 2 == 1, lengths).reshape(size[::-1]).T
+    return mask
+
+
+def _unpacked(text: str) -> list[int]:
+    """COCO's packed lengths: five bits a letter, lowest first; from the fourth on the change over the last but one."""
+    lengths: list[int] = []
+    value = shift = 0
+    for letter in text:
+        bits = ord(letter) - 48
+        value |= (bits & 31) << shift
+        shift += 5
+        if not bits & 32:
+            value -= (1 << shift) if bits & 16 else 0
+            lengths.append(value + (lengths[-2] if len(lengths) > 2 else 0))
+            value = shift = 0
+    return lengths

@@ -1,0 +1,226 @@
+"""Every form in which people keep labels comes out as the same label maps; what cannot be used is said."""
+
+import json
+import shutil
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from dataloaders import catalog
+from dataloaders.layout import read_ids
+from dataloaders.prepare.__main__ import main
+from dataloaders.split import Split
+from utils.errors import UserError
+
+from . import label_forms as forms
+from .label_forms import FORMS
+
+PLACES = {"shirt": (30, 30), "hat": (20, 70), "": (60, 90)}  # y, x in the scene; nothing lies at the last
+
+
+def prepared(tmp_path, source="source", *options):
+    """Prepare through the command; returns the exit code, and the two splits."""
+    status = main(["custom", "--source", str(tmp_path / source), "--data-root", str(tmp_path / "data"), *options])
+    spec = catalog.load(tmp_path / "data/source/dataset.json")
+    return status, spec, [Split(spec, tmp_path / "data/source", split) for split in ("train", "test")]
+
+
+def samples(splits):
+    return [split.load(i) for split in splits for i in range(len(split))]
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_a_form_of_labels_is_read(form, tmp_path):
+    FORMS[form](tmp_path / "source")
+    status, spec, splits = prepared(tmp_path)
+    assert status == 0 and set(spec.labels) == {"background", "shirt", "hat"}, spec.labels
+    drawn = samples(splits)
+    assert len(drawn) == forms.NUMBER
+    for sample in drawn:
+        assert sample.image.shape[1:] == sample.label.shape == forms.SIZE
+        found = {name: spec.labels[int(sample.label[place])] for name, place in PLACES.items()}
+        assert found == {"shirt": "shirt", "hat": "hat", "": "background"}
+
+
+@pytest.mark.parametrize(
+    "form", ["roboflow's coco in three folders", "roboflow's masks in three folders", "pascal voc"]
+)
+def test_a_source_with_lists_keeps_them(form, tmp_path):
+    FORMS[form](tmp_path / "source")
+    _, _, (train, test) = prepared(tmp_path)
+    assert [i[:2] for i in train.ids] == ["p0", "p1", "p2", "p3"]
+    assert [i[:2] for i in test.ids] == ["p4", "p5", "p6", "p7"]
+
+
+def test_versions_of_one_photo_come_to_one_list(tmp_path):
+    for i in range(forms.NUMBER):
+        for version in ("a1", "b2", "c3"):
+            forms.save(tmp_path / f"source/images/p{i}_jpg.rf.{version}.jpg", forms.photo(i))
+            forms.save(tmp_path / f"source/labels/p{i}_jpg.rf.{version}.png", forms.label_map())
+    prepared(tmp_path)
+    train, test = ({i.partition(".rf.")[0] for i in read_ids(tmp_path / "data/source", s)} for s in ("train", "test"))
+    assert len(train | test) == forms.NUMBER and not train & test
+
+
+LEFT_OUT = {  # form -> the line that is printed
+    "polygons of two points": (
+        lambda s: forms.coco(s, forms.with_another([[20, 20, 60, 30]])),
+        "left out: 8 polygons with fewer than three points, or broken ones (p0, p1, p2 ...)",
+    ),
+    "an empty polygon": (lambda s: forms.coco(s, forms.with_another([[]])), "left out: 8 polygons with fewer"),
+    "boxes": (
+        lambda s: forms.coco(s, forms.with_another([], bbox=[1, 1, 5, 5])),
+        "left out: 8 boxes without a mask (annotation 900, annotation 901, annotation 902 ...)",
+    ),
+    "no such category": (
+        lambda s: forms.coco(s, lambda c: c["annotations"].append({"id": 5, "image_id": 0, "category_id": 77})),
+        "left out: 1 annotations of no known category (annotation 5)",
+    ),
+    "broken run lengths": (
+        lambda s: forms.coco(s, forms.with_another({"size": [64, 96], "counts": "x"})),
+        "left out: 8 masks that are broken, or of another size than their photo (p0",
+    ),
+    "photos without annotations": (
+        lambda s: forms.coco(s, lambda c: c["images"].append({**c["images"][0], "id": 99, "file_name": "alone.jpg"})),
+        "left out: 1 photos without annotations (alone.jpg)",
+    ),
+    "unknown kinds": (
+        lambda s: forms.labelme(s, flags={}, shapes=[
+            forms.shirt_shape("polygon", forms.box(forms.SHIRT)),
+            {**forms.shirt_shape("polygon", forms.box(forms.HAT)), "label": "hat"},
+            forms.shirt_shape("spline", [[1, 1], [2, 2], [3, 1]]),
+        ]),
+        "left out: 8 shapes of the kind 'spline', which is not known (p0, p1, p2 ...)",
+    ),
+    "voc without labels": (forms.pascal_voc, "left out: 8 photos without a label map (without0, without1"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("form", LEFT_OUT)
+def test_what_cannot_be_used_is_left_out_and_counted(form, tmp_path, capsys):
+    make, line = LEFT_OUT[form]
+    make(tmp_path / "source")
+    status, _, splits = prepared(tmp_path)
+    assert status == 0 and line in capsys.readouterr().out
+    assert len(samples(splits)) == forms.NUMBER
+
+
+def only_boxes(content):
+    forms.each_annotation(lambda a: a.update(segmentation=[], bbox=[1, 1, 5, 5]))(content)
+
+
+def smoothed(source):
+    label = Image.fromarray(forms.label_map(40, 120)).resize((48, 32), Image.Resampling.BILINEAR)
+    forms.index_png(source, label=np.asarray(label.resize((96, 64), Image.Resampling.BILINEAR)))
+
+
+REFUSED = {  # form -> words of the one line
+    "detection export": (lambda s: forms.coco(s, only_boxes), "holds no region to train on"),
+    "two annotation files": (
+        lambda s: (forms.coco(s), forms.coco(s, file="other.json")), "name the one to use with --annotations",
+    ),
+    "a mask of 0 and 255": (lambda s: forms.index_png(s, label=forms.label_map(255, 255)), "write 1 in the place"),
+    "one class": (lambda s: forms.index_png(s, "background\nshirt", forms.label_map(1, 1)), "(labelled: shirt)"),
+    "labels as JPEG": (lambda s: forms.index_png(s, ends=("png", "jpg")), "8 of 8 photos or labels cannot be used"),
+    "smoothed labels": (smoothed, "8 of 8 photos or labels cannot be used"),
+    "names that may be shifted": (lambda s: forms.index_png(s, "fond\nshirt\nhat"), "if 'fond' is the background"),
+    "a class for id 0": (lambda s: forms.index_png(s, "0 shirt\n1 hat"), "0 is the background"),
+    "an id without a name": (
+        lambda s: forms.index_png(s, "background\nshirt"), "8 of 8 photos or labels cannot be used",
+    ),
+    "resized after annotation": (lambda s: forms.labelme(s, imageHeight=128, imageWidth=192), "8 of 8 photos or"),
+    "broken file of a photo": (
+        lambda s: (forms.labelme(s), forms.write(s / "p3.json", "{")), "p3.json: not a readable JSON file",
+    ),
+    "colours of no class": (
+        lambda s: (forms.cvat(s), forms.write(s / "labelmap.txt", "background:0,0,0::\nshirt:1,2,3::")),
+        "8 of 8 photos or labels cannot be used",
+    ),
+    "no photos": (lambda s: forms.write(s / "result.json", {"images": []}), "has no sub-folder images"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("form", REFUSED)
+def test_what_cannot_be_meant_is_refused_in_one_line(form, tmp_path):
+    make, words = REFUSED[form]
+    make(tmp_path / "source")
+    with pytest.raises(UserError) as caught:
+        prepared(tmp_path)
+    assert words in str(caught.value) and "\n" not in str(caught.value) and not (tmp_path / "data").exists()
+
+
+def turned(source, orientation, suffix, stored_label=False):
+    """The scene as a camera stores it that was held another way, with the tag; labels as a viewer shows it."""
+    back = {1: 0, 3: 2, 6: 1, 8: 3}[orientation]  # quarter turns against the clock
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    for i in range(forms.NUMBER):
+        forms.save(source / f"images/p{i}.{suffix}", np.rot90(forms.photo(i), back), exif=exif)
+        label = np.rot90(forms.label_map(), back) if stored_label else forms.label_map()
+        forms.save(source / f"labels/p{i}.png", np.ascontiguousarray(label))
+
+
+def coco_of_raw_size(source, orientation, suffix):
+    """Polygons on what a viewer shows, and the size of what the file stores."""
+    swapped = orientation in (6, 8)
+
+    def raw_size(content):
+        for image in content["images"]:
+            image.update(width=64 if swapped else 96, height=96 if swapped else 64)
+
+    forms.coco(source, raw_size, name=f"p{{}}.{suffix}", folder="unused")
+    turned(source, orientation, suffix)
+    for folder in ("unused", "labels"):
+        shutil.rmtree(source / folder)
+
+
+@pytest.mark.parametrize("orientation", [3, 6, 8])
+@pytest.mark.parametrize("suffix", ["jpg", "png", "webp", "tif"])
+@pytest.mark.parametrize("make", [turned, coco_of_raw_size])
+def test_turned_photos_meet_their_labels(orientation, suffix, make, tmp_path):
+    make(tmp_path / "source", orientation, suffix)
+    _, _, splits = prepared(tmp_path)
+    for sample in samples(splits):
+        assert sample.label.shape == forms.SIZE
+        red = (sample.image[0] > 140) & (sample.image[2] < 100)
+        shirt = sample.label == sample.label[PLACES["shirt"]]
+        assert (red & shirt).sum() / (red | shirt).sum() > 0.9
+
+
+@pytest.mark.parametrize("suffix", ["jpg", "tif"])
+def test_labels_that_fit_the_stored_form_alone_are_told(suffix, tmp_path, capsys):
+    turned(tmp_path / "source", 6, suffix, stored_label=True)
+    status, _, splits = prepared(tmp_path)
+    assert status == 0 and "8 photos (p0, p1, p2 ...): labels fit only the form" in capsys.readouterr().out
+    sample = samples(splits)[0]
+    assert sample.label.shape == (96, 64) == sample.image.shape[1:]
+    assert sample.image[0, 95 - 30, 30] > 140 and sample.label[95 - 30, 30] == 1, "the shirt is where it is stored"
+
+
+SIDES = {
+    "left_arm": "right_arm",
+    "LeftArm": "RightArm",
+    "left arm": "right arm",
+    "arm-left": "arm-right",
+    "L arm": "R arm",
+}
+
+
+@pytest.mark.parametrize("left", SIDES)
+def test_left_and_right_are_recognised_and_swapped_by_a_flip(left, tmp_path):
+    right = SIDES[left]
+    forms.index_png(tmp_path / "source", f"background\n{left}\n{right}\ntie", ends=("png", "png"))
+    for path in (tmp_path / "source/labels").iterdir():
+        label = forms.label_map()
+        label[:5, :5] = 3
+        Image.fromarray(label).save(path)
+    _, spec, _ = prepared(tmp_path)
+    assert spec.mirrored == ((1, 2),) and spec.merges == {2: 1}
+    path = tmp_path / "data/source/dataset.json"
+    path.write_text(json.dumps({**json.loads(path.read_text()), "merges": {}, "body_areas": {"a": [1, 2, 3]}}))
+    split = Split(catalog.load(path), path.parent, "train")
+    plain, flipped = split.load(0), split.load(0, mirrored=True)
+    assert int(plain.label[30, 30]) == 1 and int(flipped.label[30, 95 - 30]) == 2
+    assert int(plain.label[20, 70]) == 2 and int(flipped.label[20, 95 - 70]) == 1
+    assert int(flipped.label[2, 93]) == 3 and flipped.image[0, 30, 65] == plain.image[0, 30, 30]

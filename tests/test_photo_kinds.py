@@ -1,0 +1,241 @@
+"""One function reads every kind of photo, so that training, prediction and the page see the same pixels."""
+
+import io
+import json
+import struct
+import zlib
+
+import cv2
+import numpy as np
+import pytest
+from PIL import Image, ImageCms
+
+from dataloaders import catalog
+from dataloaders.prepare.__main__ import main as prepare
+from dataloaders.split import Split
+from inference.page import view
+from inference.parser import OneShotParser
+from utils.imaging import is_blank, to_rgb
+
+from . import label_forms as forms
+from .label_forms import label_map, photo
+from .own_photos import picture, run, write_checkpoint
+
+RGB = photo()
+GREY = np.asarray(Image.fromarray(RGB).convert("L"))
+SHOWN = label_map() > 0  # what a cut-out keeps
+CUT = np.where(SHOWN[..., None], RGB, 255)
+ALPHA = (SHOWN * 255).astype(np.uint8)
+
+
+def saved(pixels, **options):
+    return lambda path: Image.fromarray(pixels).save(path, **options)
+
+
+def palette_with_tag(path):
+    ids = np.where(SHOWN, label_map() + 1, 0).astype(np.uint8)
+    made = Image.fromarray(ids).convert("P")
+    made.putpalette([9, 9, 9, 0, 0, 0, 192, 0, 0, 0, 0, 192])
+    made.save(path, transparency=0)
+
+
+def grey_and_alpha(path):
+    Image.merge("LA", [Image.fromarray(GREY), Image.fromarray(ALPHA)]).save(path)
+
+
+def as_16_bits(pixels, factor=257):
+    def write(path):
+        cv2.imwrite(
+            str(path),
+            pixels[..., ::-1].astype(np.uint16) * factor if pixels.ndim == 3 else pixels.astype(np.uint16) * factor,
+        )
+
+    return write
+
+
+def with_significant_bits(pixels, factor, bits):
+    """A 16-bit PNG whose chunk sBIT says how many bits are in use."""
+
+    def write(path):
+        as_16_bits(pixels, factor)(path)
+        content, chunk = path.read_bytes(), b"sBIT" + bytes([bits] * (3 if pixels.ndim == 3 else 1))
+        made = struct.pack(">I", len(chunk) - 4) + chunk + struct.pack(">I", zlib.crc32(chunk))
+        path.write_bytes(content[:33] + made + content[33:])
+
+    return write
+
+
+def swapped_profile():
+    """An sRGB profile whose red and green have traded places: what it is put on is easy to check."""
+    content = bytearray(ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes())
+    count = struct.unpack(">I", content[128:132])[0]
+    for place in range(132, 132 + 12 * count, 12):
+        name = bytes(content[place : place + 4])
+        content[place : place + 4] = {b"rXYZ": b"gXYZ", b"gXYZ": b"rXYZ"}.get(name, name)
+    return bytes(content).replace("sRGB".encode("utf-16-be"), "swap".encode("utf-16-be"))
+
+
+def pages(path):
+    small = Image.fromarray(RGB).resize((12, 8))
+    small.save(path, save_all=True, append_images=[Image.fromarray(RGB)])
+
+
+def frames(path):
+    Image.fromarray(RGB).save(path, save_all=True, append_images=[Image.fromarray(255 - RGB)], lossless=True)
+
+
+KINDS = {  # name -> (file, how it is written, its pixels, and by how much they may differ)
+    "RGB": ("a.png", saved(RGB), RGB, 0),
+    "JPEG of another suffix": ("a.jfif", saved(RGB, quality=98, format="JPEG", subsampling=0), RGB, 40),
+    "AVIF": ("a.avif", saved(RGB, quality=98, subsampling="4:4:4"), RGB, 60),
+    "RGB and alpha": ("a.png", saved(np.dstack([RGB, ALPHA])), CUT, 0),
+    "grey and alpha": ("a.png", grey_and_alpha, np.where(SHOWN, GREY, 255), 0),
+    "palette with a transparent colour": ("a.png", palette_with_tag, CUT, 0),
+    "RGB with a transparent colour": ("a.png", saved(RGB, transparency=(90, 90, 90)), CUT, 0),
+    "16-bit grey": ("a.png", as_16_bits(GREY), GREY, 0),
+    "16-bit grey TIFF": ("a.tif", as_16_bits(GREY), GREY, 0),
+    "16-bit colours": ("a.png", as_16_bits(RGB), RGB, 0),
+    "16-bit colours TIFF": ("a.tif", as_16_bits(RGB), RGB, 0),
+    "dark 16-bit grey": ("a.png", as_16_bits(GREY, 100), GREY * (100 / 257), 1),
+    "12 bits, said by sBIT": ("a.png", with_significant_bits(GREY, 16, 12), GREY, 1),
+    "12-bit colours, said by sBIT": ("a.png", with_significant_bits(RGB, 16, 12), RGB, 1),
+    "a profile": ("a.png", saved(RGB, icc_profile=swapped_profile()), RGB[..., [1, 0, 2]], 2),
+    "a profile and alpha": (
+        "a.png", saved(np.dstack([RGB, ALPHA]), icc_profile=swapped_profile()), CUT[..., [1, 0, 2]], 2,
+    ),
+    "a profile in a JPEG": (
+        "a.jpg", saved(RGB, quality=98, subsampling=0, icc_profile=swapped_profile()), RGB[..., [1, 0, 2]], 40,
+    ),
+    "a broken profile": ("a.png", saved(RGB, icc_profile=b"nothing of the sort" * 9), RGB, 0),
+    "CMYK": ("a.jpg", lambda p: Image.fromarray(RGB).convert("CMYK").save(p, quality=98), RGB, 40),
+    "several pages": ("a.tif", pages, RGB, 0),
+    "an animation": ("a.webp", frames, RGB, 0),
+    "an animated PNG": ("a.png", saved(RGB, save_all=True, append_images=[Image.fromarray(255 - RGB)]), RGB, 0),
+}  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def parser(tmp_path_factory):
+    made = OneShotParser(write_checkpoint(tmp_path_factory.mktemp("weights") / "tiny.pt"), "cpu")
+    made.set_reference(RGB, label_map())
+    return made
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_kind_of_photo_is_read_alike_everywhere(kind, tmp_path, parser, capsys):
+    name, write, expected, tolerance = KINDS[kind]
+    suffix = name[1:]
+    for i in range(8):
+        (tmp_path / "source/images").mkdir(parents=True, exist_ok=True)
+        write(tmp_path / f"source/images/p{i}{suffix}")
+        forms.save(tmp_path / f"source/labels/p{i}.png", label_map())
+    assert prepare(["custom", "--source", str(tmp_path / "source"), "--data-root", str(tmp_path / "data")]) == 0
+    spec = catalog.load(tmp_path / "data/source/dataset.json")
+    trained = Split(spec, tmp_path / "data/source", "train").load(0).image.permute(1, 2, 0).numpy()
+    expected = np.broadcast_to(expected[..., None] if expected.ndim == 2 else expected, RGB.shape)
+    assert np.abs(trained.astype(int) - expected).max() <= tolerance
+    photo_file = tmp_path / f"source/images/p0{suffix}"
+    assert np.array_equal(parser.parse(photo_file).image, trained)
+    if kind in ("several pages", "an animation", "an animated PNG"):
+        page = 2 if kind == "several pages" else 1
+        assert f"8 photos (p0, p1, p2 ...): page {page} of 2 is taken" in capsys.readouterr().out
+
+
+def test_the_page_and_memory_read_as_files_do(tmp_path):
+    with_alpha = np.dstack([RGB, ALPHA])
+    Image.fromarray(with_alpha).save(tmp_path / "a.png")
+    assert np.array_equal(to_rgb(with_alpha), CUT) and np.array_equal(to_rgb(Image.fromarray(with_alpha)), CUT)
+    stroke = np.zeros((*forms.SIZE, 4), np.uint8)
+    stroke[:9, :9] = (*bytes.fromhex(view.BRUSHES[0][1:]), 255)
+    painting = view.painted({"background": with_alpha, "layers": [stroke]}, ["hat"])
+    assert np.array_equal(painting.photo, CUT)
+
+
+DEPTH = {"grey": GREY, "colours": RGB}
+
+
+@pytest.mark.parametrize("kind", DEPTH)
+def test_12_bits_are_told_and_read_on_request(kind, place, capsys):
+    as_16_bits(DEPTH[kind], 16)(place / "deep.png")
+    assert run(place, "deep.png") == 0
+    assert "deep.png: its 16-bit values all lie below 4096, so it looks black; for 12 bits: --depth 12" in (
+        capsys.readouterr().out
+    )
+    dark = json.loads((place / "out/deep.json").read_text())
+    assert run(place, "deep.png", more=("--depth", 12)) == 0
+    assert "--depth" not in capsys.readouterr().out
+    overlay = np.asarray(Image.open(place / "out/deep_overlay.jpg").convert("RGB"))
+    assert overlay[: forms.SIZE[0]].mean() > 60 and dark["photo"].endswith("deep.png")
+    assert run(place, "deep.png", more=("--depth", 7)) == 2
+
+
+def test_own_data_of_12_bits_is_kept_as_8(tmp_path):
+    forms.index_png(tmp_path / "source", "background\nshirt\nhat", ends=("png", "png"))
+    for path in (tmp_path / "source/images").iterdir():
+        as_16_bits(GREY, 16)(path)
+    prepare(["custom", "--source", str(tmp_path / "source"), "--data-root", str(tmp_path / "data"), "--depth", "12"])
+    spec = catalog.load(tmp_path / "data/source/dataset.json")
+    image = Split(spec, tmp_path / "data/source", "train").load(0).image.numpy()
+    assert np.abs(image.astype(int) - GREY).max() <= 1
+
+
+def damaged_exif(kind):
+    """A JPEG whose EXIF says orientation 6 in an entry that is whole, beside one that is not."""
+    count = 2 if kind == "two values" else 1
+    entry = struct.pack("<HHIHH", 0x0112, 3, count, 6, 6 if count == 2 else 0)
+    beyond = struct.pack("<HHII", 0x011A, 5, 1, 26 if kind == "cut" else 10**9)
+    block = b"Exif\0\0II*\0" + struct.pack("<IH", 8, 2) + entry + beyond
+    buffer = io.BytesIO()
+    Image.fromarray(RGB).save(buffer, "JPEG")
+    content = buffer.getvalue()
+    return content[:2] + b"\xff\xe1" + struct.pack(">H", len(block) + 2) + block + content[2:]
+
+
+@pytest.mark.parametrize("kind", ["cut", "long", "two values"])
+def test_damaged_exif_costs_nothing(kind, place):
+    (place / "a.jpg").write_bytes(damaged_exif(kind))
+    assert run(place, "a.jpg") == 0
+    assert Image.open(place / "out/a.png").size == forms.SIZE, "turned by a quarter, as its tag says"
+
+
+def noise(seed=0):
+    return np.random.default_rng(seed).integers(0, 256, (200, 150, 3)).astype(np.uint8)
+
+
+NOTHING = {
+    "black": np.zeros((200, 150, 3), np.uint8),
+    "white": np.full((200, 150, 3), 255, np.uint8),
+    "a dark sensor": noise() // 24,
+    "noise": noise(),
+    "grey noise": np.repeat(noise()[..., :1], 3, axis=2),
+}
+
+
+@pytest.mark.parametrize("kind", NOTHING)
+def test_where_nothing_is_to_be_seen_nobody_is_found(kind, parser):
+    parsing = parser.parse(NOTHING[kind])
+    assert not parsing.labels.any() and not parsing.foreground.any() and not any(parsing.scores.values())
+
+
+def test_dark_photos_are_still_photos():
+    assert not is_blank(picture()[0]) and not is_blank(picture()[0] // 8) and not is_blank(RGB)
+
+
+def test_black_frames_do_not_count_in_the_means(place):
+    frames = [picture(seed=seed)[0] for seed in range(3)]
+    for name, shown in (("plain", frames), ("faded", [*frames, *[np.zeros_like(frames[0])] * 3])):
+        clip = cv2.VideoWriter(str(place / f"{name}.avi"), cv2.VideoWriter.fourcc(*"MJPG"), 5, (64, 96))
+        for frame in shown:
+            clip.write(np.ascontiguousarray(frame[..., ::-1]))
+        clip.release()
+    assert run(place, "plain.avi", "faded.avi") == 0
+    plain, faded = (json.loads((place / f"out/{name}.json").read_text()) for name in ("plain", "faded"))
+    assert plain["mean_share"] == faded["mean_share"] and faded["blank_frames"] == 3 and faded["frames"] == 6
+
+
+def test_a_narrow_strip_names_the_option(place, capsys):
+    Image.fromarray(picture((96, 900))[0]).save(place / "wide.png")
+    assert run(place, "wide.png") == 0
+    assert "wide.png: the network sees 96x16 pixels of 900x96; --tile" in capsys.readouterr().out
+    assert run(place, "wide.png", more=("--tile",)) == 0
+    assert "--tile" not in capsys.readouterr().out
