@@ -2,7 +2,7 @@
 
     pip install -r requirements-demo.txt
     python demo.py                                  # http://127.0.0.1:7860
-    python demo.py --checkpoint runs/ccp_eop_kway_f1/best.pt --port 8000
+    python demo.py --checkpoint runs/ccp_eop_kway_f1/last.pt --port 8000
 
 Every visitor has a reference and results of their own, forgotten when they leave or after a quarter of an hour.
 """

@@ -22,6 +22,7 @@ def evaluate(settings: EvaluateSettings) -> None:
     # torch takes seconds to import: --help, --dry-run and mistakes need not wait for it
     from dataloaders import catalog
     from dataloaders.oshp_loader import TestEpisodes
+    from dataloaders.spec import VAL
     from dataloaders.stages import stage_spec
     from engine import evaluation, report
     from engine.checkpoint import open_for_evaluation, output_folder, use_bank
@@ -44,13 +45,17 @@ def evaluate(settings: EvaluateSettings) -> None:
     tune(network, device, settings.channels_last, settings.compile)
     longest = settings.test_size if settings.test_size >= 0 else checkpoint.test_size
     root = catalog.locate(full_spec, settings.data_root)
-    episodes = TestEpisodes(full_spec, root, way=network.way, stage=checkpoint.stage, longest=longest)
+    episodes = TestEpisodes(
+        full_spec, root, way=network.way, stage=checkpoint.stage, longest=longest, split=settings.split
+    )
     folder, bank = output_folder(settings, checkpoint), use_bank(settings, checkpoint)
     prototypes = "blended with the bank" if bank else "the support's alone"
-    pairs = f"{len(episodes.pairs)} pairs of {spec.title}, fold {settings.fold}, {network.way}"
+    pairs = f"{len(episodes.pairs)} pairs of {spec.title}'s {settings.split} list, fold {settings.fold}, {network.way}"
     distributed.say(*checkpoint.notes, f"{pairs}; prototypes: {prototypes}")
     if episodes.reused:
-        distributed.say(f"the test list had to use {episodes.reused} images more than once")
+        distributed.say(f"the list had to use {episodes.reused} images more than once")
+    if settings.split == VAL and not checkpoint.record.get("held_out"):
+        distributed.say("this checkpoint may have been trained on the validation photos too")
     scored = evaluation.evaluate(
         network,
         episodes,

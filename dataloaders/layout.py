@@ -1,6 +1,7 @@
 """Where the files of a data set stand: the layout of the published OSHP data.
 
 - list/meta_{train,test}_id.txt
+- list/val_id.txt (optional): ids of the train list that are for choosing, not for training
 - support/meta_{train,test}_<set>_supports.pkl
 - support/<set>_meta_test_list.txt
 - trainval_images/<id>.jpg
@@ -14,7 +15,7 @@ from utils.errors import UserError
 from utils.files import read_lines
 from utils.pictures import SUFFIXES
 
-from .spec import DatasetSpec
+from .spec import VAL, DatasetSpec
 
 IMAGE_FOLDER = "trainval_images"
 LABEL_FOLDER = "trainval_classes"
@@ -24,7 +25,7 @@ IMAGE_SUFFIXES = (*SUFFIXES, *(suffix.upper() for suffix in SUFFIXES))
 
 def list_path(root: Path, split: str) -> Path:
     """The id list of a split, one id a line."""
-    return root / "list" / f"meta_{split}_id.txt"
+    return root / "list" / ("val_id.txt" if split == VAL else f"meta_{split}_id.txt")
 
 
 def supports_path(spec: DatasetSpec, root: Path, split: str) -> Path:
@@ -60,7 +61,11 @@ def image_path(root: Path, image_id: str) -> Path:
 
 
 def read_ids(root: Path, split: str) -> list[str]:
-    """Ids of a split, in list order. Raises `UserError` when the list is missing, empty or holds a path."""
+    """Ids of a split, in list order.
+
+    Raises `UserError` when the list is missing, empty or holds a path, and for a validation list that goes beyond the
+    train list.
+    """
     path = list_path(root, split)
     try:
         ids = read_lines(path, "one id a line")
@@ -73,4 +78,6 @@ def read_ids(root: Path, split: str) -> list[str]:
     for image_id in ids:
         if "/" in image_id or "\\" in image_id or "\0" in image_id or image_id in (".", ".."):
             raise UserError(f"{path}: {image_id!r} is not an id; an id is a file name without folder and suffix")
+    if split == VAL and (strange := set(ids) - set(read_ids(root, "train"))):
+        raise UserError(f"{path}: {min(strange)} is not in the train list; take it out, or delete the file")
     return ids

@@ -3,22 +3,23 @@
 The scheme is the published one; `docs/method.md` and `docs/data.md` tell it in words.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TypedDict
 
 import numpy as np
 import torch
 from torch import Tensor
-from torch.utils.data import Dataset, Sampler
+from torch.utils.data import Dataset
 
 from utils.constants import IGNORE, WAYS
 from utils.errors import UserError
 from utils.imaging import resize_longest
 
-from .layout import pairs_path
-from .pairs import Pair, pairs_by_rule, pairs_from_list
-from .spec import DatasetSpec
+from .batches import EpisodeBatches
+from .layout import list_path, pairs_path, read_ids
+from .pairs import Pair, pairs_by_rule, pairs_from_list, pairs_of_shown
+from .spec import VAL, DatasetSpec
 from .split import Split
 from .stages import FINE, stage_class, stage_spec, stage_table
 from .transforms import Sample, random_crop, random_scale
@@ -55,6 +56,8 @@ class TrainEpisodes(Dataset[Episode]):
     may leave them out of the losses ("ignore", the query's alone), or make them one class more, in a slot that no class
     takes ("class").
 
+    Photos of the validation list, where the set has one, take no part unless `train_on` is "all".
+
     Every draw follows from (seed, epoch, index) alone, so the episodes do not depend on the number of workers.
     Raises `UserError` on an unknown fold or way and on data that cannot make episodes.
     """
@@ -72,6 +75,7 @@ class TrainEpisodes(Dataset[Episode]):
         seed: int = 0,
         stage: int = FINE,
         unlabelled_person: str = "background",
+        train_on: str = "rest",
     ) -> None:
         _check_way(way)
         self.base = spec.base_classes(fold)
@@ -79,6 +83,7 @@ class TrainEpisodes(Dataset[Episode]):
         self._unlabelled_id = spec.spare_slot() if unlabelled_person == "class" else IGNORE
         self.split = Split(spec, root, "train", stage_table(spec, stage, self.base))
         self._parents = {c: stage_class(spec, stage, c) for c in self.base}
+        self.held_out = _held_out(self.split) if train_on == "rest" else []
         self.way, self.seed = way, seed
         self.crop_size, self.scale = crop_size, scale
         self.resample_supports = resample_supports
@@ -126,17 +131,20 @@ class TrainEpisodes(Dataset[Episode]):
     def query_lists(self) -> dict[int, tuple[np.ndarray, np.ndarray]]:
         """class -> (queries, support candidates); a single entry for class 0 in k-way."""
         spec, images = self.split.spec, len(self.split)
+        free = np.setdiff1d(np.arange(images), self.held_out)
         if self.way == "1way":
             index = self.split.supports
+            queries = {c: np.array(index.queries(c)) for c in self.base[1:]}
             lists = {
-                c: (np.array(index.queries(c)[:QUERIES_PER_CLASS]), np.unique(index.supports(c))) for c in self.base[1:]
+                c: (queries[c][np.isin(queries[c], free)][:QUERIES_PER_CLASS], np.intersect1d(index.supports(c), free))
+                for c in queries
             }
         elif spec.both_roles("train"):
-            lists = {0: (np.arange(images), np.arange(images))}
+            lists = {0: (free, free)}
         else:
             # the published scheme for k-way: the image at the boundary is a support here and a query in 1-way
             boundary = spec.last_query("train", images)
-            lists = {0: (np.arange(boundary), np.arange(boundary, images))}
+            lists = {0: (free[free < boundary], free[free >= boundary])}
         for class_id, (queries, supports) in lists.items():
             if not len(queries) or len(np.union1d(queries, supports)) < 2:
                 of_class = f" of {spec.class_name(class_id)}" if class_id else ""
@@ -147,9 +155,10 @@ class TrainEpisodes(Dataset[Episode]):
 
 
 class TestEpisodes(Dataset[Episode]):
-    """The fixed test list, with all classes in the label maps.
+    """The fixed pairs of the test list, or with `split="val"` of the validation list, all classes in the label maps.
 
-    The list is `support/<set>_meta_test_list.txt` where that file stands, else it follows from the published rule.
+    The test pairs are `support/<set>_meta_test_list.txt` where that file stands, else they follow from the published
+    rule. By this rule the validation list is paired too, over the classes that it shows as queries and supports.
     `reused` counts the images that the rule had to take again. Raises `UserError` as `Split` does, and on a broken
     list. `stage` is as for `TrainEpisodes`; `spec` is the record of that stage's classes.
 
@@ -160,14 +169,26 @@ class TestEpisodes(Dataset[Episode]):
 
     __test__ = False  # not a test case for pytest
 
-    def __init__(self, spec: DatasetSpec, root: str | Path, *, way: str, stage: int = FINE, longest: int = 0) -> None:
+    def __init__(
+        self,
+        spec: DatasetSpec,
+        root: str | Path,
+        *,
+        way: str,
+        stage: int = FINE,
+        longest: int = 0,
+        split: str = "test",
+    ) -> None:
         _check_way(way)
         self.way, self.longest = way, longest
         self.spec = stage_spec(spec, stage)
-        self.split = Split(spec, root, "test", stage_table(spec, stage))
+        self.split = Split(spec, root, split, stage_table(spec, stage))
         fixed = pairs_path(spec, self.split.root)
         self.pairs: list[Pair]
-        if fixed.exists():
+        if split == VAL:
+            path = list_path(self.split.root, VAL)
+            self.pairs, self.reused = pairs_of_shown(spec, self.split.supports, path)
+        elif fixed.exists():
             self.pairs, self.reused = pairs_from_list(spec, fixed, len(self.split)), 0
         else:
             self.pairs, self.reused = pairs_by_rule(spec, self.split.supports)
@@ -205,55 +226,17 @@ class _Photos(Dataset[Sample]):
         return self.episodes.photo(self.indices[place])
 
 
-class EpisodeBatches(Sampler[list[int]]):
-    """Shuffled batches of episode indices for one of `world` ranks.
-
-    The ranks' batches of one step make a joint batch; it holds one class only (in 1-way), and every rank gets the
-    same number of batches. With `drop_last` an incomplete joint batch is left out, unless it would be the only one of
-    its class; otherwise it is filled up from the start of the class's order. The order follows from (seed, epoch).
-    """
-
-    def __init__(
-        self,
-        episodes: TrainEpisodes,
-        batch_size: int,
-        *,
-        seed: int = 0,
-        rank: int = 0,
-        world: int = 1,
-        drop_last: bool = True,
-    ) -> None:
-        self.groups = [np.flatnonzero(episodes.class_ids == c) for c in np.unique(episodes.class_ids)]
-        self.batch_size, self.seed, self.rank, self.world, self.drop_last = batch_size, seed, rank, world, drop_last
-        self.epoch, self.start_batch = 0, 0
-
-    def set_epoch(self, epoch: int, start_batch: int = 0) -> None:
-        """Choose the epoch; the next pass leaves out its first `start_batch` batches, which an earlier run has done."""
-        self.epoch, self.start_batch = epoch, start_batch
-
-    def __len__(self) -> int:
-        """Batches per rank in a whole epoch, whatever `start_batch`."""
-        return sum(self._joint_batches(len(group)) for group in self.groups)
-
-    def __iter__(self) -> Iterator[list[int]]:
-        rng = np.random.default_rng([self.seed, self.epoch])
-        joint = self.batch_size * self.world
-        batches = []
-        for group in self.groups:
-            order = np.resize(rng.permutation(group), self._joint_batches(len(group)) * joint)  # repeats from the start
-            batches += list(order.reshape(-1, joint))
-        own = slice(self.rank * self.batch_size, (self.rank + 1) * self.batch_size)
-        for step in rng.permutation(len(batches))[self.start_batch :]:
-            yield batches[step][own].tolist()
-
-    def _joint_batches(self, episodes: int) -> int:
-        batches, rest = divmod(episodes, self.batch_size * self.world)
-        return batches + (1 if rest and (batches == 0 or not self.drop_last) else 0)
-
-
 def _check_way(way: str) -> None:
     if way not in WAYS:
         raise UserError(f"there is no way {way!r}; choose {' or '.join(WAYS)}")
+
+
+def _held_out(split: Split) -> list[int]:
+    """Indices of the photos that are on the validation list too; none where the set has no such list."""
+    if not list_path(split.root, VAL).exists():
+        return []
+    held = set(read_ids(split.root, VAL))
+    return [index for index, image_id in enumerate(split.ids) if image_id in held]
 
 
 def _draw_supports(queries: np.ndarray, supports: np.ndarray, rng: np.random.Generator) -> np.ndarray:

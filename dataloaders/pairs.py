@@ -1,6 +1,7 @@
 """The fixed test list: which query meets which support, and for which class."""
 
 from collections.abc import Container, Sequence
+from dataclasses import replace
 from itertools import chain, cycle, islice
 from pathlib import Path
 from typing import NamedTuple
@@ -40,6 +41,14 @@ def pairs_by_rule(spec: DatasetSpec, index: SupportIndex) -> tuple[list[Pair], i
         repeated = chain.from_iterable([query] * spec.supports_per_query for query in queries)
         pairs += [Pair(query, support, class_id) for query, support in zip(repeated, supports, strict=True)]
     return pairs, reused
+
+
+def pairs_of_shown(spec: DatasetSpec, index: SupportIndex, path: Path) -> tuple[list[Pair], int]:
+    """As `pairs_by_rule`, over the classes that the list at `path` shows in both roles. `UserError` without any."""
+    shown = tuple(c for c in spec.evaluation_order if all(index.roles(c)))
+    if not shown:
+        raise UserError(f"{path}: shows no class in both of its halves, queries and supports; add ids, or delete it")
+    return pairs_by_rule(replace(spec, evaluation_order=shown), index)
 
 
 def pairs_from_list(spec: DatasetSpec, path: Path, images: int) -> list[Pair]:

@@ -12,6 +12,7 @@ from utils.errors import UserError
 from .sides import of_both
 
 SPLITS = ("train", "test")
+VAL = "val"  # the part of the train list by which a run chooses; a set need not have it
 
 
 @dataclass(frozen=True)

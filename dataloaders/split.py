@@ -12,22 +12,22 @@ from utils.errors import UserError
 
 from .layout import image_path, label_path, mirrored_label_path, read_ids
 from .reading import read_fitting, read_label
-from .spec import SPLITS, DatasetSpec
+from .spec import SPLITS, VAL, DatasetSpec
 from .stages import foreground_table
-from .supports import SupportIndex, read_supports
+from .supports import SupportIndex, read_supports, val_supports
 from .transforms import Sample
 
 
 class Split:
-    """The "train" or "test" split of the data set that lies in `root`.
+    """The "train", "test" or "val" split of the data set that lies in `root`.
 
     `table`, raw id -> label id, uint8 (256,), makes the label maps; by default that of the merged classes.
     Raises `UserError` when `root` or the id list is missing or broken.
     """
 
     def __init__(self, spec: DatasetSpec, root: str | Path, split: str, table: np.ndarray | None = None) -> None:
-        if split not in SPLITS:
-            raise UserError(f"{spec.name} has no split {split!r}; choose train or test")
+        if split not in (*SPLITS, VAL):
+            raise UserError(f"{spec.name} has no split {split!r}; choose train, test or val")
         self.spec = spec
         self.root = Path(root)
         self.split = split
@@ -57,6 +57,8 @@ class Split:
     @cached_property
     def supports(self) -> SupportIndex:
         """The support index, read at first use. Raises `UserError` when it is missing or does not fit the list."""
+        if self.split == VAL:
+            return val_supports(self.spec, self.root, self.ids)
         return read_supports(self.spec, self.root, self.split, len(self.ids))
 
     def load(self, index: int, mirrored: bool = False) -> Sample:

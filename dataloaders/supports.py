@@ -8,12 +8,13 @@ be supports.
 import pickle
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 from typing import NoReturn
 
 from utils.errors import UserError
 
-from .layout import supports_path
+from .layout import read_ids, supports_path
 from .spec import DatasetSpec
 
 
@@ -84,3 +85,19 @@ def read_supports(spec: DatasetSpec, root: Path, split: str, images: int) -> Sup
         if indices and not (min(indices) >= 0 and max(indices) < images):
             raise UserError(f"{path}: key {key} points past the {images} ids of the {split} list; prepare again")
     return SupportIndex(spec, table, path)
+
+
+def val_supports(spec: DatasetSpec, root: Path, ids: Sequence[str]) -> SupportIndex:
+    """The support index of a validation list, from that of the train list.
+
+    The first half of the list are queries, the other half supports. Raises `UserError` as `read_supports` does.
+    """
+    train = read_ids(root, "train")
+    index = read_supports(spec, root, "train", len(train))
+    place = {image_id: number for number, image_id in enumerate(ids)}
+    table = {}
+    for class_id in spec.classes[1:]:
+        places = sorted({place[train[i]] for i in chain(*index.roles(class_id)) if train[i] in place})
+        table[class_id] = [number for number in places if number < len(ids) // 2]
+        table[class_id + spec.num_slots - 1] = [number for number in places if number >= len(ids) // 2]
+    return SupportIndex(spec, table, index.path)

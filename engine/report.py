@@ -77,6 +77,7 @@ def write_report(
         "dataset": spec.name,
         "method": method,
         "way": episodes.way,
+        "split": episodes.split.split,
         "prototypes": "bank" if bank else "support-only",
         "epoch": checkpoint.epoch,
         "test_size": episodes.longest,

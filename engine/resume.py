@@ -50,6 +50,19 @@ def saved_run(settings: TrainSettings) -> Checkpoint | None:
     return checkpoint
 
 
+def check_photos(checkpoint: Checkpoint, held_out: int) -> None:
+    """Raise `UserError` where the run goes on with other train photos: `held_out` of them are on the validation list.
+
+    Runs that began before there was such a list have no number of their own; they trained on all photos.
+    """
+    then = checkpoint.record.get("held_out", 0)
+    if then != held_out:
+        raise UserError(
+            f"{checkpoint.path}: was trained without {then} photos of the train list, and now {held_out} are on the "
+            f"validation list; {'' if then else 'go on with --train-on all, or '}choose another --run-dir"
+        )
+
+
 def stages_to_do(settings: TrainSettings) -> list[int]:
     """The stages that are still to train, in turn: for EOPNet always the last. Raises `UserError` as `saved_run`."""
     if settings.method != "pop":

@@ -10,6 +10,7 @@ from torch.nn.parallel import DistributedDataParallel
 
 from dataloaders import catalog, visualize
 from dataloaders.oshp_loader import TestEpisodes
+from dataloaders.spec import VAL
 from dataloaders.stages import stage_spec
 from networks.base import OneShotNetwork
 from networks.batchnorm import synchronize
@@ -48,7 +49,9 @@ class Run:
         self.spec = stage_spec(spec, stage)
         seed_everything(settings.seed)
         self.episodes = training_episodes(settings, spec, root, stage)
-        self.tests = TestEpisodes(spec, root, way=settings.way, stage=stage, longest=settings.test_size)
+        # What chooses among checkpoints is never the test list.
+        split = VAL if self.episodes.held_out else "test"
+        self.tests = TestEpisodes(spec, root, way=settings.way, stage=stage, longest=settings.test_size, split=split)
         self.batches, self.loader = training_batches(settings, self.episodes, device)
         self.epoch = self.batch = self.seen = 0
         self.best, self.history = -1.0, list[dict[str, float]]()
@@ -147,7 +150,7 @@ class Run:
         self.board.scalars("mIoU", scores, self.steps_done)
         if distributed.rank() == 0:
             self._report(evaluation, epoch)
-        if figures.human > self.best:
+        if self.episodes.held_out and figures.human > self.best:
             self.best = figures.human
             if self.stage == STAGES:
                 self._save("best.pt", epoch)
@@ -156,7 +159,8 @@ class Run:
         """Pictures for the board, and the results as a file."""
         pictures = [report.episode_picture(self.tests, n, p.numpy()) for n, p in evaluation.predictions.items()]
         self.board.picture("support, labels, query, prediction, truth", visualize.stack(pictures), self.steps_done)
-        results = report.results(evaluation, self.spec, self.settings.fold, None, epoch=epoch, history=self.history)
+        facts = {"split": self.tests.split.split, "epoch": epoch, "history": self.history}
+        results = report.results(evaluation, self.spec, self.settings.fold, None, **facts)
         name = "results.json" if self.stage == STAGES else f"stage{self.stage}_results.json"
         write_json(self.folder / name, results)
 
@@ -189,6 +193,7 @@ class Run:
     def _restore(self, saved: Checkpoint, optimizer: torch.optim.Optimizer, scaler: torch.amp.GradScaler) -> None:
         try:
             record = saved.record
+            resume.check_photos(saved, len(self.episodes.held_out))
             load_weights(self.network, saved.weights)
             load_optimizer(optimizer, record["optimizer"])
             scaler.load_state_dict(record["scaler"])
@@ -230,6 +235,7 @@ class Run:
                 "trained_epoch": trained_epoch,
                 "steps": self.steps_done,
                 "world": distributed.world_size(),
+                "held_out": len(self.episodes.held_out),
                 "position": {"epoch": self.epoch, "batch": self.batch},
                 "optimizer": self.trainer.optimizer.state_dict(),
                 "scaler": self.trainer.scaler.state_dict(),
@@ -248,7 +254,7 @@ class Run:
         distributed.say(
             *notes,
             f"{self.spec.title} fold {settings.fold}, {settings.way}: {len(self.episodes)} episodes, "
-            f"{len(self.tests.pairs)} test pairs",
+            f"{len(self.tests.pairs)} pairs of the {self.tests.split.split} list to score",
             f"{settings.encoder}, {parameters / 1e6:.1f} M parameters, on {self.device}, mixed precision "
             f"{self.trainer.amp}; revision {revision() or 'unknown'}",
             f"batch {settings.batch_size} x {world} x {settings.accumulate}, lr {settings.lr:g}, "

@@ -5,9 +5,12 @@ from pathlib import Path
 
 from dataloaders import catalog
 from dataloaders.settings import DATA_ROOT, DataSettings
+from dataloaders.spec import VAL
 from networks.settings import COCO_WEIGHTS, NetworkSettings
 from utils.config import option, require
 from utils.constants import MAX_SIDE, PROTOTYPES, WAYS
+
+SCORED = ("test", VAL)
 
 
 @dataclass
@@ -39,6 +42,9 @@ class EpisodeSettings:
         old="hidden_pixels",
     )
     resample_supports: bool = option(False, "draw a new support for each query every epoch")
+    train_on: str = option(
+        "rest", "train photos: those outside the validation list, where the set has one, or all", ("rest", "all")
+    )
     workers: int = option(4, "processes that load data; 0: none beside this one", least=0)
     cache_mb: int = option(0, "memory for decoded training photos, in MB, split between the loading processes", least=0)
 
@@ -111,6 +117,7 @@ class EvaluateSettings(DeviceSettings):
         PROTOTYPES,
     )
     epoch: int = option(-1, "", old_of="--prototypes")
+    split: str = option("test", "the photos to score: the test list, or the validation list", SCORED)
     test_size: int = option(
         -1,
         "longest side at which photos are parsed; by default as in training; 0: as they are",

@@ -111,6 +111,7 @@ def training_episodes(settings: TrainSettings, spec: DatasetSpec, root: Path, st
         seed=settings.seed,
         stage=stage,
         unlabelled_person=settings.unlabelled_person,
+        train_on=settings.train_on,
     )
     episodes.split.keep_decoded(settings.cache_mb * 2**20 // max(settings.workers, 1))
     return episodes

@@ -217,8 +217,8 @@ def test_unknown_way_fold_and_split_are_told(atr):
         train(atr, way="2way")
     with pytest.raises(UserError, match="no fold 3"):
         train(atr, fold=3)
-    with pytest.raises(UserError, match="no split 'val'"):
-        Split(catalog.load("atr"), atr, "val")
+    with pytest.raises(UserError, match="no split 'dev'"):
+        Split(catalog.load("atr"), atr, "dev")
 
 
 def breakages(root):

@@ -89,7 +89,6 @@ def test_one_command_trains_each_stage_from_the_last(undisturbed):
     assert set(json.loads((undisturbed / "stage2_results.json").read_text())["figures"]["npm"]["iou"]) == {
         "background", "head", "body", "arms", "legs",
     }  # fmt: skip
-    assert (undisturbed / "best.pt").exists() and files.read(undisturbed / "best.pt")["stage"] == 3
 
 
 def test_a_run_stopped_in_every_stage_ends_bit_for_bit_the_same(undisturbed, toy_root, tmp_path, monkeypatch):

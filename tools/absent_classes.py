@@ -1,7 +1,7 @@
 """Measure how well absent classes stay absent, over a range of `--min-score`, and name the best value.
 
-    python -m tools.absent_classes --checkpoint runs/ccp_eop_kway_f1/best.pt --split train
-    python -m tools.absent_classes --checkpoint runs/ccp_eop_kway_f1/best.pt --split test
+    python -m tools.absent_classes --checkpoint runs/ccp_eop_kway_f1/last.pt --split train
+    python -m tools.absent_classes --checkpoint runs/ccp_eop_kway_f1/last.pt --split test
 
 Draws random pairs of photos of one split: one is the reference with all its classes, the other is parsed. Choose the
 value on the training split, then look at what it does on the test split.

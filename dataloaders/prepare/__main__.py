@@ -40,6 +40,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument(
         "--seed", type=int, default=0, help="toy: seed of the drawing; custom: seed of the split (%(default)s)"
     )
+    parser.add_argument(
+        "--val",
+        type=int,
+        help="train photos for a validation list, 0 for none; by default ccp has the project's own list, custom a "
+        "fifth of 60 train photos or more, and the others none",
+    )
     parser.add_argument("--name", help="custom: name of the data set (the name of SOURCE)")
     parser.add_argument("--annotations", type=Path, help="custom: the COCO file to use, where SOURCE holds several")
     parser.add_argument("--depth", type=int, default=0, help="custom: bits of 16-bit photos (what their files say)")
@@ -63,12 +69,11 @@ def prepare(options: argparse.Namespace) -> Outcome:
         raise UserError(f"--source is missing: the folder from which {options.dataset} is prepared")
     place = {"source": options.source, "data_root": options.data_root, "copy": options.copy}
     if options.dataset == "custom":
-        return prepare_custom(
-            **place, name=options.name, annotations=options.annotations, seed=options.seed, depth=options.depth
-        )
+        own = {"name": options.name, "annotations": options.annotations, "seed": options.seed}
+        return prepare_custom(**place, **own, depth=options.depth, val=options.val)
     if options.dataset == "ccp":
-        return prepare_ccp(**place, size=options.size)
-    return prepare_published(options.dataset, **place)
+        return prepare_ccp(**place, size=options.size, val=options.val)
+    return prepare_published(options.dataset, **place, val=options.val or 0)
 
 
 if __name__ == "__main__":

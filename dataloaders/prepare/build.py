@@ -7,11 +7,12 @@ from pathlib import Path
 from utils.errors import UserError
 
 from ..layout import IMAGE_FOLDER, label_path, list_path, mirrored_label_path, pairs_path, read_ids, supports_path
-from ..spec import SPLITS, DatasetSpec
+from ..spec import SPLITS, VAL, DatasetSpec
 from ..supports import read_supports
 from .check import Outcome, check
 from .photos import Photo
 from .sources import Offer, first_names
+from .validation import choose_val
 from .writing import write_folder
 
 
@@ -57,23 +58,27 @@ def build(
     *,
     copy: bool = False,
     extra: Mapping[Path, Path | bytes] | None = None,
+    val: Sequence[str] | int = 0,
 ) -> Outcome:
     """Make the data folder `root` of the photos, the lists, the support files and `extra`, and check it.
 
-    Lists and support files that stand are kept. Raises `UserError` as `write_folder` does.
+    Lists and support files that stand are kept. `val` is a validation list, or how many photos are drawn for one.
+    Raises `UserError` as `write_folder` and `choose_val` do.
     """
     files: dict[Path, Path | bytes] = {}
-    raw_ids = {}
-    for photo in photos:
-        raw_ids[photo.id] = photo.raw_ids
+    by_id = {photo.id: photo for photo in photos}
+    for photo in by_id.values():
         files[root / IMAGE_FOLDER / f"{photo.id}{photo.suffix}"] = photo.image
         files[label_path(root, photo.id)] = photo.label
         if photo.mirrored is not None:
             files[mirrored_label_path(root, photo.id)] = photo.mirrored
     for split in SPLITS:
         if not list_path(root, split).exists():
-            files[list_path(root, split)] = "".join(f"{i}\n" for i in splits[split]).encode()
-    present = {split: [raw_ids[image_id] for image_id in splits[split]] for split in SPLITS}
+            files[list_path(root, split)] = _lines(splits[split])
+    chosen = choose_val(spec, root, source, by_id, splits["train"], val)
+    if chosen and not list_path(root, VAL).exists():
+        files[list_path(root, VAL)] = _lines(chosen)
+    present = {split: [by_id[image_id].raw_ids for image_id in splits[split]] for split in SPLITS}
     files |= _support_files(spec, root, source, present) | dict(extra or {})
     write_folder(root, files, copy=copy, title=f"{spec.title}: {'copy' if copy else 'link'}")
     return check(spec, root, decode=False)
@@ -97,6 +102,10 @@ def build_table(spec: DatasetSpec, split: str, raw_ids: Sequence[Iterable[int]])
 def dump_supports(table: Mapping[int, Sequence[int]]) -> bytes:
     """The support pickle in the published form: a dict of int lists, nothing else."""
     return pickle.dumps({key: list(indices) for key, indices in table.items()}, protocol=3)
+
+
+def _lines(ids: Iterable[str]) -> bytes:
+    return "".join(f"{i}\n" for i in ids).encode()
 
 
 def _support_files(

@@ -44,11 +44,17 @@ _LISTS = Path(__file__).parents[1] / "splits" / "ccp"
 
 
 def prepare_ccp(
-    source: str | Path, data_root: str | Path = catalog.DATA_ROOT, *, copy: bool = False, size: int = CCP_SIZE
+    source: str | Path,
+    data_root: str | Path = catalog.DATA_ROOT,
+    *,
+    copy: bool = False,
+    size: int = CCP_SIZE,
+    val: int | None = None,
 ) -> Outcome:
     """Prepare CCP from a clone, the longest side of the photos at most `size` (0 keeps them), and check the result.
 
-    Raises `UserError` on bad input, with nothing half made.
+    The validation list is the project's own, or one of `val` photos. Raises `UserError` on bad input, with nothing
+    half made.
     """
     spec, source = catalog.load("ccp"), Path(source)
     root = catalog.locate(spec, data_root)
@@ -56,7 +62,8 @@ def prepare_ccp(
     splits = choose_lists(root, source, files, offer)
     listed = [files[image_id] for ids in splits.values() for image_id in ids]
     photos = make_photos(source, partial(convert, tag_table(source), size), listed, f"{spec.title}: convert")
-    return build(spec, root, source, splits, photos, copy=copy)
+    carried = (_LISTS / "val_id.txt").read_text().split()
+    return build(spec, root, source, splits, photos, copy=copy, val=carried if val is None else val)
 
 
 def find_ccp(source: Path) -> tuple[dict[str, SourceFiles], Offer]:

@@ -19,7 +19,7 @@ from utils.parallel import parallel_map
 from .. import catalog
 from ..layout import image_path, label_path, list_path, mirrored_label_path, pairs_path, read_ids
 from ..pairs import pairs_by_rule, pairs_from_list
-from ..spec import SPLITS, DatasetSpec
+from ..spec import SPLITS, VAL, DatasetSpec
 from ..supports import SupportIndex, read_supports
 from .photos import Report, SourceFiles, attempt, inspect
 
@@ -105,6 +105,9 @@ class _Check:
             for image_id, number in Counter(split_ids).items():
                 if number > 1:
                     self.outcome.add("list", f"{path}: {image_id} stands {number} times")
+        if list_path(self.root, VAL).exists():
+            val = attempt(self.outcome.of("list"), read_ids, self.root, VAL)
+            self.outcome.summary.append(f"validation list: {len(val or ())} of the train photos")
         for image_id in sorted(set(ids.get("train", ())) & set(ids.get("test", ()))):
             self.outcome.add("list", f"{list_path(self.root, 'test')}: {image_id} is a training image too")
 

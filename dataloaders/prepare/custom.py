@@ -22,6 +22,7 @@ from .photos import Photo
 from .sources import Offer, draw_test, first_names
 
 TEST_SHARE = 0.25
+VAL_SHARE, ENOUGH = 0.2, 60  # a validation list is made where there are enough train photos
 QUERIES_PER_CLASS, SUPPORTS_PER_QUERY = 10, 5
 
 
@@ -34,12 +35,14 @@ def prepare_custom(
     copy: bool = False,
     seed: int = 0,
     depth: int = 0,
+    val: int | None = None,
 ) -> Outcome:
     """Make the data set `data_root`/`name` from labels of whatever form, and check it. See docs/data.md for the forms.
 
     `annotations` names the COCO file where the source holds several. `depth` is that of 16-bit photos in bits, 0 for
-    what their files say. A dataset.json in the data folder or in `source` is used as it is; without one a first is
-    written, to be edited.
+    what their files say. `val` of the train photos make a validation list, by default a fifth of them where they are
+    not too few. A dataset.json in the data folder or in `source` is used as it is; without one a first is written, to
+    be edited.
     Raises `UserError` on bad input, with nothing half made.
     """
     source = Path(source)
@@ -74,7 +77,9 @@ def prepare_custom(
         record = (json.dumps(content, indent=2, ensure_ascii=False) + "\n").encode()
         spec = parse_dataset_json(draft, content)
     listed = [by_id[image_id] for split in SPLITS for image_id in splits[split]]
-    outcome = build(spec, root, source, splits, listed, copy=copy, extra={draft: record})
+    if val is None:
+        val = round(VAL_SHARE * len(splits["train"])) if len(splits["train"]) >= ENOUGH else 0
+    outcome = build(spec, root, source, splits, listed, copy=copy, extra={draft: record}, val=val)
     if not standing:
         print(f"wrote a first {draft}: look at its folds and class names")
     print(f"use it with --dataset {draft}")

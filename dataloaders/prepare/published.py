@@ -45,11 +45,11 @@ _PARTS = {
 
 
 def prepare_published(
-    name: str, source: str | Path, data_root: str | Path = catalog.DATA_ROOT, *, copy: bool = False
+    name: str, source: str | Path, data_root: str | Path = catalog.DATA_ROOT, *, copy: bool = False, val: int = 0
 ) -> Outcome:
     """Prepare ATR, LIP or CIHP from its unpacked archive, and check the result.
 
-    Raises `UserError` on bad input, with nothing half made.
+    `val` of the train photos make a validation list. Raises `UserError` on bad input, with nothing half made.
     """
     spec, source = catalog.load(name), Path(source)
     root = catalog.locate(spec, data_root)
@@ -57,7 +57,7 @@ def prepare_published(
     splits = choose_lists(root, source, files, offer)
     listed = [files[image_id] for ids in splits.values() for image_id in ids]
     photos = make_photos(source, partial(verified_photo, spec), listed, f"{spec.title}: read SOURCE")
-    return build(spec, root, source, splits, photos, copy=copy)
+    return build(spec, root, source, splits, photos, copy=copy, val=val)
 
 
 def find(spec: DatasetSpec, source: Path) -> tuple[dict[str, SourceFiles], Offer]:

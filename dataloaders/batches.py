@@ -1,0 +1,58 @@
+"""The order in which training takes its episodes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+import numpy as np
+from torch.utils.data import Sampler
+
+if TYPE_CHECKING:
+    from .oshp_loader import TrainEpisodes
+
+
+class EpisodeBatches(Sampler[list[int]]):
+    """Shuffled batches of episode indices for one of `world` ranks.
+
+    The ranks' batches of one step make a joint batch; it holds one class only (in 1-way), and every rank gets the
+    same number of batches. With `drop_last` an incomplete joint batch is left out, unless it would be the only one of
+    its class; otherwise it is filled up from the start of the class's order. The order follows from (seed, epoch).
+    """
+
+    def __init__(
+        self,
+        episodes: TrainEpisodes,
+        batch_size: int,
+        *,
+        seed: int = 0,
+        rank: int = 0,
+        world: int = 1,
+        drop_last: bool = True,
+    ) -> None:
+        self.groups = [np.flatnonzero(episodes.class_ids == c) for c in np.unique(episodes.class_ids)]
+        self.batch_size, self.seed, self.rank, self.world, self.drop_last = batch_size, seed, rank, world, drop_last
+        self.epoch, self.start_batch = 0, 0
+
+    def set_epoch(self, epoch: int, start_batch: int = 0) -> None:
+        """Choose the epoch; the next pass leaves out its first `start_batch` batches, which an earlier run has done."""
+        self.epoch, self.start_batch = epoch, start_batch
+
+    def __len__(self) -> int:
+        """Batches per rank in a whole epoch, whatever `start_batch`."""
+        return sum(self._joint_batches(len(group)) for group in self.groups)
+
+    def __iter__(self) -> Iterator[list[int]]:
+        rng = np.random.default_rng([self.seed, self.epoch])
+        joint = self.batch_size * self.world
+        batches = []
+        for group in self.groups:
+            order = np.resize(rng.permutation(group), self._joint_batches(len(group)) * joint)  # repeats from the start
+            batches += list(order.reshape(-1, joint))
+        own = slice(self.rank * self.batch_size, (self.rank + 1) * self.batch_size)
+        for step in rng.permutation(len(batches))[self.start_batch :]:
+            yield batches[step][own].tolist()
+
+    def _joint_batches(self, episodes: int) -> int:
+        batches, rest = divmod(episodes, self.batch_size * self.world)
+        return batches + (1 if rest and (batches == 0 or not self.drop_last) else 0)
