@@ -2,36 +2,89 @@
 
 import io
 from collections.abc import Sequence
+from functools import cache
 from pathlib import Path
 
+import cv2
 import numpy as np
 from PIL import Image
 
 from utils.parallel import parallel_map
 
-SIDE = 24  # pixels of the small grey versions that are compared
-ALIKE = 0.9  # correlation from which on two photos count as shots of one scene
+SIDE = 24  # pixels of the small grey versions by which candidates are found
+LIKELY, CERTAIN = 0.6, 0.98  # correlations from which on two photos may be, or are, shots of one scene
+NEIGHBOURS = 3  # candidates of each photo
+LONGEST, POINTS, COMMON = 420, 300, 25  # pixels and SIFT points of a photo; points that shots of one scene share
+MOST_ZOOM = 1.5  # between two shots of one scene
 _AT_ONCE = 1024  # photos that are compared with all others in one step
 
 
-def thumbnails(photos: Sequence[Path | bytes]) -> np.ndarray:
-    """Small grey versions of photos (N, SIDE * SIDE), float32, of mean 0 and length 1: products are correlations."""
-    return np.stack(parallel_map(_thumbnail, photos, "look for repeat shots", "photo"))
+def repeat_shots(photos: Sequence[Path | bytes]) -> list[tuple[int, int]]:
+    """Index pairs (i, j), i < j, of the photos that show one scene.
+
+    Of each photo, the few with the most similar small grey versions are candidates. Where these are not all but equal,
+    points of both must fall on each other under one shift, turn and zoom.
+    """
+    small = np.stack(parallel_map(_thumbnail, photos, "look for repeat shots", "photo"))
+
+    @cache
+    def points(index: int) -> tuple[np.ndarray, np.ndarray | None]:
+        return _sift_points(photos[index])
+
+    return [
+        (one, other)
+        for one, other, correlation in _candidates(small)
+        if correlation > CERTAIN or _common_points(points(one), points(other)) >= COMMON
+    ]
 
 
-def pairs_alike(some: np.ndarray, others: np.ndarray) -> np.ndarray:
-    """Indices (M, 2) into two sets of `thumbnails` of the pairs that show one scene."""
-    found = []
-    for start in range(0, len(some), _AT_ONCE):
-        one, other = np.nonzero(some[start : start + _AT_ONCE] @ others.T > ALIKE)
-        found.append(np.stack([one + start, other], axis=1))
-    return np.concatenate(found)
+def _candidates(small: np.ndarray) -> list[tuple[int, int, float]]:
+    """Pairs that may be of one scene, with their correlation, sorted."""
+    found = set()
+    for start in range(0, len(small), _AT_ONCE):
+        alike = small[start : start + _AT_ONCE] @ small.T
+        alike[np.arange(len(alike)), start + np.arange(len(alike))] = -1  # a photo with itself
+        nearest = np.argsort(-alike, axis=1)[:, :NEIGHBOURS]
+        for row, column in zip(np.repeat(np.arange(len(alike)), nearest.shape[1]), nearest.ravel(), strict=True):
+            if alike[row, column] > LIKELY:
+                one, other = sorted((start + int(row), int(column)))
+                found.add((one, other, float(small[one] @ small[other])))
+    return sorted(found)
 
 
 def _thumbnail(photo: Path | bytes) -> np.ndarray:
+    """A photo's small grey version, float32 (SIDE * SIDE), of mean 0 and length 1: products are correlations."""
     with Image.open(io.BytesIO(photo) if isinstance(photo, bytes) else photo) as picture:
         picture.draft("L", (8 * SIDE, 8 * SIDE))  # a JPEG is decoded at a fraction of its size
         grey = picture.convert("L").resize((SIDE, SIDE), Image.Resampling.BOX)
-    values = np.asarray(grey, dtype=np.float32).ravel()
-    values -= values.mean()
-    return values / max(float(np.linalg.norm(values)), 1e-6)
+    values: np.ndarray = np.asarray(grey, dtype=np.float32).ravel()
+    values = values - values.mean()
+    values /= max(float(np.linalg.norm(values)), 1e-6)
+    return values
+
+
+def _sift_points(photo: Path | bytes) -> tuple[np.ndarray, np.ndarray | None]:
+    """Places (P, 2) and descriptions (P, 128) of the points that stand out in a photo."""
+    with Image.open(io.BytesIO(photo) if isinstance(photo, bytes) else photo) as picture:
+        picture.draft("L", (LONGEST, LONGEST))
+        grey = picture.convert("L")
+    grey.thumbnail((LONGEST, LONGEST))
+    found, descriptions = cv2.SIFT.create(POINTS).detectAndCompute(np.asarray(grey), None)
+    return np.array([point.pt for point in found], dtype=np.float32).reshape(-1, 2), descriptions
+
+
+def _common_points(
+    one: tuple[np.ndarray, np.ndarray | None], other: tuple[np.ndarray, np.ndarray | None], distinct: float = 0.75
+) -> int:
+    """How many points of two photos are the same, and in the same places under one shift, turn and zoom."""
+    if one[1] is None or other[1] is None or min(len(one[0]), len(other[0])) < 4:
+        return 0
+    matches = cv2.BFMatcher().knnMatch(one[1], other[1], k=2)
+    clear = [best for best, second in matches if best.distance < distinct * second.distance]
+    if len(clear) < 4:
+        return 0
+    places = one[0][[m.queryIdx for m in clear]], other[0][[m.trainIdx for m in clear]]
+    move, fits = cv2.estimateAffinePartial2D(*places, ransacReprojThreshold=4)
+    if move is None or not 1 / MOST_ZOOM < np.hypot(*move[:, 0]) < MOST_ZOOM:  # stripes match in one place
+        return 0
+    return int(fits.sum())

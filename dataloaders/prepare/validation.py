@@ -10,7 +10,7 @@ from utils.errors import UserError
 from ..layout import list_path, read_ids
 from ..spec import VAL, DatasetSpec
 from .photos import Photo
-from .repeats import pairs_alike, thumbnails
+from .repeats import repeat_shots
 
 LEAST = 8  # a shorter list chooses nothing
 WANTED = 10  # photos of each class in each role, where there are enough
@@ -53,8 +53,7 @@ def draw_val(spec: DatasetSpec, photos: Sequence[Photo], size: int, seed: int = 
     """
     if not LEAST <= size <= len(photos) // 2:
         raise UserError(f"--val {size}: must be {LEAST} to {len(photos) // 2}, half of the train photos; or 0 for none")
-    small = thumbnails([photo.image for photo in photos])
-    repeated = {one for one, other in pairs_alike(small, small).tolist() if one != other}
+    repeated = {index for pair in repeat_shots([photo.image for photo in photos]) for index in pair}
     classes = [spec.classes_of(photo.raw_ids) for photo in photos]
     order = [i for i in np.random.default_rng(seed).permutation(len(photos)).tolist() if i not in repeated]
     chosen = _Draw(classes, size // 2).take(order)
