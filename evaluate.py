@@ -48,6 +48,7 @@ def evaluate(settings: EvaluateSettings) -> None:
     episodes = TestEpisodes(
         full_spec, root, way=network.way, stage=checkpoint.stage, longest=longest, split=settings.split
     )
+    amp = resolve_amp(settings.amp, device)
     folder, bank = output_folder(settings, checkpoint), use_bank(settings, checkpoint)
     prototypes = "blended with the bank" if bank else "the support's alone"
     pairs = f"{len(episodes.pairs)} pairs of {spec.title}'s {settings.split} list, fold {settings.fold}, {network.way}"
@@ -63,12 +64,12 @@ def evaluate(settings: EvaluateSettings) -> None:
         device,
         use_bank=bank,
         with_agm=settings.agm,
-        amp=resolve_amp(settings.amp, device),
+        amp=amp,
         workers=settings.workers,
         keep=report.evenly_spaced(len(episodes.pairs), settings.save_pictures),
     )
     if distributed.rank() == 0:
-        report.write_report(folder / "results.json", scored, episodes, settings, checkpoint, bank)
+        report.write_report(folder / "results.json", scored, episodes, settings, checkpoint, bank, amp)
     report.save_pictures(folder / "pictures", episodes, scored.predictions)
 
 

@@ -4,7 +4,7 @@
     python train.py --dataset ccp --fold 1 --way kway --method pop
     torchrun --nproc_per_node 4 train.py --dataset atr --fold 1 --way kway
 
-The defaults are the published settings. The run folder takes `last.pt`, `best.pt` (highest Human mIoU on the
+The defaults are the papers' settings. The run folder takes `last.pt`, `best.pt` (highest Human mIoU on the
 validation list, where the set has one), `settings.json`, `results.json` and TensorBoard logs; `--resume auto` goes on
 from `last.pt`. POPNet's stages 1 and 2 leave `stage1.pt` and `stage2.pt` behind, from which the next stage starts.
 """

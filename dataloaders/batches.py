@@ -15,9 +15,10 @@ if TYPE_CHECKING:
 class EpisodeBatches(Sampler[list[int]]):
     """Shuffled batches of episode indices for one of `world` ranks.
 
-    The ranks' batches of one step make a joint batch; it holds one class only (in 1-way), and every rank gets the
-    same number of batches. With `drop_last` an incomplete joint batch is left out, unless it would be the only one of
-    its class; otherwise it is filled up from the start of the class's order. The order follows from (seed, epoch).
+    The ranks' batches of one step make a joint batch, and every rank gets the same number of batches. In 1-way a joint
+    batch holds one class only, unless batches are `mixed`. With `drop_last` an incomplete joint batch is left out,
+    unless it would be the only one of its class; otherwise it is filled up from the start of the class's order. The
+    order follows from (seed, epoch).
     """
 
     def __init__(
@@ -29,8 +30,10 @@ class EpisodeBatches(Sampler[list[int]]):
         rank: int = 0,
         world: int = 1,
         drop_last: bool = True,
+        mixed: bool = False,
     ) -> None:
-        self.groups = [np.flatnonzero(episodes.class_ids == c) for c in np.unique(episodes.class_ids)]
+        classes = np.zeros_like(episodes.class_ids) if mixed else episodes.class_ids
+        self.groups = [np.flatnonzero(classes == c) for c in np.unique(classes)]
         self.batch_size, self.seed, self.rank, self.world, self.drop_last = batch_size, seed, rank, world, drop_last
         self.epoch, self.start_batch = 0, 0
 

@@ -100,6 +100,11 @@ class TrainEpisodes(Dataset[Episode]):
     def __len__(self) -> int:
         return len(self.class_ids)
 
+    def used_ids(self) -> list[str]:
+        """Ids of the train photos that may be drawn, in list order."""
+        used = {int(index) for lists in self._queries.values() for indices in lists for index in indices}
+        return [self.split.ids[index] for index in sorted(used)]
+
     @property
     def pairs(self) -> list[Pair]:
         """The (query, support, class) list of the current epoch; class 0 in k-way."""
@@ -134,10 +139,10 @@ class TrainEpisodes(Dataset[Episode]):
         free = np.setdiff1d(np.arange(images), self.held_out)
         if self.way == "1way":
             index = self.split.supports
-            queries = {c: np.array(index.queries(c)) for c in self.base[1:]}
+            own = {c: np.array(index.queries(c)) for c in self.base[1:]}
             lists = {
-                c: (queries[c][np.isin(queries[c], free)][:QUERIES_PER_CLASS], np.intersect1d(index.supports(c), free))
-                for c in queries
+                c: (q[np.isin(q, free)][:QUERIES_PER_CLASS], np.intersect1d(index.supports(c), free))
+                for c, q in own.items()
             }
         elif spec.both_roles("train"):
             lists = {0: (free, free)}

@@ -14,6 +14,7 @@ from networks.prototypes import Prototypes
 from utils.device import autocast
 from utils.distributed import rank, world_size
 
+from .digests import LabelDigest
 from .metrics import ConfusionMatrix, Figures, binary_figures, kway_figures, mean
 from .workers import make_loader, stops_held
 
@@ -23,10 +24,16 @@ FEATURES_AT_ONCE = 2**27  # bytes that the query's feature may take in such a ca
 
 @dataclass
 class Evaluation:
-    """Figures in percent per output (`npm`, with `agm` also that), of the foreground, and predictions kept."""
+    """Figures in percent per output (`npm`, with `agm` also that), of the foreground, and predictions kept.
+
+    `counts` holds the confusion matrices (N, N) behind them: in k-way one for each output, under 0; in 1-way one for
+    each class. `labels` is the digest of the label maps that were read.
+    """
 
     figures: dict[str, Figures]
     foreground: dict[str, float]
+    counts: dict[str, dict[int, Tensor]] = field(default_factory=dict)
+    labels: str = ""
     predictions: dict[int, Tensor] = field(default_factory=dict)  # pair index -> uint8 (H, W)
 
 
@@ -73,6 +80,7 @@ class _Loop:
         self.pairs = [self.episodes.pairs[number] for numbers in self.numbers.values() for number in numbers]
         self.scores = _Scores(self.network, self.episodes, self.with_agm, self.device)
         self.kept: dict[int, Tensor] = {}
+        self.labels = LabelDigest(self.device)
 
     def run(self, base: Sequence[int], progress: bool) -> Evaluation:
         """Encode the supports, then each query; returns the figures."""
@@ -82,7 +90,9 @@ class _Loop:
             prototypes = self._prototypes(supports, bar)
             for numbers, photo in zip(self.numbers.values(), self._photos(list(self.numbers)), strict=True):
                 self._parse_query(numbers, photo, prototypes, bar)
-        return self.scores.evaluation(base, self.kept)
+        for pair in self.pairs:
+            self.labels.scored(pair.query, pair.support)
+        return self.scores.evaluation(base, self.kept, self.labels.text())
 
     def _prototypes(self, supports: Sequence[int], bar: tqdm) -> dict[tuple[int, int], Prototypes]:
         """(support, class that its episode is about) -> prototypes, with the bank's share in them where it is used."""
@@ -131,7 +141,8 @@ class _Loop:
         height, width = label.shape[-2:]
         with autocast(self.device, self.amp):
             parsed = self.network.predict(features, prototypes, (height, width), self.with_agm)
-        truth = self.network.drop_unsupported(labels, prototypes.present)
+        kway = self.episodes.way == "kway"  # in 1-way the published evaluation scores labels as they are
+        truth = self.network.drop_unsupported(labels, prototypes.present) if kway else labels
         self.scores.foreground.update(parsed.human, foreground.expand_as(parsed.human))
         for name, prediction in (("npm", parsed.npm), ("agm", parsed.agm)):
             if prediction is not None:
@@ -144,7 +155,8 @@ class _Loop:
         photos, workers = self.episodes.photos(indices), min(self.workers, len(indices))
         with stops_held():
             batches = iter(make_loader(photos, workers, self.device, batch_size=1))
-        for photo in batches:
+        for index, photo in zip(indices, batches, strict=True):
+            self.labels.read(index, photo.id[0], photo.label, photo.foreground)
             image, label, foreground = (tensor.to(self.device, non_blocking=True) for tensor in photo[:3])
             yield image, label, foreground
 
@@ -164,7 +176,7 @@ class _Scores:
         """Where the pairs of a class are counted."""
         return self.matrices[name][class_id if self.binary else 0]
 
-    def evaluation(self, base: Sequence[int], kept: dict[int, Tensor]) -> Evaluation:
+    def evaluation(self, base: Sequence[int], kept: dict[int, Tensor], labels: str) -> Evaluation:
         """The joint figures of all processes."""
         for matrix in (self.foreground, *(m for by_class in self.matrices.values() for m in by_class.values())):
             matrix.reduce()
@@ -173,4 +185,8 @@ class _Scores:
             for name, by_class in self.matrices.items()
         }
         background, human = self.foreground.iou()
-        return Evaluation(figures, {"mean": mean((background, human)), "background": background, "human": human}, kept)
+        foreground = {"mean": mean((background, human)), "background": background, "human": human}
+        counts = {
+            name: {key: m.counts.cpu() for key, m in by_class.items()} for name, by_class in self.matrices.items()
+        }
+        return Evaluation(figures, foreground, counts, labels, kept)

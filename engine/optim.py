@@ -1,4 +1,4 @@
-"""SGD with the poly schedule (docs/method.md, step 30)."""
+"""SGD and its learning rates (docs/method.md, step 30 and D1)."""
 
 import re
 from typing import Any
@@ -12,6 +12,7 @@ from utils.errors import UserError
 from .settings import OptimizerSettings
 
 LAYER = re.compile(r"^.*?\d+(?=[._]|$)")  # the beginning of a parameter's name, up to the number of its layer
+FALLS = 5  # of a rate that falls in steps, in a training
 
 
 def make_optimizer(network: nn.Module, settings: OptimizerSettings) -> torch.optim.SGD:
@@ -58,6 +59,36 @@ def load_optimizer(optimizer: torch.optim.Optimizer, state: dict[str, Any]) -> N
         group["initial_lr"] = rate
 
 
+def make_schedule(
+    optimizer: torch.optim.Optimizer, settings: OptimizerSettings, epoch_steps: int, done: int = 0
+) -> LambdaLR:
+    """The rates of a run with `epoch_steps` steps an epoch of which `done` steps are behind, as the settings say."""
+    if settings.schedule == "poly":
+        return poly_schedule(optimizer, settings.epochs * epoch_steps, settings.power, done)
+
+    def factor_at(step: int) -> float:
+        epoch = min(step // epoch_steps, settings.epochs - 1)
+        factor: float = (1 - last_fall(epoch, settings.epochs) / settings.epochs) ** settings.power
+        return factor
+
+    return LambdaLR(optimizer, factor_at, last_epoch=done - 1)
+
+
 def poly_schedule(optimizer: torch.optim.Optimizer, steps: int, power: float, done: int = 0) -> LambdaLR:
     """The rates of a run of `steps` of which `done` are behind: `initial * (1 - step / steps) ** power`."""
     return LambdaLR(optimizer, lambda step: (1 - min(step, steps) / steps) ** power, last_epoch=done - 1)
+
+
+def last_fall(epoch: int, epochs: int) -> int:
+    """The last epoch up to `epoch` in which a schedule in steps falls: of 50, 9, 19, 29, 39 and 49; 0 before the first.
+
+    Other numbers of `epochs` have five falls too, at even distances, as far as they are long enough.
+    """
+    every = max(epochs // FALLS, 1)
+    return max((epoch + 1) // every * every - 1, 0)
+
+
+def begin_epoch(optimizer: torch.optim.Optimizer, settings: OptimizerSettings, epoch: int) -> None:
+    """Forget the momentum where a schedule in steps falls, as a new optimiser would."""
+    if settings.schedule == "steps" and epoch and last_fall(epoch, settings.epochs) == epoch:
+        optimizer.state.clear()

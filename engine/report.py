@@ -13,8 +13,9 @@ from dataloaders.oshp_loader import TestEpisodes
 from dataloaders.spec import DatasetSpec
 from networks.checkpoints import Checkpoint
 from utils.files import write_json
-from utils.log import percent, revision, table
+from utils.log import percent, table
 
+from . import digests
 from .evaluation import Evaluation
 from .settings import EvaluateSettings
 
@@ -67,8 +68,12 @@ def write_report(
     settings: EvaluateSettings,
     checkpoint: Checkpoint,
     bank: bool,
+    precision: str,
 ) -> None:
-    """Print the tables, write results.json to `path` and say so. `bank`: whether prototypes were blended with it."""
+    """Print the tables, write results.json to `path` and say so.
+
+    `bank`: whether prototypes were blended with it; `precision`: "off", "bf16" or "fp16".
+    """
     spec, method = episodes.spec, checkpoint.settings.method
     published = spec.published(method, episodes.way, settings.fold)
     print("\n" + text(evaluation, spec, settings.fold, published))
@@ -77,13 +82,14 @@ def write_report(
         "dataset": spec.name,
         "method": method,
         "way": episodes.way,
-        "split": episodes.split.split,
         "prototypes": "bank" if bank else "support-only",
         "epoch": checkpoint.epoch,
-        "test_size": episodes.longest,
-        "pairs": len(episodes.pairs),
+        **digests.of_evaluation(episodes, evaluation.labels),
+        "weights_digest": digests.of_weights(checkpoint.weights),
+        "precision": precision,
+        "versions": digests.versions(),
+        "trained_with": dict(checkpoint.trained_with),
         "reused_images": episodes.reused,
-        "revision": revision(),
     }
     write_json(path, results(evaluation, spec, settings.fold, published, **facts))
     print(f"\nwritten: {path}")

@@ -19,8 +19,8 @@ from .settings import TrainSettings
 
 # A run that is resumed may differ in these; everything else decides what the numbers become.
 FREE_TO_CHANGE = {
-    "data_root", "workers", "cache_mb", "device", "run_dir", "resume", "eval_every", "save_minutes", "pretrained",
-    "stage",
+    "data_root", "workers", "cache_mb", "device", "run_dir", "resume", "eval_every", "keep_every", "save_minutes",
+    "pretrained", "stage",
 }  # fmt: skip
 SHARED_BY_STAGES = {f.name for kind in (DataSettings, NetworkSettings) for f in dataclasses.fields(kind)} - {
     "data_root",

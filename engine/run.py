@@ -2,6 +2,7 @@
 
 import dataclasses
 import time
+from typing import Any
 
 import timm.layers
 import torch
@@ -18,6 +19,7 @@ from networks.build import build_network
 from networks.checkpoints import Checkpoint, initialise, save_run
 from networks.checkpoints.checkpoint import load_weights
 from networks.fast.depthwise import use_fast_depthwise_gradients
+from networks.layers import kaiming_init
 from networks.popnet import POPNet
 from utils import distributed
 from utils.constants import STAGES
@@ -26,9 +28,9 @@ from utils.errors import UserError
 from utils.files import write_json
 from utils.log import Board, percent, revision
 
-from . import report, resume
+from . import digests, report, resume
 from .evaluation import Evaluation, evaluate
-from .optim import load_optimizer, make_optimizer, poly_schedule
+from .optim import begin_epoch, load_optimizer, make_optimizer, make_schedule
 from .settings import TrainSettings
 from .training import Clock, Step, StopSignal, Trainer, objective_of, progress_bar, training_batches, training_episodes
 from .workers import stops_held
@@ -55,6 +57,7 @@ class Run:
         self.batches, self.loader = training_batches(settings, self.episodes, device)
         self.epoch = self.batch = self.seen = 0
         self.best, self.history = -1.0, list[dict[str, float]]()
+        self.scored_on: dict[str, Any] = {}
         saved = resume.saved_run(settings)
         saved = saved if saved and saved.stage == stage else None
         self.network, self.earlier_steps, notes = self._network(saved is None)
@@ -89,6 +92,8 @@ class Run:
             drawn += (self.stage - 1) * self.settings.epochs
         self.episodes.set_epoch(drawn)
         self.batches.set_epoch(drawn, start_batch=self.batch)
+        if not self.batch:
+            begin_epoch(self.trainer.optimizer, self.settings, self.epoch)
         with stops_held():
             batches = iter(self.loader)
         sums: dict[str, float] = {}
@@ -127,6 +132,9 @@ class Run:
             self._evaluate(done)
         if self.finished and self.stage < STAGES:
             self._save(resume.stage_name(self.stage), done)
+        keep = self.settings.keep_every
+        if keep and self.epoch % keep == 0 and self.stage == STAGES:
+            self._save(f"epoch_{done}.pt", done)
         self._save("last.pt", done)
 
     def _evaluate(self, epoch: int) -> None:
@@ -140,6 +148,7 @@ class Run:
             workers=self.settings.workers,
             keep=report.evenly_spaced(len(self.tests.pairs), PICTURES),
         )
+        self.scored_on = digests.of_evaluation(self.tests, evaluation.labels)
         figures = evaluation.figures["npm"]
         named = {"human": figures.human, "base": figures.base, "novel": figures.novel}
         scores = {name: value for name, value in named.items() if value == value}
@@ -159,7 +168,7 @@ class Run:
         """Pictures for the board, and the results as a file."""
         pictures = [report.episode_picture(self.tests, n, p.numpy()) for n, p in evaluation.predictions.items()]
         self.board.picture("support, labels, query, prediction, truth", visualize.stack(pictures), self.steps_done)
-        facts = {"split": self.tests.split.split, "epoch": epoch, "history": self.history}
+        facts = {**self.scored_on, "precision": self.trainer.amp, "epoch": epoch, "history": self.history}
         results = report.results(evaluation, self.spec, self.settings.fold, None, **facts)
         name = "results.json" if self.stage == STAGES else f"stage{self.stage}_results.json"
         write_json(self.folder / name, results)
@@ -173,7 +182,10 @@ class Run:
         network = build_network(self.spec.num_slots, self.settings.way, self.settings, previous)
         if not fresh:
             return network, earlier_steps, [f"going on from {self.folder / 'last.pt'}"]
-        network.npm.set_threshold(self.settings.npm_threshold)
+        if self.settings.kaiming_init:
+            kaiming_init(network)
+        else:
+            network.npm.set_threshold(self.settings.npm_threshold)
         if not isinstance(network, POPNet) or previous is None:
             return network, earlier_steps, initialise(network, self.settings.pretrained)
         network.start_from_previous()
@@ -187,7 +199,7 @@ class Run:
         if saved:
             self._restore(saved, optimizer, scaler)
         done = self.steps_done - self.earlier_steps
-        schedule = poly_schedule(optimizer, settings.epochs * self.epoch_steps, settings.power, done)
+        schedule = make_schedule(optimizer, settings, self.epoch_steps, done)
         return Trainer(self._parallel(), optimizer, schedule, scaler, self.device, amp, settings.accumulate)
 
     def _restore(self, saved: Checkpoint, optimizer: torch.optim.Optimizer, scaler: torch.amp.GradScaler) -> None:
@@ -242,7 +254,13 @@ class Run:
                 "rng": resume.rng_state(),
                 "best": self.best,
                 "history": self.history,
-                "revision": revision(),
+                "digests": {
+                    "weights": digests.of_weights(self.network.state_dict()),
+                    "train_ids": digests.of_lines(self.episodes.used_ids()),
+                    **self.scored_on,
+                },
+                "precision": self.trainer.amp,
+                "versions": digests.versions(),
             },
         )
 

@@ -42,6 +42,7 @@ class EpisodeSettings:
         old="hidden_pixels",
     )
     resample_supports: bool = option(False, "draw a new support for each query every epoch")
+    mixed_batches: bool = option(False, "1-way: a batch may hold several classes (published)")
     train_on: str = option(
         "rest", "train photos: those outside the validation list, where the set has one, or all", ("rest", "all")
     )
@@ -62,9 +63,18 @@ class OptimizerSettings:
     )
     npm_lr_scale: float = option(1.0, "further factor on the rate of NPM's scalars; 0 holds its threshold", least=0)
     npm_threshold: float = option(0.5, "similarity from which NPM, untrained, prefers a class to the background")
+    kaiming_init: bool = option(
+        False, "draw weights that are not pretrained by Kaiming's normal rule, NPM's scalars too (published)"
+    )
     momentum: float = option(0.9, "SGD momentum", least=0, most=1)
     weight_decay: float = option(5e-4, "SGD weight decay", least=0)
-    power: float = option(0.9, "power of the poly schedule, stepped every iteration", above=0)
+    schedule: str = option(
+        "poly",
+        "the learning rate falls at every iteration, or in five steps that forget the momentum: of 50 epochs, at 9, "
+        "19, 29, 39 and 49 (published)",
+        ("poly", "steps"),
+    )
+    power: float = option(0.9, "power of the learning rate's fall: (1 - done / all) ** power", above=0)
     temperature: float = option(0.1, "temperature of the contrastive loss (k-way)", above=0)
     seed: int = option(0, "seed of everything that is random", least=0, most=2**63 - 1)
 
@@ -78,6 +88,7 @@ class TrainSettings(DataSettings, NetworkSettings, EpisodeSettings, OptimizerSet
         0, "longest side at which photos are parsed in evaluation; 0: as they are", least=0, most=MAX_SIDE
     )
     eval_every: int = option(5, "epochs between evaluations; 0: only after the last one", least=0)
+    keep_every: int = option(0, "epochs between checkpoints that are kept as epoch_<number>.pt; 0: none", least=0)
     save_minutes: float = option(10.0, "minutes between checkpoints within an epoch", above=0)
     run_dir: str = option("", "folder of checkpoints and logs; by default runs/<set>_<method>_<way>_f<fold>")
     resume: str = option(
@@ -89,6 +100,8 @@ class TrainSettings(DataSettings, NetworkSettings, EpisodeSettings, OptimizerSet
         super().check()
         require(self.scale[0] <= self.scale[1], "scale", "needs two factors, the smaller first")
         require(not self.stage or self.method == "pop", "stage", "is for --method pop")
+        plain = self.method == "eop" or not (self.kaiming_init or any(self.departures))
+        require(plain, "method", "eop is what the published training steps are for; leave their options away")
         published = self.unlabelled_person == "background"
         require(published or self.way == "kway", "unlabelled_person", f"{self.unlabelled_person} is for --way kway")
         plain = self.unlabelled_person != "class" or self.method == "eop"

@@ -132,7 +132,7 @@ def training_batches(
         )
     if settings.level == "high" and size * world < 2:
         raise UserError("--batch-size 1: the high feature level normalises one pixel a photo, so it needs 2 or more")
-    order = EpisodeBatches(episodes, size, seed=settings.seed, rank=number, world=world)
+    order = EpisodeBatches(episodes, size, seed=settings.seed, rank=number, world=world, mixed=settings.mixed_batches)
     # The workers live through the epochs; every draw follows from (seed, epoch, index), so none is stale.
     lasting = settings.workers > 0
     return order, make_loader(episodes, settings.workers, device, batch_sampler=order, persistent_workers=lasting)

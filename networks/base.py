@@ -17,6 +17,7 @@ from .deeplab import Decoder
 from .heads import AttentionGuidance, BinaryAttentionGuidance, BinaryNearestPrototype, NearestPrototype
 from .layers import resize, resize_labels
 from .prototypes import PrototypeBank, Prototypes, class_masks, cosine_similarity, masked_average
+from .settings import NONE
 
 
 class Features(NamedTuple):
@@ -62,6 +63,7 @@ class OneShotNetwork(nn.Module):
     method = ""
     decoder: Decoder
     screened = False  # POPNet's background may keep to the classes that the support shows
+    departures = NONE  # EOPNet's step of training may be as published
 
     def __init__(self, num_slots: int, way: str = "kway", encoder: str = XCEPTION, warmup_epochs: float = 25) -> None:
         super().__init__()
@@ -102,14 +104,18 @@ class OneShotNetwork(nn.Module):
         """
         size = support.fine.shape[-2:]
         slots = 2 if self.way == "1way" else slots or self.num_slots
-        masks = class_masks(resize_labels(label, size), slots)
+        small = resize_labels(label, size)
+        masks = class_masks(small, slots)
         if self.way == "kway":
             masks[:, 0] = 0
         else:
             masks = masks[:, 1:]
+        weights = masks
+        if self.training and self.way == "1way" and self.departures.padding_in_prototypes:
+            weights = masks + IGNORE * (small == IGNORE)[:, None]
         human = class_masks(resize_labels(foreground, size), 2)[:, 1:]
         return Prototypes(
-            masked_average(support.fine, masks),
+            masked_average(support.fine, weights),
             masks.flatten(2).any(dim=2),
             # The published coarse branch does not train the encoder through the prototype.
             masked_average(support.coarse, human).detach(),
@@ -193,10 +199,20 @@ class OneShotNetwork(nn.Module):
         return torch.cat([logits[:, :1], logits[:, 1:] * shown], dim=1)
 
     def _answer(
-        self, query: Features, support: Features, episode: Mapping[str, Tensor], epoch: int
+        self,
+        query: Features,
+        support: Features,
+        episode: Mapping[str, Tensor],
+        epoch: int,
+        foreground: Tensor | None = None,
     ) -> tuple[Logits, Tensor]:
-        """Logits of a batch of episodes, AGM included, and the query labels without unsupported classes."""
+        """Logits of a batch of episodes, AGM included, and the query labels without unsupported classes.
+
+        `foreground` (B, 1, D) takes the place of the support's own foreground prototype.
+        """
         static = self.extract_prototypes(support, episode["support_label"], episode["support_foreground"])
+        if foreground is not None:
+            static = static._replace(foreground=foreground)
         used = static
         if self.training:
             rows, present = self._as_rows(static, episode["class_id"])
@@ -209,13 +225,17 @@ class OneShotNetwork(nn.Module):
         return logits, self.drop_unsupported(episode["query_label"], static.present)
 
     def _as_rows(self, prototypes: Prototypes, class_id: Tensor | None) -> tuple[Tensor, Tensor]:
-        """Prototypes and presence over all of the bank's rows: in 1-way the one class takes the row of its id."""
+        """Prototypes over all of the bank's rows, and where they are not zero.
+
+        In 1-way the one class takes the row of its id.
+        """
+        known = (prototypes.classes != 0).any(dim=2)
         if self.way == "kway":
-            return prototypes.classes, prototypes.present
+            return prototypes.classes, known
         if class_id is None:
             raise ValueError("1-way needs the class id of each episode to find its row in the bank")
         here = class_masks(class_id[:, None, None], self.num_slots)[:, :, 0, 0]
-        return here[..., None] * prototypes.classes, here.bool() & prototypes.present
+        return here[..., None] * prototypes.classes, here.bool() & known
 
     def _from_rows(self, rows: Tensor, class_id: Tensor | None) -> Tensor:
         if class_id is None or self.way == "kway":

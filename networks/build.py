@@ -29,7 +29,7 @@ def build_network(
 def _new(num_slots: int, way: str, settings: NetworkSettings, previous: OneShotNetwork | None) -> OneShotNetwork:
     shape = (settings.encoder, settings.channels, settings.level, settings.warmup_epochs, settings.bank_momentum)
     if settings.method == "eop":
-        return EOPNet(num_slots, way, *shape)
+        return EOPNet(num_slots, way, *shape, settings.departures)
     if not isinstance(previous, POPNet | None):
         raise TypeError("a stage of POPNet stands on another")
     return POPNet(num_slots, way, *shape, settings.background, previous)

@@ -8,6 +8,20 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 
+@torch.no_grad()
+def kaiming_init(network: nn.Module) -> None:
+    """Draw the weights of every convolution by Kaiming's normal rule, as the published networks start (D15).
+
+    An `Affine` is drawn as the 1x1 convolution that it stands for. Biases are uniform, as torch has them.
+    """
+    for module in network.modules():
+        if isinstance(module, nn.Conv2d | Affine):
+            nn.init.kaiming_normal_(module.weight)
+            if module.bias is not None:
+                bound = module.weight[0].numel() ** -0.5
+                nn.init.uniform_(module.bias, -bound, bound)
+
+
 class Layer(nn.Module):
     """A module whose call gives one tensor; type checkers cannot know that of `nn.Module`."""
 

@@ -1,6 +1,7 @@
 """What a network is made of; torch is not needed to read or check it."""
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from utils.config import option
 from utils.constants import METHODS
@@ -9,6 +10,17 @@ LEVELS = {"eop": "mid", "pop": "high"}  # what each published network uses
 BACKGROUNDS = ("fixed", "ucs")
 ENCODER_WEIGHTS = ("encoder", "imagenet")  # names of the weights that an encoder's own name stands for
 COCO_WEIGHTS = "data/pretrained_model/deeplab_v3plus_v3.pth"
+
+
+class Departures(NamedTuple):
+    """Points in which the published training step differs from this project's (docs/method.md, D2 to D4)."""
+
+    padding_in_prototypes: bool = False
+    coarse_running_mean: bool = False
+    coarse_background_pass: bool = False
+
+
+NONE = Departures()
 
 
 @dataclass
@@ -28,6 +40,20 @@ class NetworkSettings:
     background: str = option(
         "fixed", "pop: average the background over all class slots, or those of the support (ucs)", BACKGROUNDS
     )
+    padding_in_prototypes: bool = option(
+        False, "1-way training: ignored pixels of a support weigh 255 times in its prototype (published)"
+    )
+    coarse_running_mean: bool = option(
+        False, "in epoch 0 the coarse branch takes a running mean of the prototypes (published)"
+    )
+    coarse_background_pass: bool = option(
+        False, "the coarse branch's BatchNorm statistics take in a pass of the background too (published)"
+    )
+
+    @property
+    def departures(self) -> Departures:
+        """Where the step of training is as published."""
+        return Departures(*(getattr(self, name) for name in Departures._fields))
 
     def __post_init__(self) -> None:
         self.level = self.level or LEVELS[self.method]

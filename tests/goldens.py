@@ -5,8 +5,9 @@ under the weights of standin.py. The photos follow from the rules below, so that
 
 - shapes.json.gz: names and shapes of the authors' state dicts: eop_kway, eop_1way and pop_kway
 - logits.npz: logits and query labels at the same 400 pixels of each evaluated photo
-- numbers.json.gz: the losses there; one training step with its gradient norms; trainings of two to four steps; the
-  digest of ATR's test list
+- numbers.json.gz: the losses there; one training step with its gradient norms; trainings of two to four steps; whole
+  evaluations of mini_atr; the digest of ATR's test list
+- mini_atr.zip: 18 small photos in the layout of ATR-OS, with their lists
 - metrics.npz: predictions, labels and the figures that the protocol gives for them
 - atr_supports.npz: the published support lists of ATR, one bit a key and image
 
@@ -19,6 +20,7 @@ import functools
 import gzip
 import hashlib
 import json
+import zipfile
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -43,6 +45,7 @@ SUPPORT_CLASSES = (1, 2, 4, 6, 7, 9, 11, 12, 14, 16)
 CLASS_ID = 4  # of the 1-way evaluation
 LEFT_OUT = {"query": (2, 4), "support": (9, 12)}  # base classes that a sample of the training step lacks
 CLASS_IDS = (4, 9)  # of the samples of the 1-way training step
+TRAJECTORIES = ("warmup", "new_optimiser", "bank_starts", "late", "first_epoch", "padded_support")
 Episode = dict[str, Tensor]
 
 
@@ -173,6 +176,21 @@ def write_atr_lists(root: Path) -> Path:
         list_path(root, split).write_text("".join(f"{split}_{index}\n" for index in range(count)))
         supports_path(spec, root, split).write_bytes(dump_supports(atr_supports(split)))
     return root
+
+
+def write_mini_atr(data_root: Path) -> Path:
+    """Unpack the small ATR-OS below `data_root`; returns its folder."""
+    root = data_root / catalog.load("atr").folder
+    with zipfile.ZipFile(FOLDER / "mini_atr.zip") as archive:
+        archive.extractall(root)
+    return root
+
+
+def mini_atr_weights(way: str) -> dict[str, Tensor]:
+    """The weights under which the authors' program evaluated it."""
+    weights = standin_weights(f"eop_{way}")
+    overrides = numbers()["mini_atr"][way]["overrides"]
+    return weights | {name: torch.tensor(value).view(weights[name].shape) for name, value in overrides.items()}
 
 
 def pairs_digest(pairs: Iterable[Iterable[int]]) -> str:

@@ -9,13 +9,16 @@ how each was measured. SHARED/official_splits holds the authors' published lists
 from __future__ import annotations
 
 import gzip
+import io
 import json
 import sys
+import zipfile
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from dataloaders.layout import MIRRORED_FOLDER
 from dataloaders.supports import read_plain_pickle
 
 from .goldens import FOLDER, pairs_digest
@@ -35,13 +38,14 @@ def make(shared: Path, out: Path) -> None:
     for name, content in (("shapes", shapes), ("numbers", numbers(parity))):
         packed = gzip.compress(json.dumps(content, separators=(",", ":")).encode(), mtime=0)
         (out / f"{name}.json.gz").write_bytes(packed)
+    (out / "mini_atr.zip").write_bytes(packed_folder(parity / "mini_atr"))
     np.savez_compressed(out / "logits.npz", **logits(parity))
     np.savez_compressed(out / "metrics.npz", **metrics(parity))
     np.savez_compressed(out / "atr_supports.npz", **{split: support_bits(shared, split) for split in ATR_SUPPORTS})
 
 
 def numbers(parity: Path) -> dict[str, Any]:
-    """Losses of the evaluations, the training step and the longer trainings of each way, and ATR's test list."""
+    """Losses of the evaluations, training step, longer trainings, whole evaluations of each way; ATR's test list."""
     evaluations = {run: np.load(parity / evaluation_file(run)) for run in EVALUATIONS}
     return {
         "evaluation": {
@@ -50,8 +54,19 @@ def numbers(parity: Path) -> dict[str, Any]:
         },
         "training_step": {way: _read(parity / f"{name}.json") for way, name in STEPS.items()},
         "trajectory": {way: _read(parity / f"trajectory_{way}.json") for way in STEPS},
+        "mini_atr": {way: _read(parity / f"mini_atr_{way}.json") for way in STEPS},
         "atr_pairs_sha256": pairs_digest(_read(parity / "atr_meta_test_pairs.json")["pairs"]),
     }
+
+
+def packed_folder(folder: Path) -> bytes:
+    """A zip archive of a data folder, without the mirrored labels, that does not depend on when it is made."""
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
+        for path in sorted(folder.rglob("*")):
+            if path.is_file() and path.parent.name != MIRRORED_FOLDER:
+                archive.writestr(zipfile.ZipInfo(str(path.relative_to(folder))), path.read_bytes())
+    return buffer.getvalue()
 
 
 def logits(parity: Path) -> dict[str, np.ndarray]:

@@ -77,7 +77,7 @@ def wait_for_the_end_of_group(group: int) -> None:
 
 
 def assert_equal_end(undisturbed: dict, folder: Path) -> None:
-    apart = ("settings", "revision")
+    apart = ("settings", "versions")
     assert_same(*({k: v for k, v in content.items() if k not in apart} for content in (undisturbed, last(folder))))
 
 

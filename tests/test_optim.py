@@ -1,8 +1,9 @@
 """Every parameter has its rate, and the schedule moves all of them."""
 
 import pytest
+import torch
 
-from engine.optim import load_optimizer, make_optimizer, poly_schedule
+from engine.optim import begin_epoch, load_optimizer, make_optimizer, make_schedule, poly_schedule
 from engine.settings import OptimizerSettings
 
 from .samples import tiny_network
@@ -41,3 +42,42 @@ def test_a_schedule_goes_on_where_it_was_from_the_state_of_an_earlier_optimiser(
     optimizer = make_optimizer(tiny_network(), SETTINGS)
     load_optimizer(optimizer, state)
     assert poly_schedule(optimizer, 100, 0.5, done=75).get_last_lr() == pytest.approx([0.05, 0.1, 0.2])
+
+
+def published_rate(epoch: int) -> float:
+    """The rate of an epoch of 50, as docs/method.md, D1, has it."""
+    fall = max(f for f in (0, 9, 19, 29, 39, 49) if f <= epoch)
+    return 0.001 * (1 - fall / 50) ** 0.9
+
+
+@pytest.mark.parametrize("stops", [(), (3, 62, 63, 64, 203)])
+def test_the_published_rates_of_50_epochs_follow_their_formula_also_across_a_resume(stops):
+    settings, epoch_steps = OptimizerSettings(schedule="steps"), 7
+    optimizer = make_optimizer(tiny_network(), settings)
+    optimizer.step()
+    schedule = make_schedule(optimizer, settings, epoch_steps)
+    rates = []
+    for step in range(50 * epoch_steps):
+        if step in stops:  # a new process takes up the optimiser, and starts the schedule where it was
+            state = optimizer.state_dict()
+            optimizer = make_optimizer(tiny_network(), settings)
+            load_optimizer(optimizer, state)
+            schedule = make_schedule(optimizer, settings, epoch_steps, done=step)
+        rates.append(optimizer.param_groups[0]["lr"])
+        optimizer.step()
+        schedule.step()
+    assert rates == pytest.approx([published_rate(step // epoch_steps) for step in range(50 * epoch_steps)], rel=1e-12)
+
+
+@pytest.mark.parametrize("schedule", ["steps", "poly"])
+def test_the_momentum_is_lost_where_the_published_rate_falls(schedule):
+    network, settings = tiny_network(), OptimizerSettings(schedule=schedule)
+    optimizer = make_optimizer(network, settings)
+    lost = []
+    for epoch in range(50):
+        network.npm.scaler.grad = torch.ones(())
+        optimizer.step()
+        begin_epoch(optimizer, settings, epoch)
+        if not optimizer.state:
+            lost.append(epoch)
+    assert lost == ([9, 19, 29, 39, 49] if schedule == "steps" else [])

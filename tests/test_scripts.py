@@ -97,7 +97,26 @@ def test_a_copy_under_another_name_runs_the_same_from_any_folder(tmp_path):
     assert done.stdout.strip() == str(expected), done.stderr
 
 
-def test_training_settings_default_to_the_published_ones():
+def test_eopnet_trains_as_published_on_the_published_sets_alone():
+    departures = {
+        "schedule": "steps",
+        "kaiming_init": True,
+        "padding_in_prototypes": True,
+        "coarse_running_mean": True,
+        "coarse_background_pass": True,
+        "mixed_batches": True,
+        "eval_every": 10,
+        "keep_every": 10,
+    }
+    settings = dry_run("atr_eop_kwf1.sh", "--workers=3")
+    assert {name: settings[name] for name in departures} == departures
+    assert dry_run("cihp_eop_1wf2.sh", "--schedule=poly")["schedule"] == "poly", "the caller's option goes first"
+    for name in ("ccp_eop_1wf2.sh", "lip_pop_1wf2.sh"):
+        settings = dry_run(name, "--workers=3")
+        assert not any(settings[name] == value for name, value in departures.items()), name
+
+
+def test_a_published_set_trains_with_the_published_numbers():
     settings = dry_run("atr_eop_kwf1.sh", "--workers=3")
     published = {
         "encoder": "xception65",

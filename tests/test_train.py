@@ -118,7 +118,7 @@ def test_a_stopped_run_ends_bit_for_bit_like_one_that_never_stopped(
         assert train_cli.train(settings(toy_root, tmp_path)) is None
     assert [step.batches for step in steps] == [1] * 8
     assert [step.lr for step in steps] == pytest.approx([0.01 * (1 - i / 8) ** 0.9 for i in range(8)])
-    apart = ("settings", "revision")  # the run folder, and the code's own state
+    apart = ("settings", "versions")  # the run folder, and the code's own state
     assert_same(*({k: v for k, v in last(folder).items() if k not in apart} for folder in (undisturbed, tmp_path)))
 
 
@@ -205,3 +205,25 @@ def test_evaluation_equals_scoring_episode_by_episode(undisturbed, toy_root):
         expected = kway_figures(matrix, spec.classes, base)
         assert scored.figures[name].human == pytest.approx(expected.human, abs=0.05)
         assert scored.figures[name].accuracy == pytest.approx(expected.accuracy, abs=0.05)
+
+
+def test_a_run_as_published_keeps_its_epochs_and_goes_on_after_a_stop_in_any_of_them(toy_root, tmp_path, monkeypatch):
+    """1-way, four epochs of some steps each, whose rate falls in every epoch; stopped in the first and the second."""
+    published = {
+        "way": "1way", "epochs": 4, "schedule": "steps", "kaiming_init": True, "padding_in_prototypes": True,
+        "coarse_running_mean": True, "coarse_background_pass": True, "mixed_batches": True, "keep_every": 2,
+        "batch_size": 40,
+    }  # fmt: skip
+    whole, stopped, steps = tmp_path / "whole", tmp_path / "stopped", []
+    train_cli.train(settings(toy_root, whole, **published))
+    note_steps(monkeypatch, steps)
+    per_epoch = last(whole)["steps"] // 4
+    monkeypatch.setattr(training, "StopSignal", stop_signal(lambda: len(steps) in (1, per_epoch + 2)))
+    for _ in range(3):
+        train_cli.train(settings(toy_root, stopped, **published))
+    rates = [0.01 * (1 - step // per_epoch / 4) ** 0.9 for step in range(4 * per_epoch)]
+    assert [step.lr for step in steps] == pytest.approx(rates)
+    for name in ("epoch_1.pt", "epoch_3.pt", "last.pt"):
+        one, other = (files.read(folder / name) for folder in (whole, stopped))
+        assert_same(one["network"], other["network"])
+    assert one["network"]["coarse_bank.rows"].any() and not (whole / "epoch_0.pt").exists()

@@ -23,7 +23,7 @@ from utils.errors import UserError
 from .samples import LITE0, random_episode
 from .test_train import assert_same, last, note_steps, settings, stop_signal
 
-APART = ("settings", "revision")  # the run folder, and the code's own state
+APART = ("settings", "versions")  # the run folder, and the code's own state
 STEPS = 2  # of each stage, k-way
 
 

@@ -20,6 +20,7 @@ from dataloaders.prepare.validation import draw_val
 from dataloaders.spec import VAL
 from engine.settings import EvaluateSettings
 from networks.checkpoints import files
+from tools import compare
 from utils.errors import UserError
 
 from .data_helpers import REPOSITORY, make_data, make_source, prepare, read, save_label
@@ -152,13 +153,42 @@ def test_other_test_labels_give_the_same_best_checkpoint(run, toy_held, tmp_path
 def test_results_say_which_list_they_are_of(run, toy_held, tmp_path):
     assert json.loads((run / "results.json").read_text())["split"] == "val"
     for split in ("test", "val"):
-        evaluate_cli.evaluate(
-            EvaluateSettings(
-                checkpoint=str(run / "last.pt"), data_root=str(toy_held), split=split, device="cpu", workers=0,
-                output=str(tmp_path / split),
-            )
-        )  # fmt: skip
+        score(run, toy_held, tmp_path / split, split)
         assert json.loads((tmp_path / split / "results.json").read_text())["split"] == split
+
+
+def score(run, data_root, out, split="test") -> None:
+    """Evaluate the last checkpoint of a run."""
+    evaluate_cli.evaluate(
+        EvaluateSettings(
+            checkpoint=str(run / "last.pt"), data_root=str(data_root), split=split, device="cpu", workers=0,
+            output=str(out),
+        )
+    )  # fmt: skip
+
+
+def test_results_are_put_side_by_side_where_pairs_and_labels_are_the_same(run, toy_held, tmp_path, capsys):
+    data_root = shutil.copytree(toy_held, tmp_path / "data", symlinks=True)
+    score(run, toy_held, tmp_path / "one")
+    score(run, data_root, tmp_path / "same")
+    root = data_root / "TOY_OS"
+    path = label_path(root, read_ids(root, "test")[0])
+    label = read(path)
+    label[0, 0] = 1 - label[0, 0]
+    os.remove(path)
+    save_label(path, label)
+    score(run, data_root, tmp_path / "flipped")
+    score(run, data_root, tmp_path / "val", "val")
+    capsys.readouterr()
+    one, same, flipped, val = (str(tmp_path / name / "results.json") for name in ("one", "same", "flipped", "val"))
+    compare.main(["--results", one, same])
+    assert capsys.readouterr().out.count("results.json") == 2
+    with pytest.raises(UserError, match="not of the same labels as"):
+        compare.main(["--results", one, flipped])
+    with pytest.raises(UserError, match="not of the same photo list, pairs, labels as"):
+        compare.main(["--results", flipped, val])
+    weights = {json.loads((tmp_path / name / "results.json").read_text())["weights_digest"] for name in ("one", "val")}
+    assert weights == {files.read(run / "last.pt")["digests"]["weights"]}
 
 
 def test_a_run_that_trained_on_all_photos_does_not_go_on_with_fewer(toy_root, toy_held, tmp_path):

@@ -2,11 +2,13 @@
 
     python -m tools.compare --eop runs/ccp_eop_kway_f1/last.pt --pop runs/ccp_pop_kway_f1/last.pt
     python -m tools.compare --dataset ccp --fold 1 --test-size 384 --encoder tf_efficientnet_lite0 --encoder resnet50
+    python -m tools.compare --results runs/one/results.json runs/other/results.json
 
 The baselines share the checkpoints' encoder and settings: nearest prototype on the pretrained encoder, nothing trained,
 with one prototype and with several a class, and a closed-set head for the base classes, trained here on the same
 episodes for as many iterations as EOPNet. The second form takes any encoders as they are, and trains nothing. Every
-network passes the same evaluation. Prints a Markdown table and writes it with comparison.json into --out.
+network passes the same evaluation. Prints a Markdown table and writes it with comparison.json into --out. `--results`
+puts evaluations that were made earlier side by side, where their pairs and labels are the same.
 """
 
 import copy
@@ -44,6 +46,7 @@ from utils.files import write_json, write_text
 from utils.log import percent, revision, table
 
 from .benchmark_parts import machine, synchronise
+from .side_by_side import side_by_side
 
 SEVERAL = 10  # prototypes of a class, as FSSDINO takes
 TITLES = {"eop": "EOPNet", "pop": "POPNet, three stages"}
@@ -63,6 +66,9 @@ class Entry:
 def main(arguments: Sequence[str] | None = None) -> None:
     """The command line."""
     options = _options().parse_args(arguments)
+    if options.results:
+        print(side_by_side(options.results))
+        return
     entries, settings = load_trained({"eop": options.eop, "pop": options.pop})
     settings = settings or _untrained_settings(options)
     settings.data_root, settings.workers = options.data_root or settings.data_root, options.workers
@@ -265,6 +271,7 @@ def markdown(rows: Sequence[dict[str, Any]]) -> str:
 def _options() -> ArgumentParser:
     options = ArgumentParser(description=__doc__.splitlines()[0])
     add = options.add_argument
+    add("--results", nargs="+", default=[], help="results.json files to put side by side; nothing else is done then")
     add("--eop", default="", help="a checkpoint of EOPNet")
     add("--pop", default="", help="a checkpoint of POPNet with its three stages")
     add("--encoder", action="append", default=[], help="an encoder to compare untrained; may be given several times")

@@ -123,6 +123,14 @@ def identify(content: object) -> str | None:
     return next((kind for kind, (_, only) in _KINDS.items() if only in weights), None)
 
 
+def bank(content: object) -> Tensor:
+    """The prototype bank (rows, channels) of the authors' EOPNet or POPNet, a row for each class id.
+
+    Raises `KeyError` for other files.
+    """
+    return _tensors(content)["prototype"]
+
+
 def rename(name: str, kind: str, level: str) -> str | None:
     """Our name of an authors' tensor in a network of that feature level; None where it has no place there."""
     for pattern, replacement in _COMMON + _LEVEL[level] + _KINDS[kind][0]:

@@ -15,6 +15,7 @@ from ..base import OneShotNetwork
 from ..settings import COCO_WEIGHTS, ENCODER_WEIGHTS
 from . import authors, checkpoint, files, hub
 
+COARSE_BANK = "coarse_bank.rows"
 COCO_FOLDER = "https://drive.google.com/drive/folders/16o31vdARktW5jxLwKvPcVfaypzzy5Fdl"
 UNREADABLE = (
     OSError,
@@ -67,7 +68,7 @@ def _from_own(network: OneShotNetwork, trained: checkpoint.Checkpoint) -> list[s
             weights[name] = state[name]
             notes.append(f"{name} starts empty, since {trained.path} is of a data set with other classes")
     try:
-        checkpoint.load_weights(network, weights)
+        checkpoint.load_weights(network, _with_own_coarse_bank(network, weights))
     except ValueError as error:
         raise UserError(
             f"{trained.path}: a checkpoint of another network ({error}); name the settings it was trained with"
@@ -81,11 +82,17 @@ def _from_authors(network: OneShotNetwork, path: str, content: object) -> list[s
             content, f"{network.method}_{network.way}", network.num_slots, network.decoder.level
         )
         needed = "encoder." if converted.kind == authors.DEEPLAB else ""
-        new = checkpoint.load_weights(network, converted.weights, needed)
+        new = checkpoint.load_weights(network, _with_own_coarse_bank(network, converted.weights), needed)
     except ValueError as error:
         raise UserError(f"{path}: {error}") from error
     modules = list(dict.fromkeys(name.rpartition(".")[0] or name for name in new))
     return [*([f"{len(new)} new tensors start at random: {', '.join(modules)}"] if new else []), *converted.notes]
+
+
+def _with_own_coarse_bank(network: OneShotNetwork, weights: dict[str, Tensor]) -> dict[str, Tensor]:
+    """The weights, but the bank that serves in epoch 0 alone, in networks that have it, as it is in the new network."""
+    own = {name: tensor for name, tensor in network.state_dict().items() if name == COARSE_BANK}
+    return {name: tensor for name, tensor in weights.items() if name != COARSE_BANK} | own
 
 
 def _encoder_weights(encoder: Encoder) -> str:
