@@ -25,7 +25,7 @@ def evaluate(settings: EvaluateSettings) -> None:
     from dataloaders.spec import VAL
     from dataloaders.stages import stage_spec
     from engine import evaluation, report
-    from engine.checkpoint import open_for_evaluation, output_folder, use_bank
+    from engine.checkpoint import is_foreign, open_for_evaluation, output_folder, use_bank
     from networks.fast.folding import fold_batch_norm
     from utils import distributed
     from utils.device import choose_device, resolve_amp, tune
@@ -34,7 +34,8 @@ def evaluate(settings: EvaluateSettings) -> None:
     checkpoint = open_for_evaluation(settings)
     full_spec = catalog.load(settings.dataset)
     spec = stage_spec(full_spec, checkpoint.stage)
-    if checkpoint.num_slots != spec.num_slots:
+    foreign = is_foreign(settings, checkpoint)
+    if checkpoint.num_slots != spec.num_slots and not foreign:
         raise UserError(
             f"{settings.checkpoint}: trained with {checkpoint.num_slots} labels, and {settings.dataset} has "
             f"{spec.num_slots} now; put its labels back, or train anew"
@@ -53,8 +54,9 @@ def evaluate(settings: EvaluateSettings) -> None:
     prototypes = "blended with the bank" if bank else "the support's alone"
     pairs = f"{len(episodes.pairs)} pairs of {spec.title}'s {settings.split} list, fold {settings.fold}, {network.way}"
     distributed.say(*checkpoint.notes, f"{pairs}; prototypes: {prototypes}")
-    if episodes.reused:
-        distributed.say(f"the list had to use {episodes.reused} images more than once")
+    if foreign:
+        distributed.say("another data set than the checkpoint's: no class of it has been trained on")
+    distributed.say(*episodes.list.notes())
     if settings.split == VAL and not checkpoint.record.get("held_out"):
         distributed.say("this checkpoint may have been trained on the validation photos too")
     scored = evaluation.evaluate(

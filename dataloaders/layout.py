@@ -2,6 +2,7 @@
 
 - list/meta_{train,test}_id.txt
 - list/val_id.txt (optional): ids of the train list that are for choosing, not for training
+- list/bad_id.txt (optional)
 - support/meta_{train,test}_<set>_supports.pkl
 - support/<set>_meta_test_list.txt
 - trainval_images/<id>.jpg
@@ -26,6 +27,11 @@ IMAGE_SUFFIXES = (*SUFFIXES, *(suffix.upper() for suffix in SUFFIXES))
 def list_path(root: Path, split: str) -> Path:
     """The id list of a split, one id a line."""
     return root / "list" / ("val_id.txt" if split == VAL else f"meta_{split}_id.txt")
+
+
+def bad_path(root: Path) -> Path:
+    """The optional list of ids whose files cannot be used; they keep their places in the lists."""
+    return root / "list" / "bad_id.txt"
 
 
 def supports_path(spec: DatasetSpec, root: Path, split: str) -> Path:
@@ -58,6 +64,12 @@ def image_path(root: Path, image_id: str) -> Path:
         return first
     others = (root / IMAGE_FOLDER / f"{image_id}{suffix}" for suffix in IMAGE_SUFFIXES)
     return next((path for path in others if path.exists()), first)
+
+
+def read_bad_ids(root: Path) -> set[str]:
+    """The ids whose files cannot be used: `prepare --skip-bad` writes them down, all else passes over them."""
+    path = bad_path(root)
+    return set(read_lines(path, "one id a line")) if path.exists() else set()
 
 
 def read_ids(root: Path, split: str) -> list[str]:

@@ -18,7 +18,7 @@ from utils.imaging import resize_longest
 
 from .batches import EpisodeBatches
 from .layout import list_path, pairs_path, read_ids
-from .pairs import Pair, pairs_by_rule, pairs_from_list, pairs_of_shown
+from .pairs import Pair, fixed_list
 from .spec import VAL, DatasetSpec
 from .split import Split
 from .stages import FINE, stage_class, stage_spec, stage_table
@@ -150,6 +150,8 @@ class TrainEpisodes(Dataset[Episode]):
             # the published scheme for k-way: the image at the boundary is a support here and a query in 1-way
             boundary = spec.last_query("train", images)
             lists = {0: (free[free < boundary], free[free >= boundary])}
+        bad = list(self.split.bad)
+        lists = {c: (np.setdiff1d(q, bad), np.setdiff1d(s, bad)) for c, (q, s) in lists.items()} if bad else lists
         for class_id, (queries, supports) in lists.items():
             if not len(queries) or len(np.union1d(queries, supports)) < 2:
                 of_class = f" of {spec.class_name(class_id)}" if class_id else ""
@@ -164,7 +166,7 @@ class TestEpisodes(Dataset[Episode]):
 
     The test pairs are `support/<set>_meta_test_list.txt` where that file stands, else they follow from the published
     rule. By this rule the validation list is paired too, over the classes that it shows as queries and supports.
-    `reused` counts the images that the rule had to take again. Raises `UserError` as `Split` does, and on a broken
+    `list` says how they came about (`pairs.fixed_list`). Raises `UserError` as `Split` does, and on a broken
     list. `stage` is as for `TrainEpisodes`; `spec` is the record of that stage's classes.
 
     An episode has photo and labels at their own size. Evaluation takes the same episodes apart, since a photo stands
@@ -188,16 +190,9 @@ class TestEpisodes(Dataset[Episode]):
         self.way, self.longest = way, longest
         self.spec = stage_spec(spec, stage)
         self.split = Split(spec, root, split, stage_table(spec, stage))
-        fixed = pairs_path(spec, self.split.root)
-        self.pairs: list[Pair]
-        if split == VAL:
-            path = list_path(self.split.root, VAL)
-            self.pairs, self.reused = pairs_of_shown(spec, self.split.supports, path)
-        elif fixed.exists():
-            self.pairs, self.reused = pairs_from_list(spec, fixed, len(self.split)), 0
-        else:
-            self.pairs, self.reused = pairs_by_rule(spec, self.split.supports)
-        self.pairs = [pair._replace(class_id=stage_class(spec, stage, pair.class_id)) for pair in self.pairs]
+        path = pairs_path(spec, self.split.root) if split != VAL else None
+        self.list = fixed_list(spec, path, len(self.split), lambda: self.split.supports, self.split.bad)
+        self.pairs = [pair._replace(class_id=stage_class(spec, stage, pair.class_id)) for pair in self.list.pairs]
 
     def __len__(self) -> int:
         return len(self.pairs)

@@ -1,7 +1,6 @@
 """The fixed test list: which query meets which support, and for which class."""
 
-from collections.abc import Container, Sequence
-from dataclasses import replace
+from collections.abc import Callable, Collection, Container, Sequence
 from itertools import chain, cycle, islice
 from pathlib import Path
 from typing import NamedTuple
@@ -20,18 +19,63 @@ class Pair(NamedTuple):
     class_id: int
 
 
+class FixedList(NamedTuple):
+    """The test list of a data set, and what the user should know about it."""
+
+    pairs: list[Pair]
+    reused: int = 0  # images that the rule had to take again
+    lacking: tuple[str, ...] = ()  # classes of which the rule finds no query or no support
+    passed_over: int = 0  # pairs left out since a file of theirs cannot be used
+
+    def notes(self) -> list[str]:
+        """A line for each of these."""
+        lines = []
+        if self.passed_over:
+            what = f"{self.passed_over} test pairs are passed over, since a file of theirs cannot be used"
+            lines.append(f"{what}: the figures do not compare with those of the whole list")
+        if self.lacking:
+            names = ", ".join(self.lacking)
+            lines.append(f"not evaluated, since the test list lacks a query or a support of it: {names}")
+        if self.reused:
+            lines.append(f"the test list had to use {self.reused} images more than once")
+        return lines
+
+
+def fixed_list(
+    spec: DatasetSpec, path: Path | None, images: int, index: Callable[[], SupportIndex], bad: Collection[int]
+) -> FixedList:
+    """The pairs in the file `path`, where there is one and it stands, else those of the published rule.
+
+    `images` is the length of the id list, `bad` holds the indices that cannot be used. Raises `UserError` on a broken
+    list, and as `index` does, which is asked for the rule alone.
+    """
+    if path and path.exists():
+        made = FixedList(pairs_from_list(spec, path, images))
+    else:
+        names = tuple(spec.class_name(c) for c in lacking(spec, index()))
+        made = FixedList(*pairs_by_rule(spec, index()), names)
+    good = [pair for pair in made.pairs if pair.query not in bad and pair.support not in bad]
+    return made._replace(pairs=good, passed_over=len(made.pairs) - len(good))
+
+
 def pairs_by_rule(spec: DatasetSpec, index: SupportIndex) -> tuple[list[Pair], int]:
     """The published rule, and how many images it had to take a second time.
 
     Class after class in `spec.evaluation_order`: the first `queries_per_class` query images that no earlier class has
     taken, each beside the next `supports_per_query` support images not used before. A class with too few of them goes
-    on with its images from the start of its list. Raises `UserError` when a class has no image at all.
+    on with its images from the start of its list; one without any in either role is left out (see `lacking`).
+    Raises `UserError` when none is left.
     """
     pairs: list[Pair] = []
     queries_taken: set[int] = set()
     supports_taken: set[int] = set()
     reused = 0
+    left_out = lacking(spec, index)
+    if len(left_out) == len(spec.evaluation_order):
+        raise UserError(f"{index.path}: no class has a query and a support image; mend the list or prepare again")
     for class_id in spec.evaluation_order:
+        if class_id in left_out:
+            continue
         queries, again = _next_unused(index.queries(class_id), queries_taken, spec.queries_per_class)
         wanted = spec.queries_per_class * spec.supports_per_query
         supports, again_supports = _next_unused(index.supports(class_id), supports_taken, wanted)
@@ -43,12 +87,9 @@ def pairs_by_rule(spec: DatasetSpec, index: SupportIndex) -> tuple[list[Pair], i
     return pairs, reused
 
 
-def pairs_of_shown(spec: DatasetSpec, index: SupportIndex, path: Path) -> tuple[list[Pair], int]:
-    """As `pairs_by_rule`, over the classes that the list at `path` shows in both roles. `UserError` without any."""
-    shown = tuple(c for c in spec.evaluation_order if all(index.roles(c)))
-    if not shown:
-        raise UserError(f"{path}: shows no class in both of its halves, queries and supports; add ids, or delete it")
-    return pairs_by_rule(replace(spec, evaluation_order=shown), index)
+def lacking(spec: DatasetSpec, index: SupportIndex) -> list[int]:
+    """The classes that the list cannot show: those without a query or without a support image."""
+    return [class_id for class_id in spec.evaluation_order if not all(index.roles(class_id))]
 
 
 def pairs_from_list(spec: DatasetSpec, path: Path, images: int) -> list[Pair]:

@@ -10,7 +10,7 @@ from torchvision.transforms.v2.functional import horizontal_flip
 
 from utils.errors import UserError
 
-from .layout import image_path, label_path, mirrored_label_path, read_ids
+from .layout import image_path, label_path, mirrored_label_path, read_bad_ids, read_ids
 from .reading import read_fitting, read_label
 from .spec import SPLITS, VAL, DatasetSpec
 from .stages import foreground_table
@@ -21,7 +21,8 @@ from .transforms import Sample
 class Split:
     """The "train", "test" or "val" split of the data set that lies in `root`.
 
-    `table`, raw id -> label id, uint8 (256,), makes the label maps; by default that of the merged classes.
+    `table`, raw id -> label id, uint8 (256,), makes the label maps; by default that of the merged classes. `bad` holds
+    the indices of photos that cannot be used.
     Raises `UserError` when `root` or the id list is missing or broken.
     """
 
@@ -36,6 +37,8 @@ class Split:
                 f"{self.root}: no such folder; prepare {spec.title} first (docs/data.md) or set --data-root"
             )
         self.ids = read_ids(self.root, split)
+        bad = read_bad_ids(self.root)
+        self.bad = frozenset(index for index, image_id in enumerate(self.ids) if image_id in bad)
         self._table = spec.merge_table() if table is None else table
         self._foreground = foreground_table(spec)
         self._mirror = spec.mirror_table()

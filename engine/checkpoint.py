@@ -31,7 +31,11 @@ def open_for_evaluation(settings: EvaluateSettings) -> Checkpoint:
             raise UserError(f"{path}: not of this project, so --dataset, --fold and --way must be given")
     else:
         training = restore(TrainSettings, checkpoint.trained_with, path)
-        for name in ("dataset", "fold", "way"):
+        shared: tuple[str, ...] = ("dataset", "fold", "way")
+        if settings.dataset and not same_dataset(settings.dataset, training.dataset):
+            shared = ("way",)
+            settings.fold = settings.fold or catalog.load(settings.dataset).folds[0]
+        for name in shared:
             trained, asked = getattr(training, name), getattr(settings, name)
             if asked and asked != trained:
                 raise UserError(f"{path}: trained with --{name} {trained}, not {asked}; name its own, or none")
@@ -39,8 +43,26 @@ def open_for_evaluation(settings: EvaluateSettings) -> Checkpoint:
     return checkpoint
 
 
+def same_dataset(one: str, other: str) -> bool:
+    """Whether two names of data sets, or paths of dataset.json files, mean the same one."""
+    return one == other or Path(one).resolve() == Path(other).resolve()
+
+
+def is_foreign(settings: EvaluateSettings, checkpoint: Checkpoint) -> bool:
+    """Whether a checkpoint is evaluated on another data set than its own, whose classes its bank does not know."""
+    trained = checkpoint.trained_with.get("dataset")
+    return checkpoint.kind != "authors" and not same_dataset(settings.dataset, str(trained))
+
+
 def use_bank(settings: EvaluateSettings, checkpoint: Checkpoint) -> bool:
-    """Whether prototypes are blended with the bank: as asked, by default where the checkpoint's warm-up is over."""
+    """Whether prototypes are blended with the bank: as asked, by default where the checkpoint's warm-up is over.
+
+    On another data set than the checkpoint's they never are; raises `UserError` where that is asked for.
+    """
+    if is_foreign(settings, checkpoint):
+        if settings.prototypes == "bank":
+            raise UserError(f"--prototypes bank: the bank knows no class of {settings.dataset}; use support-only")
+        return False
     if settings.prototypes != "auto":
         return settings.prototypes == "bank"
     epoch = checkpoint.epoch if settings.epoch < 0 else settings.epoch
@@ -50,6 +72,8 @@ def use_bank(settings: EvaluateSettings, checkpoint: Checkpoint) -> bool:
 def output_folder(settings: EvaluateSettings, checkpoint: Checkpoint) -> Path:
     """Where results go: of the authors' files, which lie side by side, each has its own. `UserError` if unwritable."""
     folder = checkpoint.path.parent
+    if is_foreign(settings, checkpoint):  # beside the results on its own data set
+        folder = folder / f"on_{catalog.load(settings.dataset).name}"
     if checkpoint.kind == "authors":
         method = checkpoint.settings.method
         folder = Path(f"runs/{settings.dataset}_{method}_{settings.way}_f{settings.fold}_authors")

@@ -78,7 +78,7 @@ class _Loop:
         # query -> the numbers of its pairs, for the queries of this process
         self.numbers = {query: numbers[query] for query in list(numbers)[rank() :: world_size()]}
         self.pairs = [self.episodes.pairs[number] for numbers in self.numbers.values() for number in numbers]
-        self.scores = _Scores(self.network, self.episodes, self.with_agm, self.device)
+        self.scores = _Scores(self.episodes, self.with_agm, self.device)
         self.kept: dict[int, Tensor] = {}
         self.labels = LabelDigest(self.device)
 
@@ -104,7 +104,8 @@ class _Loop:
             with autocast(self.device, self.amp):
                 features = self.network.encode(image)
             for class_id in sorted(classes[support]):
-                one = self.network.extract_prototypes(features, label_of(label, class_id), foreground)
+                own = label_of(label, class_id)
+                one = self.network.extract_prototypes(features, own, foreground, self.episodes.spec.num_slots)
                 if self.use_bank:
                     one = self.network.blend_with_bank(one, torch.tensor([class_id], device=self.device))
                 extracted[support, class_id] = one
@@ -164,10 +165,10 @@ class _Loop:
 class _Scores:
     """Confusion matrices: in k-way one for each output, in 1-way one for each output and class."""
 
-    def __init__(self, network: OneShotNetwork, episodes: TestEpisodes, with_agm: bool, device: torch.device) -> None:
+    def __init__(self, episodes: TestEpisodes, with_agm: bool, device: torch.device) -> None:
         self.classes, self.binary = episodes.spec.classes, episodes.way == "1way"
         keys = [c for c in self.classes if c > 0] if self.binary else [0]
-        size = 2 if self.binary else network.num_slots
+        size = 2 if self.binary else episodes.spec.num_slots
         outputs = ("npm", "agm") if with_agm else ("npm",)
         self.matrices = {name: {key: ConfusionMatrix(size, device) for key in keys} for name in outputs}
         self.foreground = ConfusionMatrix(2, device)

@@ -89,7 +89,9 @@ def write_report(
         "precision": precision,
         "versions": digests.versions(),
         "trained_with": dict(checkpoint.trained_with),
-        "reused_images": episodes.reused,
+        "reused_images": episodes.list.reused,
+        "pairs_passed_over": episodes.list.passed_over,
+        "comparable": not episodes.list.passed_over,
     }
     write_json(path, results(evaluation, spec, settings.fold, published, **facts))
     print(f"\nwritten: {path}")

@@ -271,6 +271,7 @@ class Run:
             write_json(self.folder / "settings.json", dataclasses.asdict(settings))
         distributed.say(
             *notes,
+            *self.tests.list.notes(),
             f"{self.spec.title} fold {settings.fold}, {settings.way}: {len(self.episodes)} episodes, "
             f"{len(self.tests.pairs)} pairs of the {self.tests.split.split} list to score",
             f"{settings.encoder}, {parameters / 1e6:.1f} M parameters, on {self.device}, mixed precision "

@@ -172,7 +172,7 @@ def test_test_episodes_are_whole(atr):
     binary = TestEpisodes(catalog.load("atr"), atr, way="1way")[150]
     assert binary["class_id"] == pair.class_id == 7
     assert np.array_equal(binary["query_label"], raw == 7)
-    assert episodes.reused == 11 * 10 - 4 + 11 * 150 - 4
+    assert episodes.list.reused == 11 * 10 - 4 + 11 * 150 - 4
 
 
 def test_batches_hold_one_class_over_all_ranks(tmp_path):

@@ -32,7 +32,7 @@ def test_published_atr_files_give_the_published_test_list(published):
     episodes = TestEpisodes(catalog.load("atr"), published, way="kway")
     assert len(episodes.pairs) == 1650
     assert pairs_digest(episodes.pairs) == numbers()["atr_pairs_sha256"]
-    assert episodes.reused == 0
+    assert episodes.list.reused == 0
 
 
 def test_published_atr_index_is_read_with_its_old_keys(published):
@@ -98,12 +98,16 @@ def test_bad_index_is_refused(atr, content, complaint):
     assert str(path) in str(caught.value) and "\n" not in str(caught.value)
 
 
-def test_class_without_supports_is_told_when_it_matters(atr):
+def test_a_class_without_supports_is_left_out_and_named(atr):
     spec = catalog.load("atr")
     path = supports_path(spec, atr, "test")
     table = pickle.loads(path.read_bytes())
     path.write_bytes(dump_supports(table | {5 + 17: []}))
-    with pytest.raises(UserError, match=r"class 5 \(skirt\) has no support image"):
+    episodes = TestEpisodes(spec, atr, way="kway")
+    assert len(episodes) == 1500 and 5 not in {pair.class_id for pair in episodes.pairs}
+    assert episodes.list.notes()[0].endswith("lacks a query or a support of it: skirt")
+    path.write_bytes(dump_supports({c: [] for c in table}))
+    with pytest.raises(UserError, match="no class has a query and a support image"):
         TestEpisodes(spec, atr, way="kway")
     path.write_bytes(dump_supports(table | {8: [], 8 + 17: []}))
     assert len(TestEpisodes(spec, atr, way="kway")) == 1650

@@ -49,6 +49,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--name", help="custom: name of the data set (the name of SOURCE)")
     parser.add_argument("--annotations", type=Path, help="custom: the COCO file to use, where SOURCE holds several")
     parser.add_argument("--depth", type=int, default=0, help="custom: bits of 16-bit photos (what their files say)")
+    parser.add_argument("--skip-bad", action="store_true", help="pass over photos and labels that cannot be used")
     outcome = prepare(parser.parse_args(arguments))
     print(*outcome.lines(), *outcome.summary, sep="\n")
     # fewer ids than published are worth a line, but no fault of what has been made
@@ -68,6 +69,7 @@ def prepare(options: argparse.Namespace) -> Outcome:
     if options.source is None:
         raise UserError(f"--source is missing: the folder from which {options.dataset} is prepared")
     place = {"source": options.source, "data_root": options.data_root, "copy": options.copy}
+    place["skip_bad"] = options.skip_bad
     if options.dataset == "custom":
         own = {"name": options.name, "annotations": options.annotations, "seed": options.seed}
         return prepare_custom(**place, **own, depth=options.depth, val=options.val)

@@ -6,7 +6,16 @@ from pathlib import Path
 
 from utils.errors import UserError
 
-from ..layout import IMAGE_FOLDER, label_path, list_path, mirrored_label_path, pairs_path, read_ids, supports_path
+from ..layout import (
+    IMAGE_FOLDER,
+    bad_path,
+    label_path,
+    list_path,
+    mirrored_label_path,
+    pairs_path,
+    read_ids,
+    supports_path,
+)
 from ..spec import SPLITS, VAL, DatasetSpec
 from ..supports import read_supports
 from .check import Outcome, check
@@ -16,10 +25,13 @@ from .validation import choose_val
 from .writing import write_folder
 
 
-def choose_lists(root: Path, source: Path, ids: Collection[str], offer: Offer) -> dict[str, list[str]]:
+def choose_lists(
+    root: Path, source: Path, ids: Collection[str], offer: Offer, *, skip_bad: bool = False
+) -> dict[str, list[str]]:
     """The id lists: those in the data folder, else those in SOURCE, else those offered. Says which it takes.
 
-    Raises `UserError` when a listed id is none of `ids`, or, without lists of the user's, when a photo has no label.
+    Raises `UserError` when a listed id is none of `ids`, or, without lists of the user's, when a photo has no label,
+    except with `skip_bad`.
     """
     for folder, origin in ((root, "stand in the data folder"), (source, "come from SOURCE")):
         standing = [split for split in SPLITS if list_path(folder, split).exists()]
@@ -30,13 +42,13 @@ def choose_lists(root: Path, source: Path, ids: Collection[str], offer: Offer) -
         if standing:
             splits = {split: read_ids(folder, split) for split in SPLITS}
             missing = [i for split in SPLITS for i in splits[split] if i not in ids]
-            if missing:
+            if missing and not skip_bad:
                 what = f"{len(missing)} ids of the lists lack photo or label ({first_names(missing)})"
                 raise UserError(f"{source}: {what}; unpack it again")
             print(f"id lists: {origin}")
             break
     else:
-        if offer.unpaired:
+        if offer.unpaired and not skip_bad:
             what = f"{len(offer.unpaired)} photos or labels stand alone: {first_names(offer.unpaired)}"
             raise UserError(f"{source}: {what}; unpack it again")
         if any((root / "support").glob("*_supports.pkl")):
@@ -62,8 +74,9 @@ def build(
 ) -> Outcome:
     """Make the data folder `root` of the photos, the lists, the support files and `extra`, and check it.
 
-    Lists and support files that stand are kept. `val` is a validation list, or how many photos are drawn for one.
-    Raises `UserError` as `write_folder` and `choose_val` do.
+    Lists and support files that stand are kept. Listed ids without a photo keep their places, and are written down as
+    bad. `val` is a validation list, or how many photos are drawn for one. Raises `UserError` as `write_folder` and
+    `choose_val` do.
     """
     files: dict[Path, Path | bytes] = {}
     by_id = {photo.id: photo for photo in photos}
@@ -75,10 +88,14 @@ def build(
     for split in SPLITS:
         if not list_path(root, split).exists():
             files[list_path(root, split)] = _lines(splits[split])
-    chosen = choose_val(spec, root, source, by_id, splits["train"], val)
+    if bad := [image_id for split in SPLITS for image_id in splits[split] if image_id not in by_id]:
+        files[bad_path(root)] = _lines(bad)
+        print(f"{len(bad)} ids keep their places without photo or label ({first_names(bad)}): {bad_path(root)}")
+    good = [image_id for image_id in splits["train"] if image_id in by_id]
+    chosen = choose_val(spec, root, source, by_id, good, val)
     if chosen and not list_path(root, VAL).exists():
         files[list_path(root, VAL)] = _lines(chosen)
-    present = {split: [by_id[image_id].raw_ids for image_id in splits[split]] for split in SPLITS}
+    present = {split: [by_id[i].raw_ids if i in by_id else () for i in splits[split]] for split in SPLITS}
     files |= _support_files(spec, root, source, present) | dict(extra or {})
     write_folder(root, files, copy=copy, title=f"{spec.title}: {'copy' if copy else 'link'}")
     return check(spec, root, decode=False)

@@ -50,18 +50,20 @@ def prepare_ccp(
     copy: bool = False,
     size: int = CCP_SIZE,
     val: int | None = None,
+    skip_bad: bool = False,
 ) -> Outcome:
     """Prepare CCP from a clone, the longest side of the photos at most `size` (0 keeps them), and check the result.
 
-    The validation list is the project's own, or one of `val` photos. Raises `UserError` on bad input, with nothing
-    half made.
+    The validation list is the project's own, or one of `val` photos. `skip_bad` is as for `prepare_published`. Raises
+    `UserError` on bad input, with nothing half made.
     """
     spec, source = catalog.load("ccp"), Path(source)
     root = catalog.locate(spec, data_root)
     files, offer = find_ccp(source)
-    splits = choose_lists(root, source, files, offer)
-    listed = [files[image_id] for ids in splits.values() for image_id in ids]
-    photos = make_photos(source, partial(convert, tag_table(source), size), listed, f"{spec.title}: convert")
+    splits = choose_lists(root, source, files, offer, skip_bad=skip_bad)
+    listed = [files[image_id] for ids in splits.values() for image_id in ids if image_id in files]
+    task = partial(convert, tag_table(source), size)
+    photos = make_photos(source, task, listed, f"{spec.title}: convert", skip_bad=skip_bad)
     carried = (_LISTS / "val_id.txt").read_text().split()
     return build(spec, root, source, splits, photos, copy=copy, val=carried if val is None else val)
 

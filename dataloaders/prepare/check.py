@@ -17,7 +17,7 @@ from utils.errors import UserError
 from utils.parallel import parallel_map
 
 from .. import catalog
-from ..layout import image_path, label_path, list_path, mirrored_label_path, pairs_path, read_ids
+from ..layout import image_path, label_path, list_path, mirrored_label_path, pairs_path, read_bad_ids, read_ids
 from ..pairs import pairs_by_rule, pairs_from_list
 from ..spec import SPLITS, VAL, DatasetSpec
 from ..supports import SupportIndex, read_supports
@@ -114,14 +114,21 @@ class _Check:
     def look_at(self, split: str, ids: list[str]) -> _Part:
         """Inspect the files of a split, and read its support index."""
         sample = set(range(0, len(ids), 1 if self.full else max(1, -(-len(ids) // SAMPLE))))
-        files = [SourceFiles(i, image_path(self.root, i), label_path(self.root, i)) for i in ids]
+        bad = {index for index, image_id in enumerate(ids) if image_id in read_bad_ids(self.root)}
+        sample -= bad
+        files = {i: SourceFiles(n, image_path(self.root, n), label_path(self.root, n)) for i, n in enumerate(ids)}
         for index in sample:
             mirrored = mirrored_label_path(self.root, ids[index])
             files[index] = files[index]._replace(mirrored=mirrored if mirrored.exists() else None)
+        good = [index for index in files if index not in bad]
         task = partial(inspect, self.spec, decode=self.decode)
-        reports = parallel_map(task, files, f"{self.spec.title} {split}: photos and labels", "photo")
+        title = f"{self.spec.title} {split}: photos and labels"
+        inspected = dict(zip(good, parallel_map(task, [files[i] for i in good], title, "photo"), strict=True))
+        reports = [inspected.get(index, Report(())) for index in files]
         for problem in chain(*(report.problems for report in reports)):
             self.outcome.add("file", problem)
+        if bad:
+            self.outcome.summary.append(f"{len(bad)} of the {split} ids are passed over: their files cannot be used")
         supports = attempt(self.outcome.of("support"), read_supports, self.spec, self.root, split, len(ids))
         return _Part(split, ids, sample, reports, supports)
 

@@ -36,6 +36,7 @@ def prepare_custom(
     seed: int = 0,
     depth: int = 0,
     val: int | None = None,
+    skip_bad: bool = False,
 ) -> Outcome:
     """Make the data set `data_root`/`name` from labels of whatever form, and check it. See docs/data.md for the forms.
 
@@ -58,13 +59,13 @@ def prepare_custom(
     root = Path(data_root) / name
     if not source.is_dir():
         raise UserError(f"{source}: no such folder; --source is the folder of your images")
-    found = read_source(source, annotations, spec.labels if spec else None, depth)
+    found = read_source(source, annotations, spec.labels if spec else None, depth, skip_bad)
     photos = with_ids_of_their_own(found.photos)
     labels, by_id = found.labels, {photo.id: photo for photo in photos}
     tell_notes(photos)
     if found.splits:
-        renamed = {old.id: new.id for old, new in zip(found.photos, photos, strict=True)}
-        splits = {split: sorted(renamed[i] for i in ids) for split, ids in found.splits.items()}
+        ids = {photo.origin: photo.id for photo in photos}
+        splits = {split: sorted(ids[path] for path in paths if path in ids) for split, paths in found.splits.items()}
         offer = Offer(splits, "as the source has them: what it keeps for validation and test is tested on")
     else:
         offer = Offer(draw_test(sorted(by_id), TEST_SHARE, seed), "drawn at random from the images")
@@ -87,14 +88,17 @@ def prepare_custom(
 
 
 def read_source(
-    source: Path, annotations: str | Path | None, labels: tuple[str, ...] | None, depth: int = 0
+    source: Path, annotations: str | Path | None, labels: tuple[str, ...] | None, depth: int = 0, skip_bad: bool = False
 ) -> Labelled:
-    """The photos of the source with their label maps, in whichever form it holds them. `UserError` where in none."""
+    """The photos of the source with their label maps, in whichever form it holds them. `UserError` where in none.
+
+    `skip_bad` leaves out those that cannot be used.
+    """
     if annotations:
         content = read_json(annotations)
         if not coco.is_coco(content):
             raise UserError(f"{annotations}: not a COCO annotation file (images, annotations, categories)")
-        return coco.read(source, {Path(annotations): content}, labels, depth)
+        return coco.read(source, {Path(annotations): content}, labels, depth, skip_bad)
     contents = dict(_json_files(source))
     for is_form, read in (
         (coco.is_coco, coco.read), (supervisely.is_annotation, supervisely.read), (labelme.is_labelme, labelme.read)
@@ -104,8 +108,8 @@ def read_source(
             if read is coco.read and len(folders) < len(files):
                 names = first_names(sorted(path.name for path in files))
                 raise UserError(f"{source}: holds several COCO files ({names}); name the one to use with --annotations")
-            return read(source, files, labels, depth)
-    return index_png.read(source, labels, depth)
+            return read(source, files, labels, depth, skip_bad)
+    return index_png.read(source, labels, depth, skip_bad)
 
 
 def with_ids_of_their_own(photos: Sequence[Photo]) -> list[Photo]:

@@ -39,6 +39,7 @@ class Photo(NamedTuple):
     mirrored: Path | None = None
     suffix: str = ".jpg"
     notes: tuple[str, ...] = ()  # what the user should know about it, in words that serve for many photos
+    origin: Path | None = None  # the photo in the source
     left_out: tuple[str, ...] = ()  # regions that could not be drawn, each by the reason
 
 
@@ -80,16 +81,22 @@ def verified_photo(spec: DatasetSpec, files: SourceFiles) -> Photo:
     return Photo(*files[:3], report.raw_ids, files.mirrored, files.image.suffix.lower())
 
 
-def make_photos(source: Path, make: Callable[[Item], Photo], items: Sequence[Item], title: str) -> list[Photo]:
-    """`make` of every item, on all cores. Raises `UserError` where it does so for any, after printing each message."""
+def make_photos(
+    source: Path, make: Callable[[Item], Photo], items: Sequence[Item], title: str, *, skip_bad: bool = False
+) -> list[Photo]:
+    """`make` of every item, on all cores; prints the message of each for which it raises `UserError`.
+
+    Those are left out with `skip_bad`; without it raises `UserError` where there are any.
+    """
     results = parallel_map(partial(_photo_or_problem, make), items, title, "photo")
     problems = [result for result in results if isinstance(result, str)]
     if problems:
         print(*problems, sep="\n")
-        number = f"{len(problems)} of {len(results)}"
-        raise UserError(
-            f"{source}: {number} photos or labels cannot be used, as named above; replace them (nothing was made)"
-        )
+        what = f"{len(problems)} of {len(results)} photos or labels cannot be used, as named above"
+        if not skip_bad or len(problems) == len(results):
+            remedy = "replace them, or leave them out with --skip-bad"
+            raise UserError(f"{source}: {what}; {remedy} (nothing was made)")
+        print(f"{what}: they are passed over")
     return [result for result in results if not isinstance(result, str)]
 
 

@@ -45,18 +45,26 @@ _PARTS = {
 
 
 def prepare_published(
-    name: str, source: str | Path, data_root: str | Path = catalog.DATA_ROOT, *, copy: bool = False, val: int = 0
+    name: str,
+    source: str | Path,
+    data_root: str | Path = catalog.DATA_ROOT,
+    *,
+    copy: bool = False,
+    val: int = 0,
+    skip_bad: bool = False,
 ) -> Outcome:
     """Prepare ATR, LIP or CIHP from its unpacked archive, and check the result.
 
-    `val` of the train photos make a validation list. Raises `UserError` on bad input, with nothing half made.
+    `val` of the train photos make a validation list. With `skip_bad` ids whose files cannot be used keep their places,
+    and are passed over from then on. Raises `UserError` on bad input, with nothing half made.
     """
     spec, source = catalog.load(name), Path(source)
     root = catalog.locate(spec, data_root)
     files, offer = find(spec, source)
-    splits = choose_lists(root, source, files, offer)
-    listed = [files[image_id] for ids in splits.values() for image_id in ids]
-    photos = make_photos(source, partial(verified_photo, spec), listed, f"{spec.title}: read SOURCE")
+    splits = choose_lists(root, source, files, offer, skip_bad=skip_bad)
+    listed = [files[image_id] for ids in splits.values() for image_id in ids if image_id in files]
+    task = partial(verified_photo, spec)
+    photos = make_photos(source, task, listed, f"{spec.title}: read SOURCE", skip_bad=skip_bad)
     return build(spec, root, source, splits, photos, copy=copy, val=val)
 
 

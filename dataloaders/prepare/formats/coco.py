@@ -35,7 +35,9 @@ def is_coco(content: object) -> bool:
     return isinstance(content, dict) and content.keys() >= KEYS and isinstance(content["images"], list)
 
 
-def read(source: Path, files: Files, labels: tuple[str, ...] | None, depth: int = 0) -> Labelled:
+def read(
+    source: Path, files: Files, labels: tuple[str, ...] | None, depth: int = 0, skip_bad: bool = False
+) -> Labelled:
     """Draw the regions of every image that has some; the categories in the order of their ids are the classes.
 
     What cannot be used is left out and counted. Two categories of one name are one class. Several files, each in a
@@ -59,12 +61,10 @@ def read(source: Path, files: Files, labels: tuple[str, ...] | None, depth: int 
     if not jobs:
         left_out.tell()
         raise UserError(f"{next(iter(files))}: holds no region to train on; export it with segmentation masks")
-    photos = make_photos(source, partial(_draw, depth), list(jobs.values()), "draw COCO regions")
+    photos = make_photos(source, partial(_draw, depth), list(jobs.values()), "draw COCO regions", skip_bad=skip_bad)
     left_out.tell()
-    ids = dict(zip(jobs, (photo.id for photo in photos), strict=True))
-    own = {split: [ids[path] for path in dict.fromkeys(splits[split])] for split in ("train", "test")}
-    whole = len(files) > 1 and not splits[""] and all(own.values())
-    return Labelled(labels, photos, own if whole else None)
+    own = {split: list(dict.fromkeys(splits[split])) for split in ("train", "test")}
+    return Labelled(labels, photos, own if len(files) > 1 and not splits[""] and all(own.values()) else None)
 
 
 def _categories(path: Path, content: Mapping[str, Any]) -> dict[str, str]:

@@ -32,11 +32,11 @@ IdOf = Callable[[str], int | None]
 
 
 class Labelled(NamedTuple):
-    """What a source holds: label names, the background first, its photos, and its own lists of ids if it has some."""
+    """What a source holds: label names, the background first, its photos, and its own lists of them if it has some."""
 
     labels: tuple[str, ...]
     photos: list[Photo]
-    splits: dict[str, list[str]] | None = None
+    splits: dict[str, list[Path]] | None = None
 
 
 class Names(NamedTuple):
@@ -200,4 +200,4 @@ def fitted_photo(image_id: str, photo: Path, raw: np.ndarray, *, depth: int = 0,
     notes = [note.removeprefix(f"{photo}: ") for note in notes] + ([] if form else [STORED_FORM])
     content: Path | bytes = encoded(pixels) if depth else photo
     suffix = ".png" if depth else photo.suffix.lower()
-    return Photo(image_id, content, label or encoded(raw), ids_in(raw), suffix=suffix, notes=tuple(notes))
+    return Photo(image_id, content, label or encoded(raw), ids_in(raw), suffix=suffix, notes=tuple(notes), origin=photo)

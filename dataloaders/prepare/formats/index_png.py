@@ -37,7 +37,7 @@ class Found(NamedTuple):
     files: list[SourceFiles]
     labels: tuple[str, ...] | None
     colours: Colours | None
-    splits: dict[str, list[str]] | None
+    splits: dict[str, list[Path]] | None
 
 
 def is_roboflow(source: Path) -> bool:
@@ -45,14 +45,14 @@ def is_roboflow(source: Path) -> bool:
     return any(source.glob(CLASSES_CSV)) or any(source.glob(f"*/{CLASSES_CSV}"))
 
 
-def read(source: Path, labels: tuple[str, ...] | None, depth: int = 0) -> Labelled:
+def read(source: Path, labels: tuple[str, ...] | None, depth: int = 0, skip_bad: bool = False) -> Labelled:
     """Read the label maps; without names from a dataset.json or from the source the classes are numbered."""
     found = _roboflow(source) if is_roboflow(source) else _folders(source)
     named = None if labels or found.labels else names_file(source)
     labels = labels or found.labels or (named.labels if named else None)
     slots = len(labels) if labels else IGNORE
     task = partial(_read_one, slots, found.colours, depth)
-    photos = make_photos(source, task, found.files, "read photos and labels")
+    photos = make_photos(source, task, found.files, "read photos and labels", skip_bad=skip_bad)
     highest = max(max(photo.raw_ids, default=0) for photo in photos)
     if not highest and any(ONLY_IGNORED in photo.notes for photo in photos):
         raise UserError(f"{source}: {ONLY_IGNORED}, and 255 is what does not count; write 1 in the place of 255")
@@ -83,12 +83,13 @@ def _folders(source: Path) -> Found:
     return Found(files, names, colours, _voc_splits(lists, images))
 
 
-def _voc_splits(lists: Path, images: Mapping[str, Path]) -> dict[str, list[str]] | None:
-    """The ids of train.txt, and those of val.txt and test.txt together; None without photos in both."""
-    ids: dict[str, list[str]] = {"train": [], "test": []}
+def _voc_splits(lists: Path, images: Mapping[str, Path]) -> dict[str, list[Path]] | None:
+    """The photos of train.txt, and those of val.txt and test.txt together; None without photos in both."""
+    ids: dict[str, list[Path]] = {"train": [], "test": []}
     for name, split in SPLITS.items():
         if (lists / f"{name}.txt").is_file():
-            ids[split] += [i for i in read_lines(lists / f"{name}.txt", "one id a line") if i in images]
+            listed = read_lines(lists / f"{name}.txt", "one id a line")
+            ids[split] += [images[i] for i in listed if i in images]
     return {split: list(dict.fromkeys(own)) for split, own in ids.items()} if all(ids.values()) else None
 
 
@@ -114,7 +115,7 @@ def _labelmap(path: Path) -> tuple[tuple[str, ...] | None, Colours | None]:
 def _roboflow(source: Path) -> Found:
     """Roboflow's semantic masks: photos and NAME_mask.png side by side, in SOURCE or in a folder for each split."""
     folders = sorted(path.parent for path in (*source.glob(CLASSES_CSV), *source.glob(f"*/{CLASSES_CSV}")))
-    files, splits, labels = [], {"train": list[str](), "test": list[str]()}, None
+    files, splits, labels = [], {"train": list[Path](), "test": list[Path]()}, None
     left_out = LeftOut()
     for folder in folders:
         names = _classes_csv(folder / CLASSES_CSV)
@@ -129,7 +130,7 @@ def _roboflow(source: Path) -> Found:
                 left_out.add("photos without a mask", path.name)
                 continue
             files.append(SourceFiles(image_id, path, pictures[image_id + MASK_END]))
-            splits[SPLITS.get(folder.name.lower(), "train")].append(image_id)
+            splits[SPLITS.get(folder.name.lower(), "train")].append(path)
     left_out.tell()
     if not files:
         raise UserError(f"{source}: holds no photo with its {MASK_END}.png; export it as semantic segmentation masks")

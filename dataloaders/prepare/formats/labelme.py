@@ -29,7 +29,9 @@ def is_labelme(content: object) -> bool:
     return isinstance(content, dict) and isinstance(content.get("shapes"), list)
 
 
-def read(source: Path, files: Files, labels: tuple[str, ...] | None, depth: int = 0) -> Labelled:
+def read(
+    source: Path, files: Files, labels: tuple[str, ...] | None, depth: int = 0, skip_bad: bool = False
+) -> Labelled:
     """Draw the shapes of every file; without names from a dataset.json or labels.txt those in use are sorted."""
     index = PhotoIndex(source)
     photos = index.find_each([(path, str(content.get("imagePath", ""))) for path, content in files.items()])
@@ -38,7 +40,8 @@ def read(source: Path, files: Files, labels: tuple[str, ...] | None, depth: int 
     labels = labels or (named.labels if named else None)
     if labels is None:
         labels = ("background", *without_background(sorted({n for content in files.values() for n in used(content)})))
-    return Labelled(labels, make_photos(source, partial(_draw, labels, depth), drawings, "draw labelme shapes"))
+    draw_one = partial(_draw, labels, depth)
+    return Labelled(labels, make_photos(source, draw_one, drawings, "draw labelme shapes", skip_bad=skip_bad))
 
 
 def draw(path: Path, content: Mapping[str, Any], size: tuple[int, int], id_of: IdOf) -> tuple[np.ndarray, list[str]]:

@@ -31,7 +31,9 @@ def is_annotation(content: object) -> bool:
     )
 
 
-def read(source: Path, files: Files, labels: tuple[str, ...] | None, depth: int = 0) -> Labelled:
+def read(
+    source: Path, files: Files, labels: tuple[str, ...] | None, depth: int = 0, skip_bad: bool = False
+) -> Labelled:
     """Draw the bitmaps and polygons of every photo; the classes are those in use, sorted."""
     index, left_out = PhotoIndex(source), LeftOut()
     used = {str(o.get("classTitle")) for content in files.values() for o in content["objects"] if isinstance(o, dict)}
@@ -44,7 +46,8 @@ def read(source: Path, files: Files, labels: tuple[str, ...] | None, depth: int 
     annotated = [Annotated(*entry) for entry in zip(files, photos, files.values(), strict=True)]
     if not annotated:
         raise UserError(f"{source}: its annotations hold no object; export them with their figures")
-    return Labelled(labels, make_photos(source, partial(_draw, labels, depth), annotated, "draw Supervisely objects"))
+    draw = partial(_draw, labels, depth)
+    return Labelled(labels, make_photos(source, draw, annotated, "draw Supervisely objects", skip_bad=skip_bad))
 
 
 def _draw(labels: tuple[str, ...], depth: int, annotated: Annotated) -> Photo:
