@@ -53,6 +53,18 @@ def test_a_source_with_lists_keeps_them(form, tmp_path):
     assert [i[:2] for i in test.ids] == ["p4", "p5", "p6", "p7"]
 
 
+def test_a_split_for_validation_becomes_the_validation_list(tmp_path):
+    for split, number in (("train", 12), ("valid", 8), ("test", 6)):
+        for i in range(number):
+            forms.save(tmp_path / f"source/{split}/{split}{i}.jpg", forms.photo(i))
+            forms.save(tmp_path / f"source/{split}/{split}{i}_mask.png", forms.label_map())
+        forms.write(tmp_path / f"source/{split}/_classes.csv", "Pixel Value, Class\n0, background\n1, shirt\n2, hat")
+    prepared(tmp_path)
+    train, val, test = (read_ids(tmp_path / "data/source", split) for split in ("train", "val", "test"))
+    assert len(train) == 20 and set(val) < set(train) and {i[:5] for i in val} == {"valid"} and len(val) == 8
+    assert {i[:4] for i in test} == {"test"}
+
+
 def test_versions_of_one_photo_come_to_one_list(tmp_path):
     for i in range(forms.NUMBER):
         for version in ("a1", "b2", "c3"):

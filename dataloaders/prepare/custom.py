@@ -2,7 +2,7 @@
 
 import json
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +20,7 @@ from .formats import coco, index_png, labelme, supervisely
 from .formats.common import Labelled, LeftOut, files_below
 from .photos import Photo
 from .sources import Offer, draw_test, first_names
+from .validation import LEAST
 
 TEST_SHARE = 0.25
 VAL_SHARE, ENOUGH = 0.2, 60  # a validation list is made where there are enough train photos
@@ -63,10 +64,9 @@ def prepare_custom(
     photos = with_ids_of_their_own(found.photos)
     labels, by_id = found.labels, {photo.id: photo for photo in photos}
     tell_notes(photos)
-    if found.splits:
-        ids = {photo.origin: photo.id for photo in photos}
-        splits = {split: sorted(ids[path] for path in paths if path in ids) for split, paths in found.splits.items()}
-        offer = Offer(splits, "as the source has them: what it keeps for validation and test is tested on")
+    splits, own_val = own_lists(found.splits or {}, photos)
+    if splits:
+        offer = Offer(splits, "as the source has them")
     else:
         offer = Offer(draw_test(sorted(by_id), TEST_SHARE, seed), "drawn at random from the images")
     splits = choose_lists(root, source, by_id, offer)
@@ -78,9 +78,11 @@ def prepare_custom(
         record = (json.dumps(content, indent=2, ensure_ascii=False) + "\n").encode()
         spec = parse_dataset_json(draft, content)
     listed = [by_id[image_id] for split in SPLITS for image_id in splits[split]]
-    if val is None:
+    if val is None and not own_val:
         val = round(VAL_SHARE * len(splits["train"])) if len(splits["train"]) >= ENOUGH else 0
-    outcome = build(spec, root, source, splits, listed, copy=copy, extra={draft: record}, val=val)
+    outcome = build(
+        spec, root, source, splits, listed, copy=copy, extra={draft: record}, val=own_val if val is None else val
+    )
     if not standing:
         print(f"wrote a first {draft}: look at its folds and class names")
     print(f"use it with --dataset {draft}")
@@ -110,6 +112,23 @@ def read_source(
                 raise UserError(f"{source}: holds several COCO files ({names}); name the one to use with --annotations")
             return read(source, files, labels, depth, skip_bad)
     return index_png.read(source, labels, depth, skip_bad)
+
+
+def own_lists(splits: Mapping[str, Sequence[Path]], photos: Sequence[Photo]) -> tuple[dict[str, list[str]], list[str]]:
+    """The id lists that a source brings along: train and test, and the validation list, which is a part of train.
+
+    Where there is no test list, or too little for validation, what is kept for validation is tested on. Empty without
+    a list to train on and one to test on.
+    """
+    ids = {photo.origin: photo.id for photo in photos}
+    train, val, test = (
+        sorted({ids[path] for path in splits.get(split, ()) if path in ids}) for split in ("train", "val", "test")
+    )
+    if not test or len(val) < LEAST:
+        val, test = [], sorted({*val, *test})
+    if not train or not test:
+        return {}, []
+    return {"train": sorted([*train, *val]), "test": test}, val
 
 
 def with_ids_of_their_own(photos: Sequence[Photo]) -> list[Photo]:

@@ -37,7 +37,7 @@ def choose_val(
         ids, origin = draw_val(spec, [photos[i] for i in train], wanted) if wanted else [], "drawn with a fixed seed"
     else:
         known = set(train)
-        ids, origin = [i for i in wanted if i in known], "the project's own"
+        ids, origin = [i for i in wanted if i in known], "as it comes with the set"
     if not standing and len(ids) < LEAST:
         return []
     print(f"validation list: {origin}; {len(ids)} of the train photos")

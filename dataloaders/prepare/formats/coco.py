@@ -17,7 +17,7 @@ from .common import Files, Labelled, LeftOut, PhotoIndex, fitted_photo, id_of_la
 from .shapes import within
 
 KEYS = {"images", "annotations", "categories"}
-SPLITS = {"train": "train", "valid": "test", "val": "test", "test": "test"}  # folder of a file -> our list
+SPLITS = {"train": "train", "valid": "val", "val": "val", "test": "test"}  # folder or list of a source -> ours
 Region = tuple[Any, int]
 """A segmentation and the label value to draw it with."""
 
@@ -41,7 +41,7 @@ def read(
     """Draw the regions of every image that has some; the categories in the order of their ids are the classes.
 
     What cannot be used is left out and counted. Two categories of one name are one class. Several files, each in a
-    folder named after a split, keep their splits: what lies in `valid` or `test` is tested on.
+    folder named after a split, keep their splits.
     """
     left_out, index = LeftOut(), PhotoIndex(source)
     categories = {path: _categories(path, content) for path, content in files.items()}
@@ -63,8 +63,7 @@ def read(
         raise UserError(f"{next(iter(files))}: holds no region to train on; export it with segmentation masks")
     photos = make_photos(source, partial(_draw, depth), list(jobs.values()), "draw COCO regions", skip_bad=skip_bad)
     left_out.tell()
-    own = {split: list(dict.fromkeys(splits[split])) for split in ("train", "test")}
-    return Labelled(labels, photos, own if len(files) > 1 and not splits[""] and all(own.values()) else None)
+    return Labelled(labels, photos, splits if len(files) > 1 and "" not in splits else None)
 
 
 def _categories(path: Path, content: Mapping[str, Any]) -> dict[str, str]:

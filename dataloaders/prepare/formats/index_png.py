@@ -4,6 +4,7 @@ The pixel values are class ids, or colours that a labelmap.txt (CVAT) names or t
 """
 
 import csv
+from collections import defaultdict
 from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
@@ -84,13 +85,13 @@ def _folders(source: Path) -> Found:
 
 
 def _voc_splits(lists: Path, images: Mapping[str, Path]) -> dict[str, list[Path]] | None:
-    """The photos of train.txt, and those of val.txt and test.txt together; None without photos in both."""
-    ids: dict[str, list[Path]] = {"train": [], "test": []}
+    """The photos of train.txt, val.txt and test.txt."""
+    ids: dict[str, list[Path]] = defaultdict(list)
     for name, split in SPLITS.items():
         if (lists / f"{name}.txt").is_file():
             listed = read_lines(lists / f"{name}.txt", "one id a line")
             ids[split] += [images[i] for i in listed if i in images]
-    return {split: list(dict.fromkeys(own)) for split, own in ids.items()} if all(ids.values()) else None
+    return ids
 
 
 def _labelmap(path: Path) -> tuple[tuple[str, ...] | None, Colours | None]:
@@ -115,7 +116,7 @@ def _labelmap(path: Path) -> tuple[tuple[str, ...] | None, Colours | None]:
 def _roboflow(source: Path) -> Found:
     """Roboflow's semantic masks: photos and NAME_mask.png side by side, in SOURCE or in a folder for each split."""
     folders = sorted(path.parent for path in (*source.glob(CLASSES_CSV), *source.glob(f"*/{CLASSES_CSV}")))
-    files, splits, labels = [], {"train": list[Path](), "test": list[Path]()}, None
+    files, splits, labels = [], defaultdict[str, list[Path]](list), None
     left_out = LeftOut()
     for folder in folders:
         names = _classes_csv(folder / CLASSES_CSV)
@@ -134,7 +135,7 @@ def _roboflow(source: Path) -> Found:
     left_out.tell()
     if not files:
         raise UserError(f"{source}: holds no photo with its {MASK_END}.png; export it as semantic segmentation masks")
-    return Found(files, labels, None, splits if len(folders) > 1 and all(splits.values()) else None)
+    return Found(files, labels, None, splits if len(folders) > 1 else None)
 
 
 def _classes_csv(path: Path) -> tuple[str, ...]:
