@@ -9,11 +9,10 @@ validation list, where the set has one), `settings.json`, `results.json` and Ten
 from `last.pt`. POPNet's stages 1 and 2 leave `stage1.pt` and `stage2.pt` behind, from which the next stage starts.
 """
 
-import signal
-
 from engine.settings import TrainSettings
 from utils.config import parse
-from utils.errors import run_cli
+from utils.errors import interrupts_held, run_cli
+from utils.files import locked
 
 
 def main() -> int | None:
@@ -24,20 +23,21 @@ def main() -> int | None:
 def train(settings: TrainSettings) -> int | None:
     """Train to the end; returns an exit status when a signal stopped the run after its checkpoint was written."""
     # torch takes seconds to import: --help, --dry-run and mistakes need not wait for it
-    from engine import resume
-    from engine.run import Run
-    from engine.training import StopSignal
-    from utils import distributed
-    from utils.device import choose_device
+    with interrupts_held():  # an import that is interrupted ends in errors of its own
+        from engine import resume
+        from engine.run import Run
+        from engine.training import StopSignal
+        from utils import distributed
+        from utils.device import choose_device
 
     device = choose_device(settings.device, distributed.start())
-    with StopSignal() as stop:
+    with locked(settings.folder(), distributed.rank() == 0), StopSignal() as stop:
         for stage in resume.stages_to_do(settings):
             run = Run(settings, device, stage)
             while not run.finished:
                 if not run.train_epoch(stop):
                     distributed.say(f"stopped; go on with --resume auto (checkpoint: {run.folder / 'last.pt'})")
-                    return 128 + signal.SIGTERM
+                    return 128 + stop.number
             run.board.close()
             distributed.any_rank(False, device)  # wait until rank 0 has written what the next stage reads
     return None

@@ -56,6 +56,7 @@ class Run:
         self.tests = TestEpisodes(spec, root, way=settings.way, stage=stage, longest=settings.test_size, split=split)
         self.batches, self.loader = training_batches(settings, self.episodes, device)
         self.epoch = self.batch = self.seen = 0
+        self.sums: dict[str, float] = {}  # of the epoch's loss terms
         self.best, self.history = -1.0, list[dict[str, float]]()
         self.scored_on: dict[str, Any] = {}
         saved = resume.saved_run(settings)
@@ -96,10 +97,9 @@ class Run:
             begin_epoch(self.trainer.optimizer, self.settings, self.epoch)
         with stops_held():
             batches = iter(self.loader)
-        sums: dict[str, float] = {}
         with progress_bar(self.epoch, self.epoch_steps, self.batch // self.settings.accumulate) as bar:
             for step in self.trainer.steps(batches, objective_of(self.settings, self.epoch), self.epoch, bar):
-                self._count(step, sums)
+                self._count(step)
                 stopping = distributed.any_rank(stop.asked, self.device)
                 # The end of an epoch saves anyway, and decides whether there is an evaluation to do before.
                 if self.batch < len(self.batches):
@@ -107,10 +107,10 @@ class Run:
                         self._save("last.pt", self.epoch)
                     if stopping:
                         return False
-        self._finish_epoch(sums)
+        self._finish_epoch()
         return True
 
-    def _count(self, step: Step, sums: dict[str, float]) -> None:
+    def _count(self, step: Step) -> None:
         """Take note of a step that is done."""
         number = self.steps_done
         self.board.scalars("loss", step.losses, number)
@@ -118,13 +118,13 @@ class Run:
         self.batch += step.batches
         self.seen += 1
         for name, value in step.losses.items():
-            sums[name] = sums.get(name, 0.0) + value
+            self.sums[name] = self.sums.get(name, 0.0) + value
 
-    def _finish_epoch(self, sums: dict[str, float]) -> None:
+    def _finish_epoch(self) -> None:
         """Move to the next epoch; evaluate when it is time, and write the checkpoints."""
         done, every = self.epoch, self.settings.eval_every
-        means = ", ".join(f"{name} {value / max(self.seen, 1):.3f}" for name, value in sums.items())
-        self.epoch, self.batch, self.seen = done + 1, 0, 0
+        means = ", ".join(f"{name} {value / max(self.seen, 1):.3f}" for name, value in self.sums.items())
+        self.epoch, self.batch, self.seen, self.sums = done + 1, 0, 0, {}
         distributed.say(
             f"epoch {done} of {self.settings.epochs}: {means}; time left {self.clock.left(self.steps_done)}"
         )
@@ -212,6 +212,8 @@ class Run:
             resume.set_rng_state(record["rng"])
             self.epoch, self.batch = record["position"]["epoch"], record["position"]["batch"]
             self.best, self.history = record["best"], record["history"]
+            sums = record.get("epoch_sums", {"steps": 0, "terms": {}})  # missing in earlier files
+            self.seen, self.sums = int(sums["steps"]), {name: float(v) for name, v in sums["terms"].items()}
         except (ArithmeticError, AttributeError, LookupError, RuntimeError, TypeError, ValueError) as error:
             why = " ".join(str(error).split())[:160] or type(error).__name__
             raise UserError(f"{self.folder / 'last.pt'}: does not fit this run ({why}); move it away") from error
@@ -249,6 +251,7 @@ class Run:
                 "world": distributed.world_size(),
                 "held_out": len(self.episodes.held_out),
                 "position": {"epoch": self.epoch, "batch": self.batch},
+                "epoch_sums": {"steps": self.seen, "terms": dict(self.sums)},
                 "optimizer": self.trainer.optimizer.state_dict(),
                 "scaler": self.trainer.scaler.state_dict(),
                 "rng": resume.rng_state(),

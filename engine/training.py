@@ -159,10 +159,10 @@ def progress_bar(epoch: int, steps: int, done: int) -> tqdm:
 
 
 class StopSignal:
-    """Within `with`, SIGTERM and Ctrl-C only set `asked`, so that the step under way can finish."""
+    """Within `with`, SIGTERM and Ctrl-C only set `asked` and `number`, so that the step under way can finish."""
 
     def __init__(self) -> None:
-        self.asked = False
+        self.asked, self.number = False, signal.SIGTERM
 
     def __enter__(self) -> StopSignal:
         self._before = {number: signal.signal(number, self._ask) for number in (signal.SIGTERM, signal.SIGINT)}
@@ -172,8 +172,8 @@ class StopSignal:
         for number, handler in self._before.items():
             signal.signal(number, handler)
 
-    def _ask(self, *_: object) -> None:
-        self.asked = True
+    def _ask(self, number: int, _: object) -> None:
+        self.asked, self.number = True, signal.Signals(number)
 
 
 class Clock:

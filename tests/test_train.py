@@ -3,6 +3,9 @@
 import dataclasses
 import json
 import math
+import subprocess
+import sys
+from pathlib import Path
 
 import pytest
 import torch
@@ -19,6 +22,9 @@ from networks import losses
 from networks.checkpoints import files
 from utils.device import choose_device
 from utils.errors import UserError
+from utils.files import locked
+
+ROOT = Path(__file__).resolve().parents[1]
 
 
 def settings(toy_root, run_dir, **changes) -> TrainSettings:
@@ -120,6 +126,39 @@ def test_a_stopped_run_ends_bit_for_bit_like_one_that_never_stopped(
     assert [step.lr for step in steps] == pytest.approx([0.01 * (1 - i / 8) ** 0.9 for i in range(8)])
     apart = ("settings", "versions")  # the run folder, and the code's own state
     assert_same(*({k: v for k, v in last(folder).items() if k not in apart} for folder in (undisturbed, tmp_path)))
+
+
+def test_the_line_of_an_epoch_is_of_the_whole_epoch_also_after_a_resume(
+    undisturbed, toy_root, tmp_path, capsys, monkeypatch
+):
+    def lines(run):
+        capsys.readouterr()
+        run()
+        return [
+            line.partition(";")[0] for line in capsys.readouterr().out.splitlines() if line.startswith("epoch 0 of")
+        ]
+
+    whole = lines(lambda: train_cli.train(settings(toy_root, tmp_path / "whole", epochs=1)))
+    steps = []
+    monkeypatch.setattr(training, "StopSignal", stop_signal(lambda: len(steps) == 2))
+    note_steps(monkeypatch, steps)
+    train_cli.train(settings(toy_root, tmp_path / "cut", epochs=1))
+    assert lines(lambda: train_cli.train(settings(toy_root, tmp_path / "cut", epochs=1))) == whole and len(whole) == 1
+
+
+def test_two_runs_do_not_share_a_folder(toy_root, tmp_path):
+    holder = (
+        "import sys, time; from utils.files import locked\nwith locked(sys.argv[1]): print(flush=True); time.sleep(60)"
+    )
+    command = [sys.executable, "-c", holder, str(tmp_path)]
+    with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE) as process:
+        process.stdout.readline()
+        with pytest.raises(UserError, match="another run is writing there"):
+            train_cli.train(settings(toy_root, tmp_path))
+        process.kill()
+        process.wait()
+    with locked(tmp_path):
+        assert (tmp_path / ".lock").exists(), "a killed process lets the folder go"
 
 
 def test_loader_processes_do_not_change_the_result(undisturbed, toy_root, tmp_path):

@@ -11,6 +11,7 @@ import pytest
 import torch
 from torch.utils.data import Dataset
 
+from engine import workers
 from engine.workers import CAN_TAKE_SIGNALS, make_loader, stops_held
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -20,10 +21,11 @@ LEAVES_WORKERS = """
 import sys, torch
 from torch.utils.data import TensorDataset
 from engine.workers import make_loader
-batches = iter(make_loader(TensorDataset(torch.zeros(9)), 2, torch.device("cpu")))
+batches = iter(make_loader(TensorDataset(torch.zeros(9)), 2, torch.device("cpu"), multiprocessing_context={context!r}))
 next(batches)
 {ending}
 """
+KILLED = "import os, signal; os.kill(os.getpid(), 9)"
 
 
 class Sleepers(Dataset):
@@ -39,13 +41,27 @@ class Sleepers(Dataset):
 
 @pytest.mark.parametrize(
     "ending, status",
-    [("raise RuntimeError('a mistake')", 1), ("sys.exit(3)", 3), ("import os, signal; os.kill(os.getpid(), 9)", -9)],
+    [("raise RuntimeError('a mistake')", 1), ("sys.exit(3)", 3), (KILLED, -9)],
 )
-def test_a_process_with_busy_workers_ends(ending, status):
+def test_a_process_with_busy_workers_ends(ending, status, context="fork"):
     """The workers hold this test's pipes open as long as they live, so `run` returns only when all have ended."""
-    script = LEAVES_WORKERS.format(ending=ending)
+    script = LEAVES_WORKERS.format(ending=ending, context=context)
     done = subprocess.run([sys.executable, "-c", script], cwd=ROOT, capture_output=True, timeout=120)
     assert done.returncode == status, done.stderr
+
+
+@pytest.mark.slow
+def test_a_fork_server_ends_with_its_process_too():
+    test_a_process_with_busy_workers_ends(KILLED, -9, "forkserver")
+
+
+def test_with_little_shared_memory_the_run_loads_by_itself(monkeypatch, capsys):
+    workers.enough_shared_memory.cache_clear()
+    monkeypatch.setattr(workers, "LEAST_SHARED", 10**15)
+    made = [make_loader(Sleepers(), 2, torch.device("cpu"), batch_size=20) for _ in range(2)]
+    assert [loader.num_workers for loader in made] == [0, 0]
+    assert capsys.readouterr().out.count("docker run --shm-size 1g") == 1
+    workers.enough_shared_memory.cache_clear()
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])

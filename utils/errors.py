@@ -5,9 +5,11 @@ import io
 import json
 import os
 import re
+import signal
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
 NO_MEMORY = (
     "can't allocate memory",
@@ -59,6 +61,19 @@ def run_cli(main: Callable[[], int | None]) -> None:
     sys.exit(status or 0)
 
 
+@contextmanager
+def interrupts_held() -> Iterator[None]:
+    """Hold Ctrl-C back within; it then comes as `KeyboardInterrupt` at the end."""
+    if not hasattr(signal, "pthread_sigmask"):  # Windows
+        yield
+        return
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGINT])
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
 def out_of_memory(error: BaseException) -> bool:
     """Whether an error of Python's or torch's says that memory has run out."""
     text = str(error).lower()
@@ -69,6 +84,8 @@ def _of_the_system(error: Exception) -> str | None:
     """The line for memory that has run out, and for a file name that the system refuses; None for other errors."""
     if out_of_memory(error):
         return "memory has run out; choose smaller photos (--max-size, --crop-size, --test-size) or a smaller batch"
+    if "DataLoader worker" in str(error):
+        return "a loading process was killed, mostly for want of memory; choose fewer --workers or a smaller --cache-mb"
     if isinstance(error, OSError) and error.errno in (errno.ENAMETOOLONG, errno.ENOSPC, errno.EINVAL):
         return f"{error.filename or 'a file'}: {(error.strerror or str(error)).lower()}; name another place"
     return None

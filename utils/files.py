@@ -11,6 +11,11 @@ from typing import Any
 
 from .errors import UserError
 
+try:
+    import fcntl
+except ImportError:  # Windows
+    fcntl = None  # type: ignore[assignment]
+
 
 @contextmanager
 def replacing(path: str | Path) -> Iterator[Path]:
@@ -43,6 +48,26 @@ def reported(place: Path) -> Iterator[None]:
         raise UserError(
             f"{place}: cannot be written ({error.strerror or error}); choose another folder or free some space"
         ) from error
+
+
+@contextmanager
+def locked(folder: str | Path, wanted: bool = True) -> Iterator[None]:
+    """Hold the folder for this process, which makes it; a process that ends lets it go, however it ends.
+
+    Does nothing unless `wanted`. Raises `UserError` where another process holds the folder.
+    """
+    if not wanted or fcntl is None:
+        yield
+        return
+    require_writable(folder)
+    with open(Path(folder) / ".lock", "w", encoding="utf-8") as file:
+        try:
+            fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise UserError(f"{folder}: another run is writing there; wait for its end, or choose another") from error
+        except OSError:  # a file system without locks
+            pass
+        yield
 
 
 def require_writable(folder: str | Path) -> None:

@@ -1,6 +1,8 @@
 """The page's layout, which action each of its buttons calls, and how it is served: with nothing from elsewhere."""
 
 import os
+import shutil
+import signal
 import tempfile
 from pathlib import Path
 
@@ -11,11 +13,13 @@ from starlette.middleware import Middleware
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from utils.errors import UserError
+from utils.parallel import process_exists
 
 from ..parser import OneShotParser
 from . import view
 from .actions import ALL_CLASSES, MAX_PHOTOS, MAX_PIXELS, Page
 
+FOLDER = "demo_"  # what the name of a server's temporary folder begins with; its process's number follows
 MAX_FILE_SIZE = "16mb"
 SESSIONS = 40  # how many sessions' references and results are kept at most
 WAITING = 64  # requests that may wait for their turn
@@ -43,7 +47,9 @@ def serve(parser: OneShotParser, checkpoint: str, host: str, port: int) -> None:
         raise UserError(f"--port {port}: must lie between 0 and 65535")
     # Gradio reads the canvas's photo by itself: Pillow refuses at twice this number.
     Image.MAX_IMAGE_PIXELS = MAX_PIXELS // 2
-    with tempfile.TemporaryDirectory(prefix="demo_", ignore_cleanup_errors=True) as folder:
+    _sweep()
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # as Ctrl-C, so that what visitors gave is removed
+    with tempfile.TemporaryDirectory(prefix=f"{FOLDER}{os.getpid()}_", ignore_cleanup_errors=True) as folder:
         page = Page(parser, Path(folder))
         os.environ["GRADIO_TEMP_DIR"] = str(page.cache)
         blocks = build(page, checkpoint).queue(max_size=WAITING, default_concurrency_limit=1)
@@ -57,6 +63,14 @@ def serve(parser: OneShotParser, checkpoint: str, host: str, port: int) -> None:
             why = str(error).splitlines()[0]
             address = f"--host {host} --port {port}"
             raise UserError(f"{address}: no page can be served there ({why}); choose others") from error
+
+
+def _sweep() -> None:
+    """Remove what servers that were killed have left behind: visitors' photos."""
+    for folder in Path(tempfile.gettempdir()).glob(f"{FOLDER}*_*"):
+        number = folder.name.removeprefix(FOLDER).partition("_")[0]
+        if number.isdecimal() and not process_exists(int(number)):
+            shutil.rmtree(folder, ignore_errors=True)
 
 
 def build(page: Page, checkpoint: str) -> gr.Blocks:

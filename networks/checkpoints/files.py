@@ -1,6 +1,8 @@
 """Weights files as such: written whole or not at all, read without running code."""
 
+import errno
 import json
+import os
 import pickle
 from collections.abc import Mapping
 from pathlib import Path
@@ -32,6 +34,8 @@ def save_run(path: str | Path, network: nn.Module, record: Mapping[str, Any]) ->
         try:
             torch.save(content, temporary)
         except RuntimeError as error:  # torch reports a full disk so
+            if "unexpected pos" in str(error):
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC)) from error
             raise OSError(str(error).splitlines()[0]) from error
 
 
