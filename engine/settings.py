@@ -8,7 +8,7 @@ from dataloaders.settings import DATA_ROOT, DataSettings
 from dataloaders.spec import VAL
 from networks.settings import COCO_WEIGHTS, NetworkSettings
 from utils.config import option, require
-from utils.constants import MAX_SIDE, PROTOTYPES, WAYS
+from utils.constants import LEAST_SIZE, MAX_SIDE, PROTOTYPES, WAYS
 
 SCORED = ("test", VAL)
 
@@ -33,8 +33,8 @@ class EpisodeSettings:
 
     batch_size: int = option(2, "episodes a step on each process", least=1)
     accumulate: int = option(1, "batches whose gradients add up to one step", least=1)
-    crop_size: tuple[int, int] = option((512, 512), "height and width of the training crops", least=32)
-    scale: tuple[float, float] = option((0.5, 2.0), "range of the random resize factors", above=0)
+    crop_size: tuple[int, int] = option((512, 512), "height and width of the training crops", least=32, most=4096)
+    scale: tuple[float, float] = option((0.5, 2.0), "range of the random resize factors", above=0, most=16)
     unlabelled_person: str = option(
         "background",
         "pixels on a person but of no base class (k-way): background, left out of the losses, or one more class",
@@ -46,7 +46,7 @@ class EpisodeSettings:
     train_on: str = option(
         "rest", "train photos: those outside the validation list, where the set has one, or all", ("rest", "all")
     )
-    workers: int = option(4, "processes that load data; 0: none beside this one", least=0)
+    workers: int = option(4, "processes that load data; 0: none beside this one", least=0, most=512)
     cache_mb: int = option(0, "memory for decoded training photos, in MB, split between the loading processes", least=0)
 
 
@@ -62,7 +62,9 @@ class OptimizerSettings:
         1.0, "factor on the encoder's rate with each layer before its last; 0.75 suits a ViT", above=0, most=1
     )
     npm_lr_scale: float = option(1.0, "further factor on the rate of NPM's scalars; 0 holds its threshold", least=0)
-    npm_threshold: float = option(0.5, "similarity from which NPM, untrained, prefers a class to the background")
+    npm_threshold: float = option(
+        0.5, "similarity from which NPM, untrained, prefers a class to the background", least=-1, most=1
+    )
     kaiming_init: bool = option(
         False, "draw weights that are not pretrained by Kaiming's normal rule, NPM's scalars too (published)"
     )
@@ -98,6 +100,7 @@ class TrainSettings(DataSettings, NetworkSettings, EpisodeSettings, OptimizerSet
     def check(self) -> None:
         """Raise `UserError` for a value that cannot work beside the others, and as `DataSettings` does."""
         super().check()
+        require(self.test_size == 0 or self.test_size >= LEAST_SIZE, "test_size", f"must be 0 or at least {LEAST_SIZE}")
         require(self.scale[0] <= self.scale[1], "scale", "needs two factors, the smaller first")
         require(not self.stage or self.method == "pop", "stage", "is for --method pop")
         plain = self.method == "eop" or not (self.kaiming_init or any(self.departures))
@@ -144,8 +147,9 @@ class EvaluateSettings(DeviceSettings):
         "folder for results.json and pictures; by default the checkpoint's, "
         "and runs/<set>_<method>_<way>_f<fold>_authors for the authors' checkpoints",
     )
-    workers: int = option(2, "processes that load data; 0: none beside this one", least=0)
+    workers: int = option(2, "processes that load data; 0: none beside this one", least=0, most=512)
 
     def check(self) -> None:
-        """Raise `UserError` for a data set or fold that does not exist."""
+        """Raise `UserError` for a data set or fold that does not exist, and for photos that show nothing."""
+        require(self.test_size <= 0 or self.test_size >= LEAST_SIZE, "test_size", f"must be 0 or at least {LEAST_SIZE}")
         self.dataset = catalog.validate_dataset(self.dataset, self.fold)

@@ -18,7 +18,7 @@ from networks.base import Features
 from networks.checkpoints import open_checkpoint
 from networks.decoding import Maps
 from networks.fast.folding import fold_batch_norm
-from utils.constants import IGNORE, MAX_SIDE, PROTOTYPES
+from utils.constants import IGNORE, LEAST_SIZE, MAX_SIDE, PROTOTYPES
 from utils.device import choose_device, tune
 from utils.errors import UserError
 from utils.imaging import Photo, is_blank, resize_longest, to_rgb
@@ -31,7 +31,6 @@ from .support import Support, check_labels, named
 from .tiles import join_tiles, tiles
 
 BATCH_SIZE = 4  # photos that are in memory at once
-LEAST_SIZE = 32
 
 T = TypeVar("T")
 P = TypeVar("P", bound=Photo)

@@ -124,13 +124,6 @@ def put_far_indices(root):
     return "pkl"
 
 
-def take_supports(root):
-    table = pickle.loads(support_path(root).read_bytes())
-    table[7 + 17] = []
-    support_path(root).write_bytes(pickle.dumps(table))
-    return "dress"
-
-
 BREAKS = [
     lose_list,
     lose_images,
@@ -141,7 +134,6 @@ BREAKS = [
     put_global,
     put_strange_keys,
     put_far_indices,
-    take_supports,
 ]
 
 
@@ -174,6 +166,20 @@ def test_broken_data(damage, data, tmp_path, capsys, monkeypatch):
         (["--seed", "-1"], "--seed"),
         (["--seed", "99999999999999999999"], "--seed"),
         (["--lr", "inf"], "--lr"),
+        (["--lr", "1e300"], "--lr"),
+        (["--momentum", "1e39"], "--momentum"),
+        (["--npm-threshold", "5"], "--npm-threshold"),
+        (["--channels", "1000000"], "--channels"),
+        (["--crop-size", "100000", "100000"], "--crop-size"),
+        (["--test-size", "1000000"], "--test-size"),
+        (["--test-size", "5"], "--test-size"),
+        (["--scale", "1", "1000"], "--scale"),
+        (["--workers", "100000"], "--workers"),
+        (["--epochs", "1000000000000"], "--epochs"),
+        (["--weight-decay", "1e300"], "--weight-decay"),
+        (["--device", "meta"], "--device meta"),
+        (["--device", "xpu"], "--device xpu"),
+        (["--run-dir", "x" * 300], "xxx"),
         (["--bank-momentum", "7"], "--bank-momentum"),
         (["--warmup-epochs", "-3"], "--warmup-epochs"),
         (["--level", "high", "--batch-size", "1"], "--batch-size 1"),
@@ -225,6 +231,9 @@ def test_bad_checkpoints(tmp_path, toy_root, capsys, monkeypatch):
     assert "grown.pt: trained with 5 labels, and toy has" in line
     line = tell(evaluate_cli.main, capsys, monkeypatch, "--checkpoint", str(good), "--workers", "-1")
     assert "--workers" in line
+    for size in ("1e6", "1e25", "5", "100000"):
+        line = tell(evaluate_cli.main, capsys, monkeypatch, "--checkpoint", str(good), "--test-size", size)
+        assert "--test-size" in line
     line = tell(evaluate_cli.main, capsys, monkeypatch, "--checkpoint", str(good), "--fold", "2")
     assert "--fold 1, not 2" in line
 

@@ -53,7 +53,7 @@ def test_drawn_clothes_get_finer_classes():
 
 
 def test_bad_arguments(tmp_path):
-    with pytest.raises(UserError, match="--drawn -1"):
+    with pytest.raises(UserError, match="--drawn: -1 must be"):
         release_data.main(["--source", str(tmp_path), "--drawn", "-1"])
     with pytest.raises(UserError, match="photos"):
         release_data.main(["--source", str(tmp_path), "--data-root", str(tmp_path / "data")])

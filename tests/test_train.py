@@ -158,7 +158,7 @@ def test_two_runs_do_not_share_a_folder(toy_root, tmp_path):
         process.kill()
         process.wait()
     with locked(tmp_path):
-        assert (tmp_path / ".lock").exists(), "a killed process lets the folder go"
+        assert (tmp_path / "run.lock").exists(), "a killed process lets the folder go"
 
 
 def test_loader_processes_do_not_change_the_result(undisturbed, toy_root, tmp_path):

@@ -20,7 +20,7 @@ from engine.metrics import ConfusionMatrix, mean
 from inference.parser import OneShotParser
 from networks import decoding
 from networks.layers import resize_labels
-from utils.config import ArgumentParser
+from utils.config import ArgumentParser, whole
 from utils.errors import run_cli
 
 STEPS = [round(0.05 * i, 2) for i in range(16)]
@@ -63,8 +63,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     options.add_argument("--dataset", default="ccp", help="data set to measure on (default: %(default)s)")
     options.add_argument("--data-root", default="data/datasets", help="folder that holds the data sets' folders")
     options.add_argument("--split", default="train", choices=("train", "test"), help="whose photos to pair")
-    options.add_argument("--pairs", type=int, default=300, help="number of pairs (default: %(default)s)")
-    options.add_argument("--seed", type=int, default=0, help="seed of the pairs (default: %(default)s)")
+    options.add_argument("--pairs", type=whole(1), default=300, help="number of pairs (default: %(default)s)")
+    options.add_argument("--seed", type=whole(0, 2**32), default=0, help="seed of the pairs (default: %(default)s)")
     chosen = options.parse_args(arguments)
     spec = catalog.load(chosen.dataset)
     split = Split(spec, catalog.locate(spec, chosen.data_root), chosen.split)

@@ -38,8 +38,8 @@ from networks.baselines import ClosedSetBaseline, NearestPrototypeBaseline, clos
 from networks.checkpoints import initialise, open_checkpoint
 from networks.fast.depthwise import use_fast_depthwise_gradients
 from networks.fast.folding import fold_batch_norm
-from utils.config import ArgumentParser, flag_of, restore
-from utils.constants import STAGES
+from utils.config import ArgumentParser, flag_of, restore, whole
+from utils.constants import MAX_SIDE, STAGES
 from utils.device import autocast, choose_device, resolve_amp, seed_everything, tune
 from utils.errors import UserError, run_cli
 from utils.files import write_json, write_text
@@ -276,15 +276,20 @@ def _options() -> ArgumentParser:
     add("--pop", default="", help="a checkpoint of POPNet with its three stages")
     add("--encoder", action="append", default=[], help="an encoder to compare untrained; may be given several times")
     add("--pretrained", default="encoder", help="weights of these: 'encoder' (their own), a file or 'none'")
-    add("--ignore-place", type=int, default=0, help="directions of these to leave out, which tell the place alone")
+    add("--ignore-place", type=whole(0), default=0, help="directions of these to leave out, which tell the place alone")
     add("--dataset", default="ccp", help="data set, without a checkpoint (default: %(default)s)")
     add("--fold", type=int, default=1, help="its fold (default: %(default)s)")
-    add("--test-size", type=int, default=384, help="longest side of its photos (default: %(default)s)")
-    add("--iterations", type=int, default=0, help="for the closed-set head; by default as many as EOPNet took")
+    add("--test-size", type=whole(0, MAX_SIDE), default=384, help="longest side of its photos (default: %(default)s)")
+    add(
+        "--iterations",
+        type=whole(0, 10**9),
+        default=0,
+        help="for the closed-set head; by default as many as EOPNet took",
+    )
     add("--data-root", default="", help="folder that holds the data sets' folders; by default as in training")
     add("--out", default="", help="folder for the results; by default runs/<set>_compare_kway_f<fold>")
-    add("--timed", type=int, default=20, help="queries to time (default: %(default)s)")
-    add("--workers", type=int, default=2, help="processes that load data (default: %(default)s)")
+    add("--timed", type=whole(1), default=20, help="queries to time (default: %(default)s)")
+    add("--workers", type=whole(0, 512), default=2, help="processes that load data (default: %(default)s)")
     add("--device", default="auto", help="cuda, mps, cpu, or auto for the best there is")
     add("--amp", default="off", choices=("off", "auto", "bf16", "fp16"), help="automatic mixed precision")
     return options

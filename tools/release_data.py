@@ -23,8 +23,8 @@ from dataloaders.prepare.ccp import convert, find_ccp, tag_table
 from dataloaders.prepare.photos import Photo, encoded, make_photos
 from dataloaders.reading import ids_in
 from dataloaders.toy import outfit as toy_outfit
-from utils.config import ArgumentParser
-from utils.errors import UserError, run_cli
+from utils.config import ArgumentParser, whole
+from utils.errors import run_cli
 from utils.parallel import parallel_map
 
 NAME, FOLDER = "release", "RELEASE_OS"
@@ -127,10 +127,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     options = ArgumentParser(description=__doc__.splitlines()[0])
     options.add_argument("--source", type=Path, required=True, help="a clone of bearpaw/clothing-co-parsing")
     options.add_argument("--data-root", type=Path, default=catalog.DATA_ROOT, help="(default: %(default)s)")
-    options.add_argument("--drawn", type=int, default=200, help="number of drawn people (default: %(default)s)")
+    options.add_argument("--drawn", type=whole(0), default=200, help="number of drawn people (default: %(default)s)")
     chosen = options.parse_args(arguments)
-    if chosen.drawn < 0:
-        raise UserError(f"--drawn {chosen.drawn}: must not be negative")
     make(chosen.source, chosen.data_root, chosen.drawn)
     print(f"use it with --dataset {chosen.data_root / FOLDER / 'dataset.json'}")
 

@@ -12,12 +12,13 @@ import reprlib
 import sys
 import types
 import typing
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NoReturn, TypeVar
 
 from .errors import UserError
 
 T = TypeVar("T")
+MOST = 10**6  # of a number that nothing else bounds: beyond it torch's own arithmetic overflows
 
 
 def option(
@@ -27,7 +28,7 @@ def option(
     *,
     least: float = -math.inf,
     above: float = -math.inf,
-    most: float = math.inf,
+    most: float = MOST,
     old: str = "",
     old_of: str = "",
     positional: bool = False,
@@ -93,6 +94,18 @@ def today_names(kind: type, values: Mapping[str, Any]) -> dict[str, Any]:
     return {today.get(name, name): value for name, value in values.items()}
 
 
+def whole(least: int, most: int = MOST) -> Callable[[str], int]:
+    """The type of an option of `ArgumentParser` that takes whole numbers from `least` to `most`."""
+
+    def number(text: str) -> int:
+        value = int(text)
+        if not least <= value <= most:
+            raise argparse.ArgumentTypeError(f"{value} must be {least} to {most}")
+        return value
+
+    return number
+
+
 class ArgumentParser(argparse.ArgumentParser):
     """Tells a mistake in one line, as all of this project's commands do."""
 
@@ -119,7 +132,7 @@ def _check_range(name: str, value: object, least: float, above: float, most: flo
         if isinstance(number, float) and not math.isfinite(number):
             raise UserError(f"{name} {number}: must be a finite number")
         if number < least or number > most:
-            upper = f", at most {most:g}" if most < math.inf else ""
+            upper = f", at most {most:g}"
             raise UserError(f"{name} {number}: must be at least {least:g}{upper}")
         if number <= above:
             raise UserError(f"{name} {number}: must be greater than {above:g}")

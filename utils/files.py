@@ -60,7 +60,7 @@ def locked(folder: str | Path, wanted: bool = True) -> Iterator[None]:
         yield
         return
     require_writable(folder)
-    with open(Path(folder) / ".lock", "w", encoding="utf-8") as file:
+    with open(Path(folder) / "run.lock", "w", encoding="utf-8") as file:
         try:
             fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:

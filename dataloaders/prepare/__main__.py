@@ -11,7 +11,8 @@ import argparse
 from collections.abc import Sequence
 from pathlib import Path
 
-from utils.config import ArgumentParser
+from utils.config import ArgumentParser, whole
+from utils.constants import MAX_SIDE
 from utils.errors import UserError, run_cli
 
 from .. import catalog
@@ -34,15 +35,21 @@ def main(arguments: Sequence[str] | None = None) -> int:
     )
     parser.add_argument("--copy", action="store_true", help="copy the files instead of linking them")
     parser.add_argument(
-        "--size", type=int, default=CCP_SIZE, help="ccp: longest side of the photos, 0 keeps them (%(default)s)"
+        "--size",
+        type=whole(0, MAX_SIDE),
+        default=CCP_SIZE,
+        help="ccp: longest side of the photos, 0 keeps them (%(default)s)",
     )
-    parser.add_argument("--images", type=int, help="toy: number of images to draw")
+    parser.add_argument("--images", type=whole(8), help="toy: number of images to draw")
     parser.add_argument(
-        "--seed", type=int, default=0, help="toy: seed of the drawing; custom: seed of the split (%(default)s)"
+        "--seed",
+        type=whole(0, 2**32),
+        default=0,
+        help="toy: seed of the drawing; custom: seed of the split (%(default)s)",
     )
     parser.add_argument(
         "--val",
-        type=int,
+        type=whole(0),
         help="train photos for a validation list, 0 for none; by default ccp has the project's own list, custom a "
         "fifth of 60 train photos or more, and the others none",
     )
@@ -58,10 +65,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def prepare(options: argparse.Namespace) -> Outcome:
     """Prepare the data set that the options name. Raises `UserError` on bad options and bad input."""
-    if options.images is not None and options.images < 8:
-        raise UserError(f"--images {options.images}: the toy set needs at least 8")
-    if options.size < 0:
-        raise UserError(f"--size {options.size}: must be 0 (keep the photos) or a number of pixels")
     if options.depth and not 8 <= options.depth <= 16:
         raise UserError(f"--depth {options.depth}: must be 8 to 16 bits")
     if options.dataset == "toy":
