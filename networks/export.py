@@ -38,10 +38,11 @@ class ParserGraph(nn.Module):
         self.network = network
 
     def forward(
-        self, image: Tensor, prototypes: Tensor, foreground: Tensor, min_score: Tensor
+        self, image: Tensor, prototypes: Tensor, foreground: Tensor, min_score: Tensor, canvas: Tensor
     ) -> tuple[Tensor, Tensor]:
-        """RGB image (3, H, W) float 0..255, prototypes (K, D) and (D,), score below which a class is absent, ().
+        """RGB image (3, h, w) float 0..255, prototypes (K, D) and (D,), score below which a class is absent, ().
 
+        `canvas`, uint8 (H, W), says by its shape at what size the label map is wanted: the photo's own.
         Gives the label map (H, W) int64, 0 for the background and 1..K for the classes in the order of their
         prototypes, and the score of each class (K,). A class with an empty prototype is absent.
         """
@@ -49,5 +50,5 @@ class ParserGraph(nn.Module):
         maps = self.network.class_maps(features, Prototypes.of_classes(prototypes, foreground, self.network.way))[0]
         scores = decoding.tally(maps).scores
         kept = (scores >= min_score) & (prototypes != 0).any(dim=1)
-        height, width = image.shape[-2:]
+        height, width = canvas.shape
         return decoding.decode(maps, kept, (height, width))[0], scores

@@ -36,6 +36,7 @@ FREE = {  # axes of any length, by input and output
     "labels": {0: "label_height", 1: "label_width"},
     "class_ids": {0: "classes"},
     "prototypes": {0: "classes"},
+    "canvas": {0: "photo_height", 1: "photo_width"},
     "scores": {0: "classes"},
 }
 
@@ -79,7 +80,13 @@ def export(network: OneShotNetwork, folder: Path) -> None:
     )
     _write(
         ParserGraph(network),
-        {"image": image, "prototypes": prototypes, "foreground": foreground, "min_score": torch.tensor(0.0)},
+        {
+            "image": image,
+            "prototypes": prototypes,
+            "foreground": foreground,
+            "min_score": torch.tensor(0.0),
+            "canvas": canvas_of((90, 70)),
+        },
         ("labels", "scores"),
         folder / "parser.onnx",
     )
@@ -93,6 +100,11 @@ def example(size: tuple[int, int], classes: int) -> tuple[Tensor, Tensor, Tensor
     return image, labels, torch.arange(1, classes + 1)
 
 
+def canvas_of(size: tuple[int, int]) -> Tensor:
+    """What tells the parser's graph the size (H, W) of the label map."""
+    return torch.zeros(size, dtype=torch.uint8)
+
+
 def check(network: OneShotNetwork, folder: Path, size: tuple[int, int], classes: int) -> float:
     """Share of pixels on which onnxruntime and PyTorch agree. Raises `UserError` when they differ."""
     import onnxruntime
@@ -100,11 +112,13 @@ def check(network: OneShotNetwork, folder: Path, size: tuple[int, int], classes:
     image, labels, ids = example(size, classes)
     with torch.inference_mode():
         expected = ReferenceGraph(network)(image, labels, ids)
-        parsed, scores = ParserGraph(network)(image, *expected, torch.tensor(0.0))
+        own = (size[0] * 3 // 2, size[1] * 2)
+        parsed, scores = ParserGraph(network)(image, *expected, torch.tensor(0.0), canvas_of(own))
     reference, parser = (onnxruntime.InferenceSession(folder / f"{name}.onnx") for name in ("reference", "parser"))
     inputs = {"image": image.numpy(), "labels": labels.numpy(), "class_ids": ids.numpy()}
     prototypes, foreground = reference.run(None, inputs)
     made = {"prototypes": prototypes, "foreground": foreground, "min_score": np.array(0, np.float32)}
+    made["canvas"] = canvas_of(own).numpy()
     graph_labels, graph_scores = parser.run(None, {"image": image.numpy(), **made})
     agreement = float((graph_labels == parsed.numpy()).mean())
     pairs = ((prototypes, expected[0]), (foreground, expected[1]), (graph_scores, scores))

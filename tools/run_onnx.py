@@ -3,63 +3,87 @@
     python -m tools.export_onnx --checkpoint data/released/lite0_ccp_toy.safetensors --out exported
     python -m tools.run_onnx --graphs exported --reference ref.jpg --labels ref.png photo.jpg --out parsed
 
-Stands alone: copy this file and the exported folder to where they are needed.
+Photos and labels are read as predict.py does, and results are written over nothing else either. Where it is needed
+without the rest of the project, the folders `dataloaders`, `inference`, `tools` and `utils` are enough.
 """
 
-import argparse
-import json
+import sys
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnxruntime
-from PIL import Image, ImageOps
+from PIL import Image
+
+from inference.annotations import read_index_map
+from inference.inputs import check_results, collect, note_results
+from utils.config import ArgumentParser
+from utils.constants import IGNORE
+from utils.errors import UserError, run_cli
+from utils.files import read_json, replacing
+from utils.imaging import is_blank, network_size, to_rgb
+
+LOGITS_AT_ONCE = (
+    2**26
+)  # bounds the memory of a large photo's logits; beyond it the label map is made smaller, then enlarged
 
 
-def read_photo(path: str, facts: dict) -> tuple[np.ndarray, tuple[int, int]]:
-    """The photo as the graphs take it, float (3, H, W) of the size that they were made for, and its own (W, H)."""
-    picture = ImageOps.exif_transpose(Image.open(path)).convert("RGB")
-    factor = facts["max_size"] / max(picture.size)
-    factor = factor if facts["enlarge"] else min(1.0, factor)
-    size = tuple(max(16, round(side * factor)) for side in picture.size)
-    pixels = np.asarray(picture.resize(size, Image.Resampling.BILINEAR), dtype=np.float32)
-    return pixels.transpose(2, 0, 1), picture.size
+def seen(rgb: np.ndarray, facts: dict[str, Any]) -> np.ndarray:
+    """A photo, RGB uint8 (H, W, 3), as the graphs take it: float (3, h, w) of the size that they were made for."""
+    height, width = network_size((rgb.shape[0], rgb.shape[1]), facts["max_size"], facts["enlarge"])
+    resized = Image.fromarray(rgb).resize((width, height), Image.Resampling.BILINEAR)
+    pixels: np.ndarray = np.asarray(resized, dtype=np.float32).transpose(2, 0, 1)
+    return pixels
 
 
-def main() -> None:
-    options = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    options.add_argument("photos", nargs="+", help="photos to parse")
+def main(arguments: Sequence[str] | None = None) -> int:
+    """The command line; returns 1 when photos had to be skipped."""
+    options = ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    options.add_argument("photos", nargs="+", help="photos, or folders of them")
     options.add_argument("--graphs", required=True, help="the folder that export_onnx.py wrote")
     options.add_argument("--reference", required=True, help="the labelled photo")
     options.add_argument("--labels", required=True, help="its labels: an index PNG, 0 background, 255 ignored")
     options.add_argument("--out", default="parsed", help="folder for the index PNGs (default: %(default)s)")
-    chosen = options.parse_args()
+    chosen = options.parse_args(arguments)
     folder, out = Path(chosen.graphs), Path(chosen.out)
-    facts = json.loads((folder / "graphs.json").read_text())
+    sources = [source for source in collect(chosen.photos)[0] if not source.is_video]
+    check_results(out, sources, [chosen.reference, chosen.labels, folder])
+    facts = read_json(folder / "graphs.json")
     reference, parser = (onnxruntime.InferenceSession(folder / f"{name}.onnx") for name in ("reference", "parser"))
 
     # Once: prototypes of the reference's classes.
-    image, reference_size = read_photo(chosen.reference, facts)
-    picture = Image.open(chosen.labels)
-    step = {"L;2": 85, "L;4": 17}.get(str(picture.tile[0][3]), 1)  # Pillow stretches grey of few bits over 0..255
-    labels = np.asarray(picture).astype(np.int64) // step
-    ids = np.setdiff1d(np.unique(labels), (0, 255))
-    if labels.ndim != 2 or not len(ids):
-        raise SystemExit(f"error: {chosen.labels}: not an index PNG with at least one class")
-    if labels.shape != (reference_size[1], reference_size[0]):
-        raise SystemExit(f"error: {chosen.labels}: has another size than {chosen.reference}; save both at one size")
-    prototypes, foreground = reference.run(None, {"image": image, "labels": labels, "class_ids": ids})
+    photo, labels = to_rgb(chosen.reference, tell=print), read_index_map(chosen.labels).astype(np.int64)
+    ids = np.setdiff1d(np.unique(labels), (0, IGNORE))
+    if not len(ids):
+        raise UserError(f"{chosen.labels}: holds no class, only background; mark at least one class")
+    if labels.shape != photo.shape[:2]:
+        raise UserError(f"{chosen.labels}: has another size than {chosen.reference}; save both at one size")
+    made = {"image": seen(photo, facts), "labels": labels, "class_ids": ids}
+    prototypes, foreground = reference.run(None, made)
 
-    # For each photo: slots 0..K, back to the user's ids and to the photo's own size.
-    out.mkdir(parents=True, exist_ok=True)
-    for path in chosen.photos:
-        image, size = read_photo(path, facts)
-        min_score = np.array(facts["min_score"], dtype=np.float32)
-        inputs = {"image": image, "prototypes": prototypes, "foreground": foreground, "min_score": min_score}
-        slots, _ = parser.run(None, inputs)
-        classes = np.array([0, *ids], dtype=np.uint8 if ids.max() < 256 else np.uint16)[slots]
-        Image.fromarray(classes).resize(size, Image.Resampling.NEAREST).save(out / f"{Path(path).stem}.png")
-        print(f"written: {out / Path(path).stem}.png")
+    # For each photo: slots 0..K at its own size, back to the user's ids.
+    note_results(out, sources)
+    table = np.array([0, *ids], dtype=np.uint8 if ids.max() < 256 else np.uint16)
+    min_score, skipped = np.array(facts["min_score"], dtype=np.float32), 0
+    for source in sources:
+        try:
+            photo = to_rgb(source.path, tell=print)
+        except UserError as error:
+            print(f"skipped: {error}", file=sys.stderr)
+            skipped += 1
+            continue
+        height, width = photo.shape[:2]
+        factor = min(1.0, (LOGITS_AT_ONCE / (len(table) * height * width)) ** 0.5)
+        canvas = np.zeros((max(1, int(height * factor)), max(1, int(width * factor))), dtype=np.uint8)
+        made = {"image": seen(photo, facts), "prototypes": prototypes, "foreground": foreground}
+        slots, _ = parser.run(None, {**made, "min_score": min_score, "canvas": canvas})
+        found = np.zeros_like(table[slots]) if is_blank(photo) else table[slots]
+        with replacing(out / f"{source.name}.png") as temporary:
+            Image.fromarray(found).resize((width, height), Image.Resampling.NEAREST).save(temporary)
+        print(f"written: {out / source.name}.png")
+    return 1 if skipped else 0
 
 
 if __name__ == "__main__":
-    main()
+    run_cli(main)
