@@ -10,6 +10,7 @@ from torch.utils.data import Sampler
 
 if TYPE_CHECKING:
     from .oshp_loader import TrainEpisodes
+    from .training_photos import TrainingPhotos
 
 
 class EpisodeBatches(Sampler[list[int]]):
@@ -23,7 +24,7 @@ class EpisodeBatches(Sampler[list[int]]):
 
     def __init__(
         self,
-        episodes: TrainEpisodes,
+        episodes: TrainEpisodes | TrainingPhotos,
         batch_size: int,
         *,
         seed: int = 0,

@@ -8,6 +8,7 @@
 - trainval_images/<id>.jpg
 - trainval_classes/<id>.png
 - Category_rev_ids/<id>.png (optional)
+- list/tagged.json (optional)
 """
 
 from pathlib import Path
@@ -47,6 +48,11 @@ def pairs_path(spec: DatasetSpec, root: Path) -> Path:
 def label_path(root: Path, image_id: str) -> Path:
     """The label map of an image."""
     return root / LABEL_FOLDER / f"{image_id}.png"
+
+
+def tagged_path(root: Path) -> Path:
+    """The optional list of photos that have image-level tags only: a JSON of their classes by id."""
+    return root / "list" / "tagged.json"
 
 
 def mirrored_label_path(root: Path, image_id: str) -> Path:

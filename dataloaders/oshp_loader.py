@@ -83,7 +83,7 @@ class TrainEpisodes(Dataset[Episode]):
         self._unlabelled_id = spec.spare_slot() if unlabelled_person == "class" else IGNORE
         self.split = Split(spec, root, "train", stage_table(spec, stage, self.base))
         self._parents = {c: stage_class(spec, stage, c) for c in self.base}
-        self.held_out = _held_out(self.split) if train_on == "rest" else []
+        self.held_out = held_out(self.split) if train_on == "rest" else []
         self.way, self.seed = way, seed
         self.crop_size, self.scale = crop_size, scale
         self.resample_supports = resample_supports
@@ -231,7 +231,7 @@ def _check_way(way: str) -> None:
         raise UserError(f"there is no way {way!r}; choose {' or '.join(WAYS)}")
 
 
-def _held_out(split: Split) -> list[int]:
+def held_out(split: Split) -> list[int]:
     """Indices of the photos that are on the validation list too; none where the set has no such list."""
     if not list_path(split.root, VAL).exists():
         return []

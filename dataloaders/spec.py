@@ -60,7 +60,12 @@ class DatasetSpec:
         return self.home is None
 
     def base_classes(self, fold: int) -> tuple[int, ...]:
-        """Base classes of `fold`, background included. Raises `UserError` on a fold that does not exist."""
+        """Base classes of `fold`, background included; in fold 0 all classes are base.
+
+        Raises `UserError` on a fold that does not exist.
+        """
+        if fold == 0:
+            return self.classes
         if fold not in self.base:
             raise UserError(f"{self.name} has no fold {fold}; choose one of {', '.join(map(str, self.folds))}")
         return tuple(self.base[fold])

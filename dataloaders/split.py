@@ -21,12 +21,24 @@ from .transforms import Sample
 class Split:
     """The "train", "test" or "val" split of the data set that lies in `root`.
 
+<<<<<<< HEAD
     `table`, raw id -> label id, uint8 (256,), makes the label maps; by default that of the merged classes. `bad` holds
     the indices of photos that cannot be used.
+=======
+    `table`, raw id -> label id, uint8 (256,), makes the label maps; by default that of the merged classes. Where
+    `labels` names a folder, the split is that of its label maps instead: photos that a network has labelled.
+>>>>>>> f8bc2b2 (AOPNet: this project's own network and training, of all pairs of a batch)
     Raises `UserError` when `root` or the id list is missing or broken.
     """
 
-    def __init__(self, spec: DatasetSpec, root: str | Path, split: str, table: np.ndarray | None = None) -> None:
+    def __init__(
+        self,
+        spec: DatasetSpec,
+        root: str | Path,
+        split: str,
+        table: np.ndarray | None = None,
+        labels: str | Path = "",
+    ) -> None:
         if split not in (*SPLITS, VAL):
             raise UserError(f"{spec.name} has no split {split!r}; choose train, test or val")
         self.spec = spec
@@ -36,9 +48,14 @@ class Split:
             raise UserError(
                 f"{self.root}: no such folder; prepare {spec.title} first (docs/data.md) or set --data-root"
             )
+<<<<<<< HEAD
         self.ids = read_ids(self.root, split)
         bad = read_bad_ids(self.root)
         self.bad = frozenset(index for index, image_id in enumerate(self.ids) if image_id in bad)
+=======
+        self._labels = Path(labels) if labels else None
+        self.ids = read_ids(self.root, split) if self._labels is None else _ids_in_folder(self._labels)
+>>>>>>> f8bc2b2 (AOPNet: this project's own network and training, of all pairs of a batch)
         self._table = spec.merge_table() if table is None else table
         self._foreground = foreground_table(spec)
         self._mirror = spec.mirror_table()
@@ -85,6 +102,8 @@ class Split:
         """
         image_id = self.ids[index]
         photo_file, label_file = image_path(self.root, image_id), label_path(self.root, image_id)
+        if self._labels is not None:
+            label_file = self._labels / f"{image_id}.png"
         if form == "ready":
             label_file = mirrored_label_path(self.root, image_id)
         raw = read_label(label_file, self.spec.num_slots)
@@ -99,3 +118,10 @@ class Split:
             self._room -= pixels.nbytes + maps.nbytes
             self._kept[index, form] = pixels, maps
         return pixels, maps
+
+
+def _ids_in_folder(labels: Path) -> list[str]:
+    ids = sorted(path.stem for path in labels.glob("*.png"))
+    if not ids:
+        raise UserError(f"{labels}: holds no label maps; python -m tools.label_tagged makes them")
+    return ids

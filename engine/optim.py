@@ -4,19 +4,23 @@ import re
 from typing import Any
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 from torch.optim.lr_scheduler import LambdaLR
+from torch.optim.swa_utils import AveragedModel
 
 from utils.errors import UserError
 
-from .settings import OptimizerSettings
+from .settings import OptimizerSettings, TrainSettings
+
+CLIP = 5.0  # largest norm of aop's gradients
+AVERAGED_STEPS = 200  # about so many steps are averaged in aop's weights
 
 LAYER = re.compile(r"^.*?\d+(?=[._]|$)")  # the beginning of a parameter's name, up to the number of its layer
 FALLS = 5  # of a rate that falls in steps, in a training
 
 
-def make_optimizer(network: nn.Module, settings: OptimizerSettings) -> torch.optim.SGD:
-    """SGD over what is not frozen: rates of encoder, NPM's scalars and the rest, scaled as the settings say.
+def make_optimizer(network: nn.Module, settings: TrainSettings) -> torch.optim.Optimizer:
+    """SGD over what is not frozen, for aop AdamW; rates of encoder, NPM's scalars and the rest, scaled as asked.
 
     Raises `UserError` where nothing learns.
     """
@@ -33,6 +37,8 @@ def make_optimizer(network: nn.Module, settings: OptimizerSettings) -> torch.opt
         raise UserError("nothing is left to train: --freeze-encoder needs layers that learn, at a rate above 0")
     order = sorted(members, key=lambda key: (list(scales).index(key[0]), -key[1]))
     groups = [{"params": members[key], "lr": settings.lr * key[1], "initial_lr": settings.lr * key[1]} for key in order]
+    if settings.method == "aop":
+        return torch.optim.AdamW(groups, lr=settings.lr, weight_decay=settings.weight_decay)
     return torch.optim.SGD(groups, lr=settings.lr, momentum=settings.momentum, weight_decay=settings.weight_decay)
 
 
@@ -64,7 +70,7 @@ def make_schedule(
 ) -> LambdaLR:
     """The rates of a run with `epoch_steps` steps an epoch of which `done` steps are behind, as the settings say."""
     if settings.schedule == "poly":
-        return poly_schedule(optimizer, settings.epochs * epoch_steps, settings.power, done)
+        return poly_schedule(optimizer, settings.epochs * epoch_steps, settings.power, done, settings.lr_warmup)
 
     def factor_at(step: int) -> float:
         epoch = min(step // epoch_steps, settings.epochs - 1)
@@ -74,9 +80,18 @@ def make_schedule(
     return LambdaLR(optimizer, factor_at, last_epoch=done - 1)
 
 
-def poly_schedule(optimizer: torch.optim.Optimizer, steps: int, power: float, done: int = 0) -> LambdaLR:
-    """The rates of a run of `steps` of which `done` are behind: `initial * (1 - step / steps) ** power`."""
-    return LambdaLR(optimizer, lambda step: (1 - min(step, steps) / steps) ** power, last_epoch=done - 1)
+def poly_schedule(
+    optimizer: torch.optim.Optimizer, steps: int, power: float, done: int = 0, warmup: int = 0
+) -> LambdaLR:
+    """The rates of a run of `steps` of which `done` are behind: `initial * (1 - step / steps) ** power`.
+
+    In the first `warmup` steps they rise to that.
+    """
+    return LambdaLR(
+        optimizer,
+        lambda step: min(1.0, (step + 1) / (warmup + 1)) * (1 - min(step, steps) / steps) ** power,
+        last_epoch=done - 1,
+    )
 
 
 def last_fall(epoch: int, epochs: int) -> int:
@@ -92,3 +107,13 @@ def begin_epoch(optimizer: torch.optim.Optimizer, settings: OptimizerSettings, e
     """Forget the momentum where a schedule in steps falls, as a new optimiser would."""
     if settings.schedule == "steps" and epoch and last_fall(epoch, settings.epochs) == epoch:
         optimizer.state.clear()
+
+
+def averaged(network: nn.Module) -> AveragedModel:
+    """A running mean of the network's weights over its last steps, buffers too."""
+
+    def mean(old: Tensor, new: Tensor, steps: Tensor | int) -> Tensor:
+        share = max(1 / AVERAGED_STEPS, 9 / (int(steps) + 10))
+        return old + (new - old) * share if old.is_floating_point() else new
+
+    return AveragedModel(network, avg_fn=mean, use_buffers=True)

@@ -30,7 +30,7 @@ from utils.log import Board, percent, revision
 
 from . import digests, report, resume
 from .evaluation import Evaluation, evaluate
-from .optim import begin_epoch, load_optimizer, make_optimizer, make_schedule
+from .optim import averaged, begin_epoch, load_optimizer, make_optimizer, make_schedule
 from .settings import TrainSettings
 from .training import Clock, Step, StopSignal, Trainer, objective_of, progress_bar, training_batches, training_episodes
 from .workers import stops_held
@@ -80,6 +80,11 @@ class Run:
     def steps_done(self) -> int:
         """Steps done, those of earlier stages with them."""
         return self.earlier_steps + self.epoch * self.epoch_steps + self.batch // self.settings.accumulate
+
+    @property
+    def result(self) -> OneShotNetwork:
+        """What is evaluated and saved: the network, or the mean of its last steps."""
+        return self.network if self.averaged is None else self.averaged.module
 
     @property
     def finished(self) -> bool:
@@ -139,7 +144,7 @@ class Run:
 
     def _evaluate(self, epoch: int) -> None:
         evaluation = evaluate(
-            self.network,
+            self.result,
             self.tests,
             self.spec.base_classes(self.settings.fold),
             self.device,
@@ -184,7 +189,7 @@ class Run:
             return network, earlier_steps, [f"going on from {self.folder / 'last.pt'}"]
         if self.settings.kaiming_init:
             kaiming_init(network)
-        else:
+        elif self.settings.method != "aop":
             network.npm.set_threshold(self.settings.npm_threshold)
         if not isinstance(network, POPNet) or previous is None:
             return network, earlier_steps, initialise(network, self.settings.pretrained)
@@ -195,18 +200,23 @@ class Run:
         """Optimiser, schedule and the network as several processes train it, taken up where `saved` left off."""
         settings, amp = self.settings, resolve_amp(self.settings.amp, self.device)
         optimizer = make_optimizer(self.network, settings)
+        self.averaged = averaged(self.network) if settings.method == "aop" else None
         scaler = torch.amp.GradScaler(self.device.type, enabled=amp == "fp16")
         if saved:
             self._restore(saved, optimizer, scaler)
         done = self.steps_done - self.earlier_steps
         schedule = make_schedule(optimizer, settings, self.epoch_steps, done)
-        return Trainer(self._parallel(), optimizer, schedule, scaler, self.device, amp, settings.accumulate)
+        network, mean = self._parallel(), self.averaged
+        return Trainer(network, optimizer, schedule, scaler, self.device, amp, settings.accumulate, mean)
 
     def _restore(self, saved: Checkpoint, optimizer: torch.optim.Optimizer, scaler: torch.amp.GradScaler) -> None:
         try:
             record = saved.record
             resume.check_photos(saved, len(self.episodes.held_out))
-            load_weights(self.network, saved.weights)
+            load_weights(self.network, record.get("training_weights", saved.weights))
+            if self.averaged is not None:
+                load_weights(self.averaged.module, saved.weights)
+                self.averaged.n_averaged.fill_(record["steps"])
             load_optimizer(optimizer, record["optimizer"])
             scaler.load_state_dict(record["scaler"])
             resume.set_rng_state(record["rng"])
@@ -240,8 +250,9 @@ class Run:
         self.board.flush()
         save_run(
             self.folder / name,
-            self.network,
+            self.result,
             {
+                **({"training_weights": self.network.state_dict()} if self.averaged is not None else {}),
                 "settings": dataclasses.asdict(self.settings),
                 "num_slots": self.spec.num_slots,
                 "class_names": {c: self.spec.class_name(c) for c in self.spec.classes},

@@ -51,6 +51,15 @@ class EpisodeSettings:
 
 
 @dataclass
+class PhotoSettings:
+    """training photos of aop"""
+
+    zoom: tuple[float, float] = option((0.88, 1.32), "range of a photo's longer side, in heights of the crop", above=0)
+    tagged: str = option("", "folder of label maps of further photos, see tools/label_tagged.py")
+    balance: float = option(0.0, "how much oftener photos with rare classes are drawn: 0 not, 1 fully", least=0, most=1)
+
+
+@dataclass
 class OptimizerSettings:
     """optimiser and losses"""
 
@@ -77,12 +86,13 @@ class OptimizerSettings:
         ("poly", "steps"),
     )
     power: float = option(0.9, "power of the learning rate's fall: (1 - done / all) ** power", above=0)
+    lr_warmup: int = option(0, "steps in which the learning rate rises from 0 (poly)", least=0)
     temperature: float = option(0.1, "temperature of the contrastive loss (k-way)", above=0)
     seed: int = option(0, "seed of everything that is random", least=0, most=2**63 - 1)
 
 
 @dataclass
-class TrainSettings(DataSettings, NetworkSettings, EpisodeSettings, OptimizerSettings, DeviceSettings):
+class TrainSettings(DataSettings, NetworkSettings, EpisodeSettings, PhotoSettings, OptimizerSettings, DeviceSettings):
     """run"""
 
     stage: int = option(0, "pop: train stage 1, 2 or 3 alone; 0: all in turn", (0, 1, 2, 3))
@@ -105,6 +115,8 @@ class TrainSettings(DataSettings, NetworkSettings, EpisodeSettings, OptimizerSet
         require(not self.stage or self.method == "pop", "stage", "is for --method pop")
         plain = self.method == "eop" or not (self.kaiming_init or any(self.departures))
         require(plain, "method", "eop is what the published training steps are for; leave their options away")
+        require(self.zoom[0] <= self.zoom[1], "zoom", "needs two factors, the smaller first")
+        require(self.method != "aop" or self.way == "kway", "method", "aop is for --way kway")
         published = self.unlabelled_person == "background"
         require(published or self.way == "kway", "unlabelled_person", f"{self.unlabelled_person} is for --way kway")
         plain = self.unlabelled_person != "class" or self.method == "eop"

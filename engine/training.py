@@ -9,32 +9,35 @@ import signal
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
-from typing import NamedTuple, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 import torch
 from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 from torch.optim.lr_scheduler import LRScheduler
+from torch.optim.swa_utils import AveragedModel
 from torch.utils.data import DataLoader
 from tqdm import tqdm
 
-from dataloaders.oshp_loader import Episode, EpisodeBatches, TrainEpisodes
+from dataloaders.oshp_loader import EpisodeBatches, TrainEpisodes
 from dataloaders.spec import DatasetSpec
 from dataloaders.stages import FINE
+from dataloaders.training_photos import TrainingPhotos
 from networks import losses
+from networks.aop_losses import aop_losses
 from networks.base import Outputs
 from utils.device import autocast
 from utils.distributed import any_rank, mean_over_ranks, rank, world_size
 from utils.errors import UserError
 
+from .optim import CLIP
 from .settings import TrainSettings
 from .workers import make_loader
 
 T = TypeVar("T")
-Objective = Callable[[Outputs, Tensor], NamedTuple]
-"""From a network's outputs and the query's foreground (B, H, W): named loss terms with their `total`, scalars."""
+Objective = Callable[[Any, Mapping[str, Tensor]], NamedTuple]
+"""From a network's outputs and the batch: named loss terms with their `total`, scalars."""
 
 
 class Step(NamedTuple):
@@ -59,6 +62,7 @@ class Trainer:
     device: torch.device
     amp: str = "off"
     accumulate: int = 1
+    averaged: AveragedModel | None = None
 
     def steps(
         self, batches: Iterable[Mapping[str, Tensor]], objective: Objective, epoch: int, bar: tqdm | None = None
@@ -71,8 +75,13 @@ class Trainer:
         for number, group in enumerate(_grouped(batches, self.accumulate), start=bar.n if bar else 0):
             lr = float(self.schedule.get_last_lr()[0])
             terms = self._gradients(group, objective, epoch, number)
+            if self.averaged is not None:
+                self.scaler.unscale_(self.optimizer)
+                nn.utils.clip_grad_norm_(self.network.parameters(), CLIP)
             self.scaler.step(self.optimizer)
             self.scaler.update()
+            if self.averaged is not None:
+                self.averaged.update_parameters(unwrapped(self.network))
             self.schedule.step()
             if bar is not None:
                 bar.set_postfix_str(f"loss {terms['total']:.3f}, lr {lr:.2e}", refresh=False)
@@ -90,7 +99,7 @@ class Trainer:
             with _without_sync(self.network, i + 1 < len(group)):
                 with autocast(self.device, self.amp):
                     outputs = self.network(episode, epoch)
-                terms: dict[str, Tensor] = objective(outputs, episode["query_foreground"])._asdict()
+                terms: dict[str, Tensor] = objective(outputs, episode)._asdict()
                 _check_finite(terms, epoch, number)
                 self.scaler.scale(terms["total"] / len(group)).backward()
             for name, value in terms.items():
@@ -98,8 +107,25 @@ class Trainer:
         return means
 
 
-def training_episodes(settings: TrainSettings, spec: DatasetSpec, root: Path, stage: int = FINE) -> TrainEpisodes:
-    """The training episodes that the settings describe, with their share of the memory for decoded photos."""
+def training_episodes(
+    settings: TrainSettings, spec: DatasetSpec, root: Path, stage: int = FINE
+) -> TrainEpisodes | TrainingPhotos:
+    """What the settings' method trains on: episodes, or photos; with their share of the memory for decoded photos."""
+    cache = settings.cache_mb * 2**20 // max(settings.workers, 1)
+    if settings.method == "aop":
+        return TrainingPhotos(
+            spec,
+            root,
+            fold=settings.fold,
+            crop_size=settings.crop_size,
+            zoom=settings.zoom,
+            pseudo_classes=settings.pseudo_classes,
+            balance=settings.balance,
+            tagged=settings.tagged,
+            train_on=settings.train_on,
+            cache_bytes=cache,
+            seed=settings.seed,
+        )
     episodes = TrainEpisodes(
         spec,
         root,
@@ -113,13 +139,13 @@ def training_episodes(settings: TrainSettings, spec: DatasetSpec, root: Path, st
         unlabelled_person=settings.unlabelled_person,
         train_on=settings.train_on,
     )
-    episodes.split.keep_decoded(settings.cache_mb * 2**20 // max(settings.workers, 1))
+    episodes.split.keep_decoded(cache)
     return episodes
 
 
 def training_batches(
-    settings: TrainSettings, episodes: TrainEpisodes, device: torch.device
-) -> tuple[EpisodeBatches, DataLoader[Episode]]:
+    settings: TrainSettings, episodes: TrainEpisodes | TrainingPhotos, device: torch.device
+) -> tuple[EpisodeBatches, DataLoader]:
     """The order of the batches of this process, and the loader that fills them.
 
     Raises `UserError` when the episodes do not fill a batch, or a batch is too small for the network.
@@ -141,16 +167,28 @@ def training_batches(
 def objective_of(settings: TrainSettings, epoch: int) -> Objective:
     """The losses of the settings' method, as they are weighted in `epoch`."""
     progress = epoch / settings.epochs
-    if settings.method == "pop":
-        return partial(losses.popnet_losses, progress=progress)
+    if settings.method == "aop":
+        return aop_losses
     temperature = settings.temperature if settings.way == "kway" else None
-    return partial(losses.eopnet_losses, progress=progress, temperature=temperature)
+
+    def published(outputs: Outputs, episode: Mapping[str, Tensor]) -> NamedTuple:
+        foreground = episode["query_foreground"]
+        if settings.method == "pop":
+            return losses.popnet_losses(outputs, foreground, progress)
+        return losses.eopnet_losses(outputs, foreground, progress, temperature)
+
+    return published
 
 
 def to_device(episode: Mapping[str, Tensor], device: torch.device) -> dict[str, Tensor]:
-    """Move a batch of episodes; label maps become int64."""
+    """Move a batch of episodes or photos; label maps become int64."""
     moved = {name: part.to(device, non_blocking=True) for name, part in episode.items() if isinstance(part, Tensor)}
-    return {name: part if name in ("query", "support") else part.long() for name, part in moved.items()}
+    return {name: part.long() if part.ndim == 3 or part.ndim == 1 else part for name, part in moved.items()}
+
+
+def unwrapped(network: nn.Module) -> nn.Module:
+    """The network itself, where it may stand within DDP."""
+    return network.module if isinstance(network, DistributedDataParallel) else network
 
 
 def progress_bar(epoch: int, steps: int, done: int) -> tqdm:

@@ -6,7 +6,6 @@ import torch
 from torch import Tensor
 
 from networks.base import Features, OneShotNetwork
-from networks.layers import resize_labels
 from networks.prototypes import Prototypes
 from utils.errors import UserError
 
@@ -19,7 +18,7 @@ def extract_prototypes(network: OneShotNetwork, photo: Features, label: Tensor, 
     Any labelled pixel counts as human foreground. In k-way the classes lie side by side, (1, 1 + K, D) behind the
     empty slot of the background; in 1-way each is one of a batch, (K, 1, D).
     """
-    label = shrink_labels(label, photo.fine.shape[-2:])
+    label = shrink_labels(network, label, photo.fine.shape[-2:])
     foreground = torch.where(label > 0, torch.ones_like(label), label)[None]
     if network.way == "kway":
         return network.extract_prototypes(photo, label[None], foreground, slots=classes + 1)
@@ -74,12 +73,12 @@ def blend_with_bank(network: OneShotNetwork, prototypes: Prototypes, rows: Seque
     return prototypes._replace(classes=classes, foreground=network.blend_foreground(prototypes.foreground))
 
 
-def shrink_labels(label: Tensor, size: tuple[int, int] | torch.Size) -> Tensor:
-    """Resize a label map (H, W) to `size` by the nearest pixel; a class that this would lose takes one cell.
+def shrink_labels(network: OneShotNetwork, label: Tensor, size: tuple[int, int] | torch.Size) -> Tensor:
+    """A label map (H, W) at the feature's `size`; a class that this would lose takes one cell.
 
     It is the cell that holds most of its pixels, among those that are not another class's last.
     """
-    small = resize_labels(label[None], size)[0]
+    small = network.shrink_labels(label[None], size)[0]
     height, width = label.shape
     for slot in sorted(set(label.unique().tolist()) - set(small.unique().tolist())):
         ys, xs = (label == slot).nonzero(as_tuple=True)

@@ -1,6 +1,5 @@
 """Overlapping windows over a photo too large to be seen at once, and the one label map that comes of them."""
 
-import functools
 import itertools
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -11,7 +10,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from networks import decoding
-from networks.decoding import Maps, Tally
+from networks.decoding import Maps
 
 LOGITS_AT_ONCE = 2**26  # bounds the memory of the upsampled logits; beyond it they are upsampled less, labels the rest
 
@@ -52,7 +51,7 @@ def join_tiles(
 
     A class whose mean probability where it wins is below `min_score` is absent: its pixels go to the next best.
     """
-    scores = functools.reduce(Tally.plus, map(decoding.tally, maps)).scores
+    scores = decoding.class_scores(maps)
     height, width = (cores[-1].stop for cores in zip(*(tile.core for tile in windows), strict=True))
     slots = np.zeros((height, width), dtype=np.uint16)
     foreground = np.zeros((height, width), dtype=bool)

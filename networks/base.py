@@ -13,9 +13,8 @@ from utils.constants import IGNORE, WAYS
 
 from .backbones import XCEPTION, Encoder
 from .decoding import Maps, human_mask, shown_winner
-from .deeplab import Decoder
 from .heads import AttentionGuidance, BinaryAttentionGuidance, BinaryNearestPrototype, NearestPrototype
-from .layers import resize, resize_labels
+from .layers import Layer, resize, resize_labels
 from .prototypes import PrototypeBank, Prototypes, class_masks, cosine_similarity, masked_average
 from .settings import NONE
 
@@ -61,22 +60,28 @@ class OneShotNetwork(nn.Module):
     """
 
     method = ""
-    decoder: Decoder
+    decoder: Layer
+    min_presence: float | None = None  # below which a class counts as absent, where the network judges that
     screened = False  # POPNet's background may keep to the classes that the support shows
     departures = NONE  # EOPNet's step of training may be as published
 
-    def __init__(self, num_slots: int, way: str = "kway", encoder: str = XCEPTION, warmup_epochs: float = 25) -> None:
+    def __init__(
+        self, num_slots: int, way: str = "kway", encoder: str | Encoder = XCEPTION, warmup_epochs: float = 25
+    ) -> None:
         super().__init__()
         if way not in WAYS:
             raise ValueError(f"way {way!r}: choose one of {', '.join(WAYS)}")
         self.num_slots, self.way, self.warmup_epochs = num_slots, way, warmup_epochs
-        self.encoder = Encoder(encoder)
+        self.encoder = Encoder(encoder) if isinstance(encoder, str) else encoder
 
     def _add_heads(self, channels: int, momentum: float) -> None:
         """The attention guidance and nearest prototype modules, and the bank."""
         kway = self.way == "kway"
         self.agm = AttentionGuidance(channels, self.screened) if kway else BinaryAttentionGuidance(channels)
         self.npm = NearestPrototype() if kway else BinaryNearestPrototype()
+        self._add_bank(channels, momentum)
+
+    def _add_bank(self, channels: int, momentum: float) -> None:
         self.bank = PrototypeBank(self.num_slots, channels, momentum)
 
     def encode(self, images: Tensor) -> Features:
@@ -95,6 +100,10 @@ class OneShotNetwork(nn.Module):
         """Whether the warm-up is over in `epoch`, so that prototypes are blended with the bank."""
         return epoch > self.warmup_epochs
 
+    def shrink_labels(self, labels: Tensor, size: tuple[int, int] | torch.Size) -> Tensor:
+        """Integer label maps (B, H, W) at the size of the feature, (B, *size)."""
+        return resize_labels(labels, size)
+
     def extract_prototypes(
         self, support: Features, label: Tensor, foreground: Tensor, slots: int | None = None
     ) -> Prototypes:
@@ -104,7 +113,7 @@ class OneShotNetwork(nn.Module):
         """
         size = support.fine.shape[-2:]
         slots = 2 if self.way == "1way" else slots or self.num_slots
-        small = resize_labels(label, size)
+        small = self.shrink_labels(label, size)
         masks = class_masks(small, slots)
         if self.way == "kway":
             masks[:, 0] = 0
@@ -113,7 +122,7 @@ class OneShotNetwork(nn.Module):
         weights = masks
         if self.training and self.way == "1way" and self.departures.padding_in_prototypes:
             weights = masks + IGNORE * (small == IGNORE)[:, None]
-        human = class_masks(resize_labels(foreground, size), 2)[:, 1:]
+        human = class_masks(self.shrink_labels(foreground, size), 2)[:, 1:]
         return Prototypes(
             masked_average(support.fine, weights),
             masks.flatten(2).any(dim=2),

@@ -2,6 +2,7 @@
 
 from utils.errors import UserError
 
+from .aopnet import AOPNet
 from .base import OneShotNetwork
 from .eopnet import EOPNet
 from .popnet import POPNet
@@ -27,6 +28,8 @@ def build_network(
 
 
 def _new(num_slots: int, way: str, settings: NetworkSettings, previous: OneShotNetwork | None) -> OneShotNetwork:
+    if settings.method == "aop":
+        return AOPNet(num_slots, settings.encoder, settings.channels, settings.pseudo_classes, settings.bank_momentum)
     shape = (settings.encoder, settings.channels, settings.level, settings.warmup_epochs, settings.bank_momentum)
     if settings.method == "eop":
         return EOPNet(num_slots, way, *shape, settings.departures)

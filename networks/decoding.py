@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import torch
@@ -13,10 +15,14 @@ NEVER = -1e4  # below any logit; an infinity would become NaN when interpolated
 
 
 class Maps(NamedTuple):
-    """One photo's logits at feature size: `classes` (1 + K, h, w), background first, and `coarse` (2, h, w)."""
+    """One photo's logits at feature size: `classes` (1 + K, h, w), background first, and `coarse` (2, h, w).
+
+    `presence` (K,), in 0..1, says how likely each class is there, where the network judges that.
+    """
 
     classes: Tensor
     coarse: Tensor
+    presence: Tensor | None = None
 
 
 class Tally(NamedTuple):
@@ -33,6 +39,18 @@ class Tally(NamedTuple):
     def scores(self) -> Tensor:
         """Mean probability of each class where it wins, in 0..1; 0 for a class that wins nowhere."""
         return self.probability / self.pixels.clamp(min=1)
+
+
+def class_scores(windows: Sequence[Maps]) -> Tensor:
+    """How sure each class (K,) is to be in a photo, 0..1; `windows` are the maps of its parts.
+
+    That is the presence that the network tells, the highest of the windows', or else the mean probability where it
+    wins.
+    """
+    presence = [maps.presence for maps in windows if maps.presence is not None]
+    if presence:
+        return torch.stack(presence).amax(dim=0)
+    return functools.reduce(Tally.plus, map(tally, windows)).scores
 
 
 def tally(maps: Maps) -> Tally:

@@ -6,7 +6,6 @@ from utils.constants import IGNORE
 
 from . import decoding
 from .base import OneShotNetwork
-from .layers import resize_labels
 from .prototypes import Prototypes, masked_average
 
 
@@ -24,7 +23,7 @@ class ReferenceGraph(nn.Module):
         prototype of the human foreground: every labelled pixel. 0 is the background, 255 is ignored.
         """
         features = self.network.encode(image[None])
-        labels = resize_labels(labels[None], features.fine.shape[-2:])
+        labels = self.network.shrink_labels(labels[None], features.fine.shape[-2:])
         masks = (labels == class_ids[:, None, None]).float()
         human = ((labels > 0) & (labels != IGNORE)).float()
         return masked_average(features.fine, masks[None])[0], masked_average(features.coarse, human[None])[0, 0]
@@ -48,7 +47,7 @@ class ParserGraph(nn.Module):
         """
         features = self.network.encode(image[None])
         maps = self.network.class_maps(features, Prototypes.of_classes(prototypes, foreground, self.network.way))[0]
-        scores = decoding.tally(maps).scores
+        scores = decoding.class_scores([maps])
         kept = (scores >= min_score) & (prototypes != 0).any(dim=1)
         height, width = canvas.shape
         return decoding.decode(maps, kept, (height, width))[0], scores

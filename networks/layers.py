@@ -106,6 +106,17 @@ def resize_labels(labels: Tensor, size: tuple[int, int] | torch.Size) -> Tensor:
     return F.interpolate(labels[:, None].float(), size=tuple(size), mode="nearest")[:, 0].to(labels.dtype)
 
 
+def labels_on_corners(labels: Tensor, size: tuple[int, int] | torch.Size) -> Tensor:
+    """Integer label maps (B, H, W) at the pixels (B, *size) from which `resize` would enlarge with aligned corners."""
+    if labels.shape[-2:] == tuple(size):
+        return labels
+    places = [
+        (torch.arange(few, device=labels.device) * ((many - 1) / max(few - 1, 1))).round().long()
+        for many, few in zip(labels.shape[-2:], size, strict=True)
+    ]
+    return labels[:, places[0]][:, :, places[1]]
+
+
 def at_least_float32(x: Tensor) -> Tensor:
     """Half precision becomes float32; float64 stays."""
     return x.float() if x.dtype in (torch.bfloat16, torch.float16) else x

@@ -27,7 +27,7 @@ NONE = Departures()
 class NetworkSettings:
     """network"""
 
-    method: str = option("eop", "published network: EOPNet or POPNet", METHODS)
+    method: str = option("eop", "network: the published EOPNet or POPNet, or AOPNet, this project's own", METHODS)
     encoder: str = option("xception65", "xception65, or a timm model: one with features at strides 4 and 16, or a ViT")
     freeze_encoder: bool = option(False, "the encoder keeps its weights, and computes in bf16 where the device can")
     ignore_place: int = option(
@@ -55,5 +55,9 @@ class NetworkSettings:
         """Where the step of training is as published."""
         return Departures(*(getattr(self, name) for name in Departures._fields))
 
+    pseudo_classes: int = option(
+        0, "aop: kinds into which person pixels without a base class are sorted in training", least=0, most=64
+    )
+
     def __post_init__(self) -> None:
-        self.level = self.level or LEVELS[self.method]
+        self.level = self.level or LEVELS.get(self.method, "mid")

@@ -27,9 +27,9 @@ launch() {
 # run SET METHOD WAY FOLD ARGUMENTS...: train; EOPNet on the published sets as it was published. ARGUMENTS go to
 # train.py; NGPU=4 trains on four GPUs.
 run() {
-    local preset=()
-    case $1_$2 in atr_eop | lip_eop | cihp_eop) preset=(@scripts/published.args) ;; esac
-    launch train.py --dataset "$1" --method "$2" --way "$3" --fold "$4" "${preset[@]}" "${@:5}"
+    local recipe=()
+    case $1_$2 in atr_eop | lip_eop | cihp_eop) recipe=(@scripts/published.args) ;; *_aop) recipe=(@scripts/aop.args) ;; esac
+    launch train.py --dataset "$1" --method "$2" --way "$3" --fold "$4" ${recipe[@]+"${recipe[@]}"} "${@:5}"
 }
 
 # evaluate SET METHOD WAY FOLD ARGUMENTS...: score the checkpoint that CHECKPOINT=... names, in either folder; by

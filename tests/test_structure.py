@@ -100,7 +100,8 @@ EPISODES_ARE_BUILT_IN = "dataloaders/oshp_loader.py"
 MAY_USE_SPLITS = {  # beside the class's own file
     EPISODES_ARE_BUILT_IN: "builds the episodes",
     "tools/figure.py": "parses photos of the test list by their ids, each by itself",
-    "tools/absent_classes.py": "parses photos with a random one as the user's reference, through the user's parser",
+    "dataloaders/training_photos.py": "loads photos one by one, of which a network makes pairs itself",
+    "tools/score_user.py": "parses photos with others as the user's references, through the user's parser",
 }
 MAY_FILL_EPISODES = {
     EPISODES_ARE_BUILT_IN: "builds the episodes",

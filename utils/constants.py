@@ -2,7 +2,7 @@
 
 IGNORE = 255  # label of pixels that do not count
 WAYS = ("kway", "1way")
-METHODS = ("eop", "pop")
+METHODS = ("eop", "pop", "aop")
 PROTOTYPES = ("auto", "support-only", "bank")  # whose to parse with
 LEAST_SIZE = 32  # pixels of the longer side that a user may ask for
 MAX_SIDE = 2**14  # pixels of a photo's longer side that a network is given

@@ -17,6 +17,7 @@ from utils.errors import UserError, run_cli
 
 from .. import catalog
 from .ccp import CCP_SIZE, prepare_ccp
+from .ccp_tagged import prepare_tagged
 from .check import Outcome
 from .custom import prepare_custom
 from .published import prepare_published
@@ -39,6 +40,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         type=whole(0, MAX_SIDE),
         default=CCP_SIZE,
         help="ccp: longest side of the photos, 0 keeps them (%(default)s)",
+    )
+    parser.add_argument(
+        "--with-tagged", action="store_true", help="ccp: also the photos that have image-level tags only"
     )
     parser.add_argument("--images", type=whole(8), help="toy: number of images to draw")
     parser.add_argument(
@@ -77,7 +81,11 @@ def prepare(options: argparse.Namespace) -> Outcome:
         own = {"name": options.name, "annotations": options.annotations, "seed": options.seed}
         return prepare_custom(**place, **own, depth=options.depth, val=options.val)
     if options.dataset == "ccp":
-        return prepare_ccp(**place, size=options.size, val=options.val)
+        outcome = prepare_ccp(**place, size=options.size, val=options.val)
+        if options.with_tagged:
+            root = catalog.locate(catalog.load("ccp"), options.data_root)
+            print(f"photos with image-level tags only: {prepare_tagged(options.source, root, options.size)}")
+        return outcome
     return prepare_published(options.dataset, **place, val=options.val or 0)
 
 

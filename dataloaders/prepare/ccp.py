@@ -93,7 +93,7 @@ def tag_table(source: Path, tags: Mapping[str, str] = TAGS) -> np.ndarray:
     path = source / "label_list.mat"
     classes = {tag: class_id for class_id, names in enumerate(tags.values()) for tag in names.split()}
     table = np.full(256, UNKNOWN, dtype=np.uint8)
-    for tag_id, entry in enumerate(_read_mat(path, "label_list").ravel()):
+    for tag_id, entry in enumerate(read_mat(path, "label_list").ravel()):
         tag = str(np.squeeze(entry))
         if tag not in classes:
             raise UserError(f"{path}: tag {tag!r} is none of the 59 of clothing-co-parsing; clone it again")
@@ -107,7 +107,7 @@ def convert(table: np.ndarray, size: int, files: SourceFiles) -> Photo:
     Raises `UserError` when a file is broken, or the label does not fit the photo or `table`.
     """
     photo = Image.fromarray(read_image(files.image, published=True))
-    tags = _read_mat(files.label, "groundtruth")
+    tags = read_mat(files.label, "groundtruth")
     if tags.shape != (photo.height, photo.width) or tags.dtype != np.uint8:
         raise UserError(f"{files.label}: groundtruth does not fit {files.image.name}; replace whichever is wrong")
     label = table[tags]
@@ -122,7 +122,8 @@ def convert(table: np.ndarray, size: int, files: SourceFiles) -> Photo:
     return Photo(files.id, content, encoded(label), ids_in(label))
 
 
-def _read_mat(path: Path, variable: str) -> np.ndarray:
+def read_mat(path: Path, variable: str) -> np.ndarray:
+    """The array of that name in a .mat file. Raises `UserError` when it is missing or broken."""
     if not path.is_file():
         raise UserError(f"{path}: no such file; --source is a clone of bearpaw/clothing-co-parsing")
     try:

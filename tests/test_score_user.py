@@ -1,4 +1,4 @@
-"""The measure of how well absent classes stay absent, on maps made by hand and on the toy set."""
+"""The measure of what a user gets, on maps made by hand and on the toy set."""
 
 import pytest
 import torch
@@ -7,7 +7,7 @@ from dataloaders import catalog
 from dataloaders.split import Split
 from networks.decoding import Maps
 from predict import OneShotParser
-from tools import absent_classes
+from tools import score_user
 
 from .own_photos import write_checkpoint
 
@@ -20,21 +20,30 @@ def maps(rows: list[list[float]]) -> Maps:
 
 def test_counts_on_maps_made_by_hand():
     """Class 5 is there with probability 0.8; class 7, which is not, wins one pixel with 0.5."""
-    tables = absent_classes.Tables(8)
+    tables = score_user.Tables(8, score_user.STEPS)
     tables.add(maps([[0.1, 0.8, 0.1], [0.1, 0.8, 0.1], [0.3, 0.2, 0.5]]), torch.tensor([[5, 5, 0]]), [5, 7])
-    rows = {step: figures for step, *figures in tables.rows([0, 5])}
-    assert rows[0.0] == pytest.approx([50.0, 100.0, 0.0]), "the background is lost to class 7"
+    rows = {step: figures for step, *figures in tables.rows([0, 5, 7])}
+    assert rows[0.0] == pytest.approx([50.0, 100.0, 0.0]), "class 7 is found where it is not"
     assert rows[0.55] == pytest.approx([100.0, 0.0, 0.0])
-    assert max(rows) == 0.75, "the highest value that is tried"
     tables.add(maps([[0.4, 0.6, 0.0]]), torch.tensor([[5]]), [5, 7])
     assert dict((r[0], r[3]) for r in tables.rows([0, 5]))[0.65] == pytest.approx(50.0), "one of two is missed"
+    assert tables.area_under_curve() == 1.0
 
 
-def test_on_a_split(toy_root, tmp_path):
+def test_a_class_that_the_reference_lacks_is_background_in_the_truth():
+    tables = score_user.Tables(8, [0.0])
+    tables.add(maps([[0.1, 0.9], [0.9, 0.1]]), torch.tensor([[5, 3]]), [5])
+    assert tables.rows([0, 3, 5])[0][1] == pytest.approx(100.0)
+
+
+@pytest.mark.parametrize("references", [1, 2])
+def test_on_a_split(toy_root, tmp_path, references):
     spec = catalog.load("toy")
     split = Split(spec, catalog.locate(spec, toy_root), "test")
     parser = OneShotParser(write_checkpoint(tmp_path / "tiny.pt"), "cpu")
-    rows = absent_classes.measure(parser, split, spec.num_slots, pairs=3, seed=0).rows(spec.classes)
+    groups = list(score_user.draw(split.ids[:14], parses=3, references=references, seed=0))
+    assert all(len(g[0]) == references and not set(g[0]) & set(g[1]) for g in groups)
+    rows = score_user.measure(parser, split, spec.classes, iter(groups), score_user.STEPS).rows(spec.classes)
     absent_found, present_missed = ([row[column] for row in rows] for column in (2, 3))
     assert absent_found == sorted(absent_found, reverse=True) and present_missed == sorted(present_missed)
     assert absent_found[0] > absent_found[-1], "a random network sees classes that are not there"

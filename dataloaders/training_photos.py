@@ -1,0 +1,180 @@
+"""Training photos one by one, for a network that makes its episodes of all pairs in a batch."""
+
+from pathlib import Path
+from typing import TypedDict
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn import functional
+from torch.utils.data import Dataset
+from torchvision.transforms.v2 import functional as F
+
+from utils.constants import IGNORE
+
+from .body import body_frame
+from .oshp_loader import held_out
+from .pseudo_classes import cluster, regions
+from .spec import DatasetSpec
+from .split import Split
+from .stages import FINE, stage_table
+from .transforms import Sample, resize
+
+FEATURE_STRIDE = 4
+ASPECT = (0.85, 1.18)  # range of the random change of the aspect ratio
+JITTER, SHIFT = 0.4, 15.0  # of brightness, contrast and saturation; of each colour channel
+GREY = 127
+PSEUDO_SIDE = 192  # longest side at which the pseudo-classes are kept
+
+
+class TrainingPhoto(TypedDict):
+    """A photo as uint8 (3, H, W) RGB, maps uint8 (H, W), 255 = ignore, and the place on the body (2, H/4, W/4)."""
+
+    image: Tensor
+    label: Tensor
+    foreground: Tensor
+    body: Tensor
+
+
+class TrainingPhotos(Dataset[TrainingPhoto]):
+    """The photos of the train list under the base classes of a fold, augmented, with pseudo-classes for the rest.
+
+    A photo is mirrored with probability 1/2, resized so that its longer side is the crop's height times a factor from
+    `zoom`, its aspect changed a little, padded at all sides or cropped to `crop_size` (H, W), and recoloured. Person
+    pixels that belong to no base class are sorted into `pseudo_classes` slots after the last label id. Photos with rare
+    classes are drawn more often, by the inverse frequency of the rarest to the power of `balance`. `tagged` is a folder
+    of label maps of further photos. Photos of the validation list take no part unless `train_on` is "all".
+
+    Every draw follows from (seed, epoch, index). Raises `UserError` as `Split` does.
+    """
+
+    def __init__(
+        self,
+        spec: DatasetSpec,
+        root: str | Path,
+        *,
+        fold: int,
+        crop_size: tuple[int, int],
+        zoom: tuple[float, float],
+        pseudo_classes: int,
+        balance: float = 0.0,
+        tagged: str = "",
+        train_on: str = "rest",
+        cache_bytes: int = 0,
+        seed: int = 0,
+    ) -> None:
+        self.base = spec.base_classes(fold)
+        table = stage_table(spec, FINE, self.base)
+        self.split = Split(spec, root, "train", table)
+        self.split.keep_decoded(cache_bytes)
+        self.held_out = held_out(self.split) if train_on == "rest" else []
+        self._images = np.setdiff1d(np.arange(len(self.split)), self.held_out)
+        self.tagged = Split(spec, root, "train", table, labels=tagged) if tagged else None
+        self.crop_size, self.zoom, self.seed = crop_size, zoom, seed
+        self._epoch = torch.zeros(1, dtype=torch.int64).share_memory_()
+        self._pseudo, holds = self._survey(spec.num_slots, pseudo_classes)
+        frequency = holds.mean(axis=0).clip(min=1 / len(self))
+        self._weights = (holds / frequency**balance).max(axis=1).clip(min=1e-9)
+        self._drawn: tuple[int, np.ndarray] | None = None
+        self.class_ids = np.zeros(len(self), dtype=np.int64)
+
+    def set_epoch(self, epoch: int) -> None:
+        """Choose the epoch whose random numbers are drawn."""
+        self._epoch.fill_(epoch)
+
+    def __len__(self) -> int:
+        return len(self._images) + (len(self.tagged) if self.tagged else 0)
+
+    def __getitem__(self, index: int) -> TrainingPhoto:
+        epoch = int(self._epoch)
+        rng = np.random.default_rng([self.seed, epoch, index])
+        number = int(self._order(epoch)[index])
+        mirrored = rng.random() < 0.5
+        sample = self._load(number, mirrored)
+        label = self._with_pseudo_classes(number, sample, mirrored)
+        return self._view(sample._replace(label=label), rng)
+
+    def _load(self, number: int, mirrored: bool = False) -> Sample:
+        """A photo of the train list, or one of the tagged ones after them."""
+        if self.tagged is None or number < len(self._images):
+            return self.split.load(int(self._images[number]), mirrored)
+        return self.tagged.load(number - len(self._images), mirrored)
+
+    def _view(self, sample: Sample, rng: np.random.Generator) -> TrainingPhoto:
+        height = self.crop_size[0]
+        frame = body_frame(sample.foreground.numpy())
+        rows, columns = sample.label.shape
+        factor = height * rng.uniform(*self.zoom) / max(rows, columns)
+        across = factor * rng.uniform(*ASPECT)
+        sample = resize(sample, (max(16, int(rows * factor)), max(16, int(columns * across))))
+        factors = np.array(sample.label.shape) / (rows, columns)
+        spare = np.array(sample.label.shape) - self.crop_size
+        corner = np.where(spare > 0, [rng.integers(0, max(s, 0) + 1) for s in spare], spare // 2)
+        sample = _window(sample, corner, self.crop_size)
+        grid = [np.linspace(0, n - 1, n // FEATURE_STRIDE) for n in self.crop_size]  # where the labels are taken
+        places = frame.places(*((c + g) / f for c, g, f in zip(corner, grid, factors, strict=True)))
+        return {
+            "image": _recolour(sample.image, rng),
+            "label": sample.label,
+            "foreground": sample.foreground,
+            "body": torch.from_numpy(places),
+        }
+
+    def _survey(self, slots: int, count: int) -> tuple[list[Tensor], np.ndarray]:
+        """A small map of the pseudo-class slots of each photo, and which slots each photo holds (N, slots + count)."""
+        found, sizes, holds = [], [], np.zeros((len(self), slots + count))
+        for number in range(len(self)):
+            sample = self._load(number)
+            present = np.unique(sample.label.numpy())
+            holds[number, present[(present > 0) & (present < slots)]] = 1
+            factor = PSEUDO_SIDE / max(sample.label.shape)
+            small = resize(sample, tuple(max(1, round(side * factor)) for side in sample.label.shape))  # type: ignore[arg-type]
+            sizes.append(small.label.shape)
+            found.append(regions(small.label.numpy(), small.foreground.numpy()) if count else [])
+        maps = []
+        for number, (photo, chosen) in enumerate(zip(found, cluster(found, count), strict=True)):
+            small_map = np.full(sizes[number], IGNORE, dtype=np.uint8)
+            for region, pseudo in zip(photo, chosen, strict=True):
+                small_map[region.pixels] = slots + pseudo
+                holds[number, slots + pseudo] = 1
+            maps.append(torch.from_numpy(small_map))
+        return maps, holds
+
+    def _with_pseudo_classes(self, number: int, sample: Sample, mirrored: bool) -> Tensor:
+        """The label map, its unlabelled person pixels under their pseudo-class, or 255 where they have none."""
+        small = self._pseudo[number].flip(-1) if mirrored else self._pseudo[number]
+        pseudo = functional.interpolate(small[None, None], size=sample.label.shape, mode="nearest-exact")[0, 0]
+        unlabelled = (sample.label == 0) & (sample.foreground == 1)
+        return torch.where(unlabelled, pseudo, sample.label)
+
+    def _order(self, epoch: int) -> np.ndarray:
+        """The photo of each index: every one as often as its weight says, the fractions by chance."""
+        if self._drawn is None or self._drawn[0] != epoch:
+            rng = np.random.default_rng([self.seed, epoch])
+            order = rng.permutation(len(self))
+            ends = np.cumsum(self._weights[order])
+            places = (np.arange(len(self)) + rng.random()) * ends[-1] / len(self)
+            self._drawn = (epoch, order[np.searchsorted(ends, places, side="right").clip(max=len(self) - 1)])
+        return self._drawn[1]
+
+
+def _window(sample: Sample, corner: np.ndarray, size: tuple[int, int]) -> Sample:
+    """The window of `size` (H, W) with its first pixel at `corner`; outside the photo grey, and 255 in the maps."""
+    (top, left), (height, width) = corner.tolist(), size
+    image = F.crop(sample.image, top, left, height, width)
+    maps = torch.stack([sample.label, sample.foreground])
+    inside = F.crop(torch.ones_like(sample.label)[None], top, left, height, width)[0].bool()
+    label, foreground = F.crop(maps, top, left, height, width)
+    image = torch.where(inside, image, torch.full_like(image, GREY))
+    label, foreground = (torch.where(inside, part, torch.full_like(part, IGNORE)) for part in (label, foreground))
+    return Sample(image, label, foreground, sample.id)
+
+
+def _recolour(image: Tensor, rng: np.random.Generator) -> Tensor:
+    """The photo in a random light: brightness, contrast, saturation and a tint."""
+    if rng.random() < 0.2:
+        return image
+    brightness, contrast, saturation = rng.uniform(1 - JITTER, 1 + JITTER, size=3)
+    pixels = F.adjust_saturation(F.adjust_contrast(F.adjust_brightness(image, brightness), contrast), saturation)
+    tint = torch.from_numpy(rng.uniform(-SHIFT, SHIFT, size=(3, 1, 1))).float()
+    return (pixels + tint).clamp(0, 255).to(torch.uint8)

@@ -1,0 +1,48 @@
+"""A minute of patience: prototypes turned until the references parse as they are labelled (docs/method.md, step 40)."""
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from networks.base import Features, OneShotNetwork
+from networks.prototypes import Prototypes
+from utils.constants import IGNORE
+
+STEPS, RATE, PULL = 60, 0.02, 1.0
+
+
+def adapt(network: OneShotNetwork, references: Sequence[tuple[Features, Tensor]], prototypes: Prototypes) -> Prototypes:
+    """The prototypes of a k-way network after some steps of Adam on the references' own pixels.
+
+    `references` are the features of each photo (batch 1) and its slots at feature size (h, w), negative where a pixel
+    does not count. What the prototypes gain is a change of direction; a pull to the start keeps them near it.
+    """
+    with torch.inference_mode(False), torch.enable_grad():
+        start = F.normalize(prototypes.classes.clone(), dim=-1, eps=1e-6)
+        length = prototypes.classes.clone().norm(dim=-1, keepdim=True)
+        classes = start.clone().requires_grad_()
+        photos = [(Features(*(part.clone() for part in f)), _target(slots)) for f, slots in references]
+        present, foreground = prototypes.present.clone(), prototypes.foreground.clone()
+        optimizer = torch.optim.Adam([classes], lr=RATE)
+        for _ in range(STEPS):
+            optimizer.zero_grad()
+            now = Prototypes(F.normalize(classes, dim=-1, eps=1e-6) * length, present, foreground)
+            loss = torch.stack([_loss(network, features, target, now) for features, target in photos]).mean()
+            (loss + PULL * (F.normalize(classes, dim=-1, eps=1e-6) - start).square().sum(dim=-1).mean()).backward()
+            optimizer.step()
+        turned = F.normalize(classes.detach(), dim=-1, eps=1e-6) * length
+    return prototypes._replace(classes=turned)
+
+
+def _target(slots: Tensor) -> Tensor:
+    return torch.where(slots < 0, IGNORE, slots).long()[None].clone()
+
+
+def _loss(network: OneShotNetwork, features: Features, target: Tensor, prototypes: Prototypes) -> Tensor:
+    """Cross entropy of a reference under its own prototypes; every class weighs alike, background in the rest."""
+    logits = network.logits(features, prototypes).npm
+    losses = F.cross_entropy(logits.float(), target, ignore_index=IGNORE, reduction="none")
+    slots = [slot for slot in target.unique().tolist() if slot not in (0, IGNORE)]
+    return torch.stack([losses[target == slot].mean() for slot in slots]).mean()

@@ -1,0 +1,90 @@
+"""Losses of AOPNet (docs/method.md, steps 38 and 39)."""
+
+from collections.abc import Mapping
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from utils.constants import IGNORE
+
+from .aopnet import PairOutputs
+from .layers import at_least_float32, labels_on_corners, resize
+
+UNSUPPORTED = 0.15  # weight of person pixels whose class the support lacks
+CLOSED, CONTRAST, PLACE, PRESENCE = 0.5, 0.5, 2.0, 0.5  # weights of the terms
+TEMPERATURE = 0.1
+
+
+class AOPLosses(NamedTuple):
+    """The loss terms, each a scalar, and their weighted sum."""
+
+    total: Tensor
+    pairs: Tensor
+    presence: Tensor
+    coarse: Tensor
+    place: Tensor
+    closed: Tensor
+    contrast: Tensor
+
+
+def aop_losses(outputs: PairOutputs, batch: Mapping[str, Tensor]) -> AOPLosses:
+    """The losses of a batch of photos with `foreground` (B, H, W) and `body` (B, 2, h, w), the place on the body."""
+    foreground = batch["foreground"]
+    pairs = _pairs(outputs)
+    presence = _presence(outputs)
+    logits = resize(at_least_float32(outputs.coarse), foreground.shape[-2:])
+    coarse = F.cross_entropy(logits, foreground, ignore_index=IGNORE)
+    person = (labels_on_corners(foreground, outputs.label.shape[-2:]) == 1)[:, None]
+    off = F.smooth_l1_loss(at_least_float32(outputs.body), batch["body"], beta=0.05, reduction="none")
+    place = (off * person).sum() / (2 * person.sum()).clamp(min=1)
+    closed = F.cross_entropy(at_least_float32(outputs.closed), outputs.label, ignore_index=IGNORE)
+    contrast = _contrast(outputs)
+    total = pairs + PRESENCE * presence + coarse + PLACE * place + CLOSED * closed + CONTRAST * contrast
+    return AOPLosses(total, pairs, presence, coarse, place, closed, contrast)
+
+
+def _pairs(outputs: PairOutputs) -> Tensor:
+    """Cross entropy of every query under every support; a class that the support lacks is background there."""
+    logits = at_least_float32(outputs.match.logits).flatten(0, 1)
+    supports = outputs.shown.shape[1]
+    label = outputs.label[:, None].expand(-1, supports, -1, -1).flatten(0, 1)
+    known = F.pad(outputs.shown.flatten(0, 1), (0, IGNORE + 1 - outputs.shown.shape[-1]))
+    known[:, 0] = known[:, IGNORE] = True
+    supported = known.gather(1, label.flatten(1)).view_as(label)
+    target = torch.where(supported, label, torch.zeros_like(label))
+    weight = torch.where(supported, 1.0, UNSUPPORTED) * (target != IGNORE) * _by_area(target)
+    losses = F.cross_entropy(logits, target, ignore_index=IGNORE, reduction="none")
+    return (losses * weight).sum() / weight.sum().clamp(min=1)
+
+
+def _by_area(label: Tensor) -> Tensor:
+    """A weight for each pixel of (B, h, w): one over the root of its class's area, so that small classes count too."""
+    flat = label.flatten(1)
+    areas = torch.zeros(len(label), IGNORE + 1, device=label.device)
+    areas.scatter_add_(1, flat, torch.ones_like(flat, dtype=areas.dtype))
+    return areas.clamp(min=1).rsqrt().gather(1, flat).view(label.shape)
+
+
+def _presence(outputs: PairOutputs) -> Tensor:
+    """Binary cross entropy of the presence of the support's classes, those there and those not there weighing alike."""
+    shown = outputs.shown[..., 1:]
+    there = outputs.present[:, None, 1:].expand_as(shown)
+    losses = F.binary_cross_entropy_with_logits(outputs.match.presence, there.float(), reduction="none")
+    parts = [losses[shown & which].sum() / (shown & which).sum().clamp(min=1) for which in (there, ~there)]
+    return (parts[0] + parts[1]) / 2
+
+
+def _contrast(outputs: PairOutputs) -> Tensor:
+    """Prototypes of one class attract each other over the batch, those of other classes repel (InfoNCE)."""
+    present = outputs.present.clone()
+    present[:, 0] = False
+    rows, slots = present.nonzero(as_tuple=True)
+    vectors = F.normalize(outputs.prototypes[rows, slots], dim=1)
+    own = torch.eye(len(vectors), dtype=torch.bool, device=vectors.device)
+    alike = (slots[:, None] == slots[None]) & ~own
+    scores = (vectors @ vectors.T / TEMPERATURE).masked_fill(own, float("-inf")).log_softmax(dim=1)
+    of_rows = alike.sum(dim=1)
+    means = torch.where(alike, scores, torch.zeros_like(scores)).sum(dim=1) / of_rows.clamp(min=1)
+    return -means.sum() / (of_rows > 0).sum().clamp(min=1)

@@ -1,0 +1,155 @@
+"""AOPNet, All-pairs One-shot Human Parsing: this project's own network (docs/method.md, steps 32 to 37)."""
+
+from collections.abc import Mapping
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from .backbones import Encoder
+from .base import Features, Labels, OneShotNetwork
+from .decoding import NEVER, Maps, human_mask, shown_winner
+from .layers import at_least_float32, labels_on_corners
+from .matching import Match, Matcher
+from .prototypes import Prototypes, class_masks, masked_average
+from .pyramid_decoder import PyramidDecoder
+
+WAVES = 48  # random Fourier features of the place on the body
+FREQUENCY = 6.0
+PLACE_WEIGHT = 0.5  # of these features beside the learned ones
+MIN_PRESENCE = 0.5  # below it a class counts as absent
+SUPPORTS = (1, 1, 3)  # photos that make up each of the supports of a query in training; the last number is a mean
+
+
+class PairOutputs(NamedTuple):
+    """What a batch of B photos gives, S supports for each: all that the losses need, at feature size."""
+
+    match: Match
+    coarse: Tensor  # (B, 2, h, w)
+    body: Tensor  # (B, 2, h, w)
+    closed: Tensor  # (B, slots, h, w)
+    label: Tensor  # (B, h, w)
+    shown: Tensor  # (B, S, slots) bool: what each support holds
+    present: Tensor  # (B, slots) bool: what each photo holds
+    prototypes: Tensor  # (B, slots, D) of each photo
+
+
+class AOPNet(OneShotNetwork):
+    """Features in a metric space where the prototypes of a support find their classes in any other photo.
+
+    The metric feature joins a learned one with random Fourier features of the place on the body (height, and distance
+    from the axis, in body heights), which a linear head tells. Further linear heads tell the foreground, and the
+    classes of the training, which only helps to learn. `coarse` of its `Features` holds the foreground's logits.
+
+    `pseudo_classes` are class slots of the training beyond `num_slots`, for parts of a person that no base class names.
+    """
+
+    method = "aop"
+    min_presence: float | None = MIN_PRESENCE
+    waves: Tensor
+    phase: Tensor
+
+    def __init__(
+        self,
+        num_slots: int,
+        encoder: str,
+        channels: int = 128,
+        pseudo_classes: int = 0,
+        momentum: float = 0.001,
+    ) -> None:
+        super().__init__(num_slots, "kway", Encoder(encoder, deep=True))
+        self.slots = num_slots + pseudo_classes
+        self.decoder = PyramidDecoder(tuple(self.encoder.channels.values()), channels)
+        self.fine_space = nn.Conv2d(channels, channels - WAVES, 1)
+        self.coarse = nn.Conv2d(channels, 2, 1)
+        self.body = nn.Conv2d(channels, 2, 1)
+        self.closed = nn.Conv2d(channels, self.slots, 1)
+        self.matcher = Matcher(channels)
+        generator = torch.Generator().manual_seed(1)
+        self.register_buffer("waves", FREQUENCY * torch.randn(WAVES, 2, generator=generator))
+        self.register_buffer("phase", 2 * torch.pi * torch.rand(WAVES, generator=generator))
+        self._add_bank(channels, momentum)
+
+    def bank_in_use(self, epoch: float) -> bool:
+        """Never by itself: the supports of a training are never blended with the bank."""
+        return False
+
+    def shrink_labels(self, labels: Tensor, size: tuple[int, int] | torch.Size) -> Tensor:
+        """Label maps (B, H, W) at the pixels (B, *size) on which the feature's own lie when logits are enlarged."""
+        return labels_on_corners(labels, size)
+
+    def embed(self, images: Tensor) -> Features:
+        """Normalised images (B, 3, H, W) -> features at stride 4."""
+        return self._spaces(self._feature(images))[0]
+
+    def _feature(self, images: Tensor) -> Tensor:
+        """Normalised images (B, 3, H, W) -> the decoder's feature (B, channels, h, w)."""
+        return self.decoder(*self.encoder.features(images).values())
+
+    def _spaces(self, feature: Tensor) -> tuple[Features, Tensor]:
+        """Metric features and foreground logits, and the place on the body (B, 2, h, w), from the decoder's feature."""
+        place = self.body(feature)
+        phases = torch.einsum("kc,bchw->bkhw", self.waves, at_least_float32(place.detach())) + self.phase[:, None, None]
+        waves = torch.cos(phases) * (PLACE_WEIGHT * (2 / WAVES) ** 0.5)
+        learned = F.normalize(at_least_float32(self.fine_space(feature)), dim=1)
+        return Features(self.coarse(feature), torch.cat([learned, waves], dim=1)), place
+
+    def closed_logits(self, images: Tensor) -> Tensor:
+        """RGB images (B, 3, H, W) -> logits (B, slots, h, w) of the classes of the training, without a support."""
+        return at_least_float32(self.closed(self._feature(self.encoder.normalize(images))))
+
+    def forward(self, batch: Mapping[str, Tensor], epoch: int) -> PairOutputs:
+        """A batch of photos: RGB `image` (B, 3, H, W) and `label` (B, H, W) of slots, pseudo-classes among them."""
+        feature = self._feature(self.encoder.normalize(batch["image"]))
+        features, place = self._spaces(feature)
+        label = self.shrink_labels(batch["label"], feature.shape[-2:])
+        masks = class_masks(label, self.slots)
+        masks[:, 0] = 0
+        prototypes, present = masked_average(features.fine, masks), masks.flatten(2).any(dim=2)
+        self.bank.remember(prototypes[:, : self.num_slots], present[:, : self.num_slots], dynamic=True)
+        supports, shown = _mixed(prototypes, present, _support_sets(len(label)).to(label.device))
+        human = features.coarse.detach().softmax(dim=1)[:, 1:]
+        match = self.matcher(features.fine, human, supports[:, :, 1:], shown[:, :, 1:])
+        return PairOutputs(match, features.coarse, place, self.closed(feature), label, shown, present, prototypes)
+
+    def match(self, query: Features, prototypes: Prototypes) -> Match:
+        """A query under each of S prototypes (or of a batch of one): logits (S, K, h, w), presence (S, K)."""
+        human = at_least_float32(query.coarse).softmax(dim=1)[:, 1:]
+        classes, present = prototypes.classes[None, :, 1:], prototypes.present[None, :, 1:]
+        found = self.matcher(query.fine, human, classes, present)
+        return Match(found.logits[0], found.presence[0])
+
+    def class_maps(self, query: Features, prototypes: Prototypes) -> list[Maps]:
+        maps = []
+        for coarse, fine in zip(query.coarse, query.fine, strict=True):
+            match = self.match(Features(coarse[None], fine[None]), prototypes)
+            maps.append(Maps(match.logits[0], coarse, match.presence[0].sigmoid()))
+        return maps
+
+    def predict(self, query: Features, prototypes: Prototypes, size: tuple[int, int], with_agm: bool = False) -> Labels:
+        match = self.match(query, prototypes)
+        human = human_mask(query.coarse, size)
+        kept = prototypes.present[:, 1:] & (match.presence.sigmoid() >= self.min_presence)
+        logits = match.logits.masked_fill(~F.pad(kept, (1, 0), value=True)[..., None, None], NEVER)
+        return Labels(shown_winner(logits, kept, size) * human, None, human.expand(len(logits), -1, -1))
+
+
+def _support_sets(batch: int) -> Tensor:
+    """Which photos make up each support of each query: (B, S, B) of 0 and 1; a photo never supports itself."""
+    sets = torch.zeros(batch, len(SUPPORTS), batch)
+    order, taken = torch.randperm(batch - 1) + 1, 0
+    for s, count in enumerate(SUPPORTS):
+        chosen = order[torch.arange(taken, taken + count) % (batch - 1)]
+        taken += count
+        for offset in chosen.tolist():
+            sets[torch.arange(batch), s, (torch.arange(batch) + offset) % batch] = 1
+    return sets
+
+
+def _mixed(prototypes: Tensor, present: Tensor, sets: Tensor) -> tuple[Tensor, Tensor]:
+    """Mean prototypes (B, S, N, D) of the photos in each set that show the class, and which classes they show."""
+    weights = torch.einsum("bsj,jn->bsnj", sets, present.to(sets.dtype))
+    shown = weights.sum(dim=-1)
+    mixed = torch.einsum("bsnj,jnd->bsnd", weights, prototypes) / shown.clamp(min=1)[..., None]
+    return mixed, shown > 0

@@ -1,0 +1,106 @@
+"""AOPNet: features, matching, presence, and the pairs of a training batch."""
+
+import numpy as np
+import pytest
+import torch
+
+from networks.aop_losses import aop_losses
+from networks.aopnet import AOPNet
+from networks.backbones import LITE0
+from networks.decoding import class_scores, decode
+from networks.fast.folding import fold_batch_norm
+
+SLOTS, PSEUDO = 5, 2
+
+
+@pytest.fixture(scope="module")
+def network() -> AOPNet:
+    torch.manual_seed(0)
+    return AOPNet(SLOTS, LITE0, channels=64, pseudo_classes=PSEUDO).eval()
+
+
+def photos(count: int, height: int = 64, width: int = 48) -> torch.Tensor:
+    return torch.randint(0, 256, (count, 3, height, width), generator=torch.Generator().manual_seed(1)).float()
+
+
+def batch(count: int = 4) -> dict[str, torch.Tensor]:
+    label = torch.zeros(count, 64, 48, dtype=torch.long)
+    label[:, :20], label[:, 20:40, :24], label[: count // 2, 40:] = 1, 2, 3
+    body = torch.rand(count, 2, 16, 12, generator=torch.Generator().manual_seed(2))
+    return {"image": photos(count), "label": label, "foreground": (label > 0).long(), "body": body}
+
+
+def test_a_step_gives_every_parameter_a_gradient_and_lowers_the_loss():
+    torch.manual_seed(0)
+    net, data = AOPNet(SLOTS, LITE0, channels=64, pseudo_classes=PSEUDO).train(), batch()
+    optimizer = torch.optim.AdamW(net.parameters(), lr=1e-3)
+    totals = []
+    for _ in range(6):
+        optimizer.zero_grad()
+        losses = aop_losses(net(data, 0), data)
+        losses.total.backward()
+        totals.append(losses.total.item())
+        optimizer.step()
+    assert [name for name, p in net.named_parameters() if p.grad is None] == []
+    assert totals[-1] < totals[0]
+
+
+def test_no_photo_supports_itself_and_the_last_support_is_a_mean_of_three(network):
+    data = batch(8)
+    data["label"][:] = 0
+    for photo in range(8):  # each photo alone holds its class
+        data["label"][photo, :32] = 1 + photo % 4
+    shown = network(data, 0).shown
+    assert shown.shape == (8, 3, SLOTS + PSEUDO)
+    assert shown[:, :2].sum(dim=2).eq(1).all() and shown[:, 2].sum(dim=1).gt(1).any()
+    alone = batch(2)
+    alone["label"][0], alone["label"][1] = 1, 2
+    outputs = network(alone, 0).shown
+    assert outputs[0, :, 2].all() and not outputs[0, :, 1].any() and outputs[1, :, 1].all()
+
+
+def test_a_class_that_the_support_lacks_never_wins(network):
+    support, query = network.encode(photos(1)), network.encode(photos(2)[1:])
+    label = torch.zeros(1, 64, 48, dtype=torch.long)
+    label[:, :20], label[:, 20:40] = 1, 3
+    prototypes = network.extract_prototypes(support, label, (label > 0).long())
+    match = network.match(query, prototypes)
+    assert set(match.logits.argmax(dim=1).unique().tolist()) <= {0, 1, 3}
+
+
+@pytest.mark.parametrize("threshold", [0.0, 0.45, 1.0])
+def test_evaluation_and_parsing_give_one_label_map(network, threshold):
+    query = network.encode(photos(1))
+    label = torch.zeros(1, 64, 48, dtype=torch.long)
+    label[:, :20], label[:, 20:40], label[:, 40:] = 1, 2, 4
+    prototypes = network.extract_prototypes(query, label, (label > 0).long())
+    network.min_presence = threshold
+    evaluated = network.predict(query, prototypes, (64, 48)).npm[0]
+    maps = network.class_maps(query, prototypes)[0]
+    parsed, _ = decode(maps, (class_scores([maps]) >= threshold) & prototypes.present[0, 1:], (64, 48))
+    assert torch.equal(evaluated, parsed)
+    assert threshold < 1.0 or not evaluated.any()
+
+
+def test_photos_of_odd_sizes_keep_their_size(network):
+    for height, width in ((33, 90), (65, 97), (16, 16)):
+        features = network.encode(photos(1, height, width))
+        assert features.fine.shape[-2:] == features.coarse.shape[-2:] == (-(-height // 4), -(-width // 4))
+
+
+def test_folded_batch_norm_gives_the_same_features():
+    torch.manual_seed(0)
+    net = AOPNet(SLOTS, LITE0, channels=64).eval()
+    before = net.encode(photos(1)).fine
+    fold_batch_norm(net)
+    np.testing.assert_allclose(net.encode(photos(1)).fine.detach(), before.detach(), atol=1e-4)
+
+
+def test_presence_does_not_depend_on_the_order_of_the_classes(network):
+    query = network.encode(photos(1))
+    label = torch.randint(1, 4, (1, 64, 48), generator=torch.Generator().manual_seed(3))
+    prototypes = network.extract_prototypes(query, label, (label > 0).long())
+    order = [0, 3, 1, 2, 4]
+    turned = prototypes._replace(classes=prototypes.classes[:, order], present=prototypes.present[:, order])
+    first, second = (network.match(query, one).presence[0] for one in (prototypes, turned))
+    np.testing.assert_allclose(first[[2, 0, 1, 3]].detach(), second.detach(), atol=1e-5)

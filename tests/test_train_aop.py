@@ -1,0 +1,155 @@
+"""Training AOPNet on the toy data set: the whole run, a resumed one, tagged photos, and what comes out."""
+
+import dataclasses
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+import evaluate as evaluate_cli
+import train as train_cli
+from dataloaders import catalog
+from dataloaders.layout import tagged_path
+from dataloaders.training_photos import TrainingPhotos
+from engine.run import Run
+from engine.settings import EvaluateSettings, TrainSettings
+from engine.training import StopSignal
+from inference.parser import OneShotParser
+from networks.checkpoints import files, open_checkpoint
+from tools import label_tagged
+from utils.constants import IGNORE
+from utils.files import write_json
+
+
+def settings(toy_root, run_dir, **changes) -> TrainSettings:
+    small = TrainSettings(
+        dataset="toy",
+        data_root=str(toy_root),
+        method="aop",
+        encoder="tf_efficientnet_lite0",
+        channels=64,
+        pseudo_classes=2,
+        pretrained="none",
+        epochs=2,
+        batch_size=5,
+        lr=1e-3,
+        lr_warmup=2,
+        weight_decay=0.01,
+        crop_size=(64, 48),
+        test_size=64,
+        eval_every=0,
+        workers=0,
+        device="cpu",
+        run_dir=str(run_dir),
+        resume="auto",
+    )
+    return dataclasses.replace(small, **changes)
+
+
+@pytest.fixture(scope="module")
+def run_folder(toy_root, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("run")
+    assert train_cli.train(settings(toy_root, folder)) is None
+    return folder
+
+
+def test_a_stopped_run_ends_with_the_weights_of_one_that_never_stopped(toy_root, run_folder, tmp_path):
+    options = settings(toy_root, tmp_path)
+    run = Run(options, torch.device("cpu"))
+    with StopSignal() as stop:
+        stop.asked = True
+        assert not run.train_epoch(stop)
+    run.board.close()
+    assert files.read(tmp_path / "last.pt")["position"]["batch"] == 1
+    train_cli.train(options)
+    one, other = (open_checkpoint(folder / "last.pt").weights for folder in (run_folder, tmp_path))
+    assert one.keys() == other.keys()
+    for name, tensor in one.items():
+        assert torch.equal(tensor, other[name]), name
+
+
+def test_a_run_is_evaluated_and_parses(toy_root, run_folder):
+    checkpoint = str(run_folder / "last.pt")
+    evaluate_cli.evaluate(EvaluateSettings(checkpoint=checkpoint, data_root=str(toy_root), workers=0, device="cpu"))
+    assert (run_folder / "results.json").is_file()
+    parser = OneShotParser(checkpoint, device="cpu")
+    photo = np.random.default_rng(0).integers(0, 256, (90, 60, 3), dtype=np.uint8)
+    labels = np.zeros((90, 60), dtype=np.uint8)
+    labels[:30], labels[30:60] = 7, 9
+    parser.set_reference(photo, labels, {7: "hat", 9: "coat"})
+    parsing = parser.parse(photo)
+    assert set(np.unique(parsing.labels)) <= {0, 7, 9} and all(0 <= s <= 1 for s in parsing.scores.values())
+
+
+def photos_of(toy_root, **options) -> TrainingPhotos:
+    spec = catalog.load("toy")
+    options = {"fold": 1, "crop_size": (64, 48), "zoom": (1.0, 1.0), "pseudo_classes": 2, **options}
+    return TrainingPhotos(spec, catalog.locate(spec, toy_root), **options)
+
+
+def test_no_novel_class_is_in_the_training_photos_and_its_pixels_have_pseudo_classes(toy_root):
+    photos, spec = photos_of(toy_root), catalog.load("toy")
+    seen = {int(i) for n in range(len(photos)) for i in photos[n]["label"].unique()}
+    assert not seen & set(spec.novel(1))
+    assert seen & {spec.num_slots, spec.num_slots + 1} and max(seen - {IGNORE}) < spec.num_slots + 2
+
+
+def test_a_draw_follows_from_seed_epoch_and_index(toy_root):
+    one, other = photos_of(toy_root), photos_of(toy_root)
+    assert all(torch.equal(one[3][name], other[3][name]) for name in one[3])
+    before = one[3]["image"]
+    one.set_epoch(1)
+    assert not torch.equal(before, one[3]["image"])
+
+
+def test_the_place_on_the_body_follows_the_photo(toy_root):
+    """The person's topmost and lowest pixels lie near height 0 and 1, whatever the zoom and the window."""
+    photos = photos_of(toy_root, zoom=(0.8, 0.8), crop_size=(160, 160))
+    for number in range(4):
+        photo = photos[number]
+        rows = (photo["foreground"][::4, ::4] == 1).any(dim=1).nonzero()[:, 0]
+        height = photo["body"][0, :, 0]
+        assert abs(height[rows[0]]) < 0.08 and abs(height[rows[-1]] - 1) < 0.08
+
+
+def test_photos_with_rare_classes_are_drawn_more_often(toy_root):
+    spec = catalog.load("toy")
+    plain, balanced = photos_of(toy_root), photos_of(toy_root, balance=1.0)
+
+    def rarest(photos: TrainingPhotos) -> np.ndarray:
+        counts = np.zeros(spec.num_slots)
+        for epoch in range(2):
+            photos.set_epoch(epoch)
+            for n in range(len(photos)):
+                present = photos[n]["label"].unique().tolist()
+                counts[[i for i in present if 0 < i < spec.num_slots]] += 1
+        return counts
+
+    one, other = rarest(plain), rarest(balanced)
+    rare = min((c for c in spec.base_classes(1) if c), key=lambda c: one[c])
+    assert other[rare] > one[rare]
+
+
+def test_tagged_photos_are_labelled_where_their_tags_allow_and_trained_on(toy_root, run_folder, tmp_path):
+    spec = catalog.load("toy")
+    root = catalog.locate(spec, toy_root)
+    ids = (root / "list" / "meta_test_id.txt").read_text().split()[:3]
+    names = [spec.labels[c] for c in spec.base_classes(1)[1:3]]
+    write_json(tagged_path(root), dict.fromkeys(ids, names))
+    out = tmp_path / "tagged"
+    label_tagged.main(
+        [
+            f"--checkpoint={run_folder / 'last.pt'}",
+            f"--out={out}",
+            "--dataset=toy",
+            f"--data-root={toy_root}",
+            "--sure=0",
+        ]
+    )
+    tagged_path(root).unlink()
+    for image_id in ids:
+        found = set(np.unique(np.array(Image.open(out / f"{image_id}.png"))).tolist())
+        assert found <= {0, IGNORE, spec.spare_slot(), *(spec.labels.index(name) for name in names)}
+    photos, plain = photos_of(toy_root, tagged=str(out)), photos_of(toy_root)
+    assert len(photos) == len(plain) + 3

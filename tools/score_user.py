@@ -1,0 +1,139 @@
+"""What a user of a checkpoint gets: some labelled photos as the reference, their classes, and other photos to parse.
+
+    python -m tools.score_user --split val --references 1
+    python -m tools.score_user --checkpoint runs/ccp_aop_kway_f1/last.pt --split val --references 3 --sweep
+
+Photos with an odd place in the split's list are references, those with an even place are parsed; which ones meet
+follows from the seed. A class counts as found where it takes more than a thousandth of the photo. `--sweep` shows what
+other values of `--min-score` would do, and how well the score tells absent classes from present ones.
+"""
+
+import random
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+import torch
+from torch import Tensor
+from tqdm import tqdm
+
+from dataloaders import catalog
+from dataloaders.split import Split
+from engine.metrics import ConfusionMatrix, mean
+from inference.parser import OneShotParser
+from inference.settings import DEFAULT_CHECKPOINT
+from networks import decoding
+from utils.config import ArgumentParser
+from utils.constants import IGNORE
+from utils.errors import run_cli
+
+STEPS = [round(0.05 * i, 2) for i in range(20)]
+SEEN = 0.001  # share of a photo's pixels from which on a class counts as found
+QUERIES_PER_REFERENCE = 6
+
+
+class Tables:
+    """For each value of `--min-score`: pixels, and whether classes of the reference are there and were found."""
+
+    def __init__(self, slots: int, steps: Sequence[float]) -> None:
+        self.pixels = {step: ConfusionMatrix(slots) for step in steps}
+        self.classes = {step: ConfusionMatrix(2) for step in steps}
+        self.scores: dict[bool, list[float]] = {True: [], False: []}  # of the classes that are there, and of the others
+
+    def add(self, maps: decoding.Maps, truth: Tensor, ids: Sequence[int]) -> None:
+        """One parsed photo: its maps, and its label map (H, W) with the data set's ids."""
+        table = torch.tensor([0, *ids])
+        scores = decoding.class_scores([maps])
+        height, width = truth.shape
+        known = torch.isin(truth, torch.tensor([*ids, IGNORE]))
+        shown = torch.where(known, truth, torch.zeros_like(truth))  # classes that the reference lacks are background
+        shares = torch.stack([(truth == i).float().mean() for i in ids])
+        counted = (shares == 0) | (shares > SEEN)
+        for present, score in zip((shares > 0)[counted].tolist(), scores[counted].tolist(), strict=True):
+            self.scores[present].append(score)
+        for step in self.pixels:
+            slots, _ = decoding.decode(maps, scores >= step, (height, width))
+            self.pixels[step].update(table[slots], shown)
+            seen = torch.stack([(slots == k).float().mean() > SEEN for k in range(1, len(table))]).long()
+            self.classes[step].update(seen[counted], (shares > 0).long()[counted])
+
+    def rows(self, classes: Sequence[int]) -> list[tuple[float, float, float, float]]:
+        """(min score, mIoU without background, absent classes found, present ones missed), in percent."""
+        result = []
+        for step, matrix in self.pixels.items():
+            iou = matrix.iou()
+            (right, wrong), (missed, hit) = self.classes[step].counts.tolist()
+            shares = 100 * wrong / max(1, right + wrong), 100 * missed / max(1, missed + hit)
+            result.append((step, mean(iou[c] for c in classes if c and iou[c] == iou[c]), *shares))
+        return result
+
+    def area_under_curve(self) -> float:
+        """How often the score of a class that is there is above that of one that is not; 0.5 is chance."""
+        there, absent = (np.array(self.scores[which]) for which in (True, False))
+        above = np.searchsorted(np.sort(absent), there, side="left").sum()
+        ties = np.searchsorted(np.sort(absent), there, side="right").sum() - above
+        return float((above + ties / 2) / max(1, len(there) * len(absent)))
+
+
+def draw(ids: Sequence[str], parses: int, references: int, seed: int) -> Iterator[tuple[list[int], list[int]]]:
+    """Groups of reference photos and of photos to parse under them, as places in the list of ids."""
+    queries, supports = list(range(0, len(ids), 2)), list(range(1, len(ids), 2))
+    rng, drawn = random.Random(seed), 0
+    while drawn < parses:
+        group = rng.sample(supports, references), rng.sample(queries, QUERIES_PER_REFERENCE)
+        drawn += len(group[1])
+        yield group
+
+
+def measure(
+    parser: OneShotParser,
+    split: Split,
+    classes: Sequence[int],
+    groups: Iterator[tuple[list[int], list[int]]],
+    steps: Sequence[float],
+) -> Tables:
+    """Parse the photos of each group under its references; only pixels of `classes` are marked in these."""
+    tables = Tables(split.spec.num_slots, steps)
+    kept = torch.tensor([*classes, 0, IGNORE])
+    for references, queries in groups:
+        samples = [split.load(number) for number in references]
+        labels = [torch.where(torch.isin(s.label, kept), s.label, 0).numpy() for s in samples]
+        marked = [n for n, label in enumerate(labels) if ((label > 0) & (label != IGNORE)).any()]
+        if not marked:
+            continue
+        photos = [samples[n].image.permute(1, 2, 0).numpy() for n in marked]
+        support = parser.make_support(photos, [labels[n] for n in marked])
+        for number in queries:
+            query = split.load(number)
+            maps = parser.maps(query.image.permute(1, 2, 0).numpy(), support)
+            on_cpu = decoding.Maps(*(None if part is None else part.cpu() for part in maps))
+            tables.add(on_cpu, query.label.long(), [c.id for c in support.classes])
+    return tables
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    options = ArgumentParser(description=__doc__.splitlines()[0])
+    options.add_argument("--checkpoint", default=DEFAULT_CHECKPOINT, help="checkpoint (default: %(default)s)")
+    options.add_argument("--dataset", default="ccp", help="data set to measure on (default: %(default)s)")
+    options.add_argument("--data-root", default="data/datasets", help="folder that holds the data sets' folders")
+    options.add_argument("--split", default="val", help="whose photos to take (default: %(default)s)")
+    options.add_argument("--references", type=int, default=1, help="labelled photos at once (default: %(default)s)")
+    options.add_argument("--parses", type=int, default=300, help="how many photos to parse (default: %(default)s)")
+    options.add_argument("--novel-of", type=int, default=0, help="mark only the novel classes of this fold")
+    options.add_argument("--sweep", action="store_true", help="a row for every value of --min-score")
+    options.add_argument("--seed", type=int, default=7, help="seed of who meets whom (default: %(default)s)")
+    chosen = options.parse_args(arguments)
+    spec = catalog.load(chosen.dataset)
+    split = Split(spec, catalog.locate(spec, chosen.data_root), chosen.split)
+    parser = OneShotParser(chosen.checkpoint)
+    classes = spec.novel(chosen.novel_of) if chosen.novel_of else spec.classes
+    groups = draw(split.ids, chosen.parses, chosen.references, chosen.seed)
+    steps = STEPS if chosen.sweep else [parser.min_score]
+    tables = measure(parser, split, classes, tqdm(groups, unit="reference"), steps)
+    print("| min score | mIoU % | absent classes found % | present classes missed % |\n|---|---|---|---|")
+    for row in tables.rows(classes):
+        print("| " + " | ".join(f"{v:.2f}" if i == 0 else f"{v:.1f}" for i, v in enumerate(row)) + " |")
+    print(f"area under the curve of the score: {tables.area_under_curve():.3f}")
+
+
+if __name__ == "__main__":
+    run_cli(main)
