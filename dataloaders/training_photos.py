@@ -85,6 +85,10 @@ class TrainingPhotos(Dataset[TrainingPhoto]):
     def __len__(self) -> int:
         return len(self._images) + (len(self.tagged) if self.tagged else 0)
 
+    def used_ids(self) -> list[str]:
+        """Ids of the photos that may be drawn, in list order, the tagged ones last."""
+        return [self.split.ids[int(image)] for image in self._images] + (self.tagged.ids if self.tagged else [])
+
     def __getitem__(self, index: int) -> TrainingPhoto:
         epoch = int(self._epoch)
         rng = np.random.default_rng([self.seed, epoch, index])
