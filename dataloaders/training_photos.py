@@ -181,4 +181,5 @@ def _recolour(image: Tensor, rng: np.random.Generator) -> Tensor:
     brightness, contrast, saturation = rng.uniform(1 - JITTER, 1 + JITTER, size=3)
     pixels = F.adjust_saturation(F.adjust_contrast(F.adjust_brightness(image, brightness), contrast), saturation)
     tint = torch.from_numpy(rng.uniform(-SHIFT, SHIFT, size=(3, 1, 1))).float()
-    return (pixels + tint).clamp(0, 255).to(torch.uint8)
+    recoloured: Tensor = (pixels + tint).clamp(0, 255).to(torch.uint8)
+    return recoloured

@@ -2,7 +2,7 @@
 
 import dataclasses
 import time
-from typing import Any
+from typing import Any, cast
 
 import timm.layers
 import torch
@@ -84,7 +84,9 @@ class Run:
     @property
     def result(self) -> OneShotNetwork:
         """What is evaluated and saved: the network, or the mean of its last steps."""
-        return self.network if self.averaged is None else self.averaged.module
+        if self.averaged is None:
+            return self.network
+        return cast(OneShotNetwork, self.averaged.module)
 
     @property
     def finished(self) -> bool:

@@ -1,4 +1,4 @@
-"""A minute of patience: prototypes turned until the references parse as they are labelled (docs/method.md, step 40)."""
+"""A minute of patience: prototypes turned until the references parse as they are labelled (docs/method.md, step 41)."""
 
 from collections.abc import Sequence
 

@@ -88,7 +88,7 @@ class OneShotParser:
         self.max_size = max_size or opened.test_size or DEFAULT_SIZE
         self.enlarge = bool(max_size or opened.test_size)
         self.prototypes, self.tile = prototypes, tile
-        defaults = (min_score, opened.min_score, self.network.min_presence, MIN_SCORE)
+        defaults = (min_score, opened.min_score, self.network.min_presence or None, MIN_SCORE)
         self.min_score = next(score for score in defaults if score is not None)
         if prototypes == "bank" and not self.network.bank_in_use(opened.epoch):
             raise UserError(f"{checkpoint}: still in its warm-up, so its bank is not in use; use support-only")

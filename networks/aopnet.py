@@ -46,7 +46,7 @@ class AOPNet(OneShotNetwork):
     """
 
     method = "aop"
-    min_presence: float | None = MIN_PRESENCE
+    min_presence: float = MIN_PRESENCE
     waves: Tensor
     phase: Tensor
 

@@ -61,7 +61,7 @@ class OneShotNetwork(nn.Module):
 
     method = ""
     decoder: Layer
-    min_presence: float | None = None  # below which a class counts as absent, where the network judges that
+    min_presence = 0.0  # below which a class counts as absent, where the network judges that; else 0
     screened = False  # POPNet's background may keep to the classes that the support shows
     departures = NONE  # EOPNet's step of training may be as published
 

@@ -113,8 +113,8 @@ class ClosedSetLoss(NamedTuple):
     total: Tensor
 
 
-def closed_set_loss(outputs: Outputs, foreground: Tensor) -> ClosedSetLoss:
-    """Cross entropy of `ClosedSetBaseline`'s logits; `foreground` is not needed."""
+def closed_set_loss(outputs: Outputs, episode: Mapping[str, Tensor]) -> ClosedSetLoss:
+    """Cross entropy of `ClosedSetBaseline`'s logits; of the `episode` nothing more is needed."""
     return ClosedSetLoss(segmentation_loss(outputs.logits.npm, outputs.label))
 
 

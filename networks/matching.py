@@ -68,7 +68,8 @@ class Matcher(nn.Module):
         self, fine: Tensor, human: Tensor, classes: Tensor, prototypes: Tensor, present: Tensor
     ) -> tuple[Tensor, Tensor]:
         """The mean (B, S, K, D) of the query's pixels that are likest to each class, and the signs (B, S, K, ...)."""
-        size = [max(1, side // POOLED) for side in fine.shape[-2:]]
+        height, width = (max(1, side // POOLED) for side in fine.shape[-2:])
+        size = (height, width)
         pixels, inside = resize(fine, size).flatten(2), resize(human, size).flatten(2)[:, None]
         similarity = torch.einsum("bskd,bdn->bskn", prototypes, pixels)
         hidden = ~present[..., None]

@@ -14,8 +14,9 @@ ROOT = Path(__file__).resolve().parents[1]
 SCRIPTS = {  # name -> set, method, way, fold
     f"{dataset}_{method}_{short}f{fold}.sh": f"{dataset} {method} {way} {fold}"
     for dataset, method, (short, way), fold in itertools.product(
-        ("atr", "lip", "cihp", "ccp"), ("eop", "pop"), (("kw", "kway"), ("1w", "1way")), (1, 2)
+        ("atr", "lip", "cihp", "ccp"), ("eop", "pop", "aop"), (("kw", "kway"), ("1w", "1way")), (1, 2)
     )
+    if (method, way) != ("aop", "1way")  # AOPNet is k-way alone
 }
 TEXT = '#!/usr/bin/env bash\nsource "$(dirname "$0")/common.sh"\n{verb} {what} "$@"\n'
 
@@ -28,7 +29,7 @@ def run(script: str | Path, *arguments: str, **environment: str) -> subprocess.C
 
 def test_every_run_has_its_two_scripts_by_name():
     named = {path.name for way in ("kw", "1w") for path in (ROOT / "scripts").glob(f"*_{way}f*.sh")}
-    assert len(SCRIPTS) == 32 and named == {*SCRIPTS, *(f"evaluate_{name}" for name in SCRIPTS)}
+    assert len(SCRIPTS) == 40 and named == {*SCRIPTS, *(f"evaluate_{name}" for name in SCRIPTS)}
 
 
 @pytest.mark.parametrize("prefix, verb", [("", "run"), ("evaluate_", "evaluate")])

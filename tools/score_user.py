@@ -105,7 +105,8 @@ def measure(
         for number in queries:
             query = split.load(number)
             maps = parser.maps(query.image.permute(1, 2, 0).numpy(), support)
-            on_cpu = decoding.Maps(*(None if part is None else part.cpu() for part in maps))
+            presence = None if maps.presence is None else maps.presence.cpu()
+            on_cpu = decoding.Maps(maps.classes.cpu(), maps.coarse.cpu(), presence)
             tables.add(on_cpu, query.label.long(), [c.id for c in support.classes])
     return tables
 

@@ -15,7 +15,7 @@ from .. import catalog
 from ..layout import IMAGE_FOLDER, tagged_path
 from ..reading import read_image
 from .ccp import read_mat, tag_table
-from .sources import JPEGS, files_by_id, first_folder
+from .sources import JPEGS, files_by_id, find_folder
 
 TEST_REPEATS = {"1074", "1293", "1694", "1913"}  # repeat shots of test photos
 VAL_REPEATS = Path(__file__).parents[1] / "splits" / "ccp" / "val_repeats.txt"
@@ -24,11 +24,13 @@ VAL_REPEATS = Path(__file__).parents[1] / "splits" / "ccp" / "val_repeats.txt"
 def prepare_tagged(source: Path, root: Path, size: int) -> int:
     """Write the photos, the longest side at most `size` (0 keeps them), and the list of their classes; how many.
 
-    Repeat shots of test and validation photos are left out. Photos that stand are kept. Raises `UserError` when a folder or file of the clone is missing or broken.
+    Repeat shots of test and validation photos are left out. Photos that stand are kept.
+
+    Raises `UserError` when a folder or file of the clone is missing or broken.
     """
     table, spec = tag_table(source), catalog.load("ccp")
-    images = files_by_id(first_folder(source, ("photos",)), JPEGS)
-    tags = files_by_id(first_folder(source, ("annotations/image-level",)), (".mat",))
+    images = files_by_id(find_folder(source, "photos"), JPEGS)
+    tags = files_by_id(find_folder(source, "annotations/image-level"), (".mat",))
     leave_out = TEST_REPEATS | set(VAL_REPEATS.read_text().split())
     classes: dict[str, list[str]] = {}
     for image_id in sorted(set(images) & set(tags) - leave_out):

@@ -68,7 +68,7 @@ class Checkpoint:
             load_weights(network, self.weights)
         except (UserError, ValueError) as error:
             raise UserError(f"{self.path}: {error}; fetch or write the file anew") from error
-        if network.min_presence is not None and self.min_score is not None:
+        if network.min_presence and self.min_score is not None:
             network.min_presence = self.min_score
         return network.eval()
 

@@ -12,6 +12,7 @@ from utils.errors import UserError
 
 from ..backbones import LITE0, XCEPTION, Encoder, timm_conv, timm_vit, xception
 from ..base import OneShotNetwork
+from ..deeplab import Decoder
 from ..settings import COCO_WEIGHTS, ENCODER_WEIGHTS
 from . import authors, checkpoint, files, hub
 
@@ -77,6 +78,8 @@ def _from_own(network: OneShotNetwork, trained: checkpoint.Checkpoint) -> list[s
 
 
 def _from_authors(network: OneShotNetwork, path: str, content: object) -> list[str]:
+    if not isinstance(network.decoder, Decoder):
+        raise UserError(f"{path}: the authors' weights are for --method eop and pop; use --pretrained encoder")
     try:
         converted = authors.convert(
             content, f"{network.method}_{network.way}", network.num_slots, network.decoder.level
