@@ -21,13 +21,9 @@ from .transforms import Sample
 class Split:
     """The "train", "test" or "val" split of the data set that lies in `root`.
 
-<<<<<<< HEAD
     `table`, raw id -> label id, uint8 (256,), makes the label maps; by default that of the merged classes. `bad` holds
-    the indices of photos that cannot be used.
-=======
-    `table`, raw id -> label id, uint8 (256,), makes the label maps; by default that of the merged classes. Where
-    `labels` names a folder, the split is that of its label maps instead: photos that a network has labelled.
->>>>>>> f8bc2b2 (AOPNet: this project's own network and training, of all pairs of a batch)
+    the indices of photos that cannot be used. Where `labels` names a folder, the split is that of its label maps
+    instead: photos that a network has labelled.
     Raises `UserError` when `root` or the id list is missing or broken.
     """
 
@@ -48,14 +44,10 @@ class Split:
             raise UserError(
                 f"{self.root}: no such folder; prepare {spec.title} first (docs/data.md) or set --data-root"
             )
-<<<<<<< HEAD
-        self.ids = read_ids(self.root, split)
-        bad = read_bad_ids(self.root)
-        self.bad = frozenset(index for index, image_id in enumerate(self.ids) if image_id in bad)
-=======
         self._labels = Path(labels) if labels else None
         self.ids = read_ids(self.root, split) if self._labels is None else _ids_in_folder(self._labels)
->>>>>>> f8bc2b2 (AOPNet: this project's own network and training, of all pairs of a batch)
+        bad = read_bad_ids(self.root)
+        self.bad = frozenset(index for index, image_id in enumerate(self.ids) if image_id in bad)
         self._table = spec.merge_table() if table is None else table
         self._foreground = foreground_table(spec)
         self._mirror = spec.mirror_table()
