@@ -54,7 +54,9 @@ class EpisodeSettings:
 class PhotoSettings:
     """training photos of aop"""
 
-    zoom: tuple[float, float] = option((0.88, 1.32), "range of a photo's longer side, in heights of the crop", above=0)
+    zoom: tuple[float, float] = option(
+        (0.88, 1.32), "range of a photo's longer side, in heights of the crop", above=0, most=16
+    )
     tagged: str = option("", "folder of label maps of further photos, see tools/label_tagged.py")
     balance: float = option(0.0, "how much oftener photos with rare classes are drawn: 0 not, 1 fully", least=0, most=1)
 

@@ -22,7 +22,7 @@ from engine.metrics import ConfusionMatrix, mean
 from inference.parser import OneShotParser
 from inference.settings import DEFAULT_CHECKPOINT
 from networks import decoding
-from utils.config import ArgumentParser
+from utils.config import ArgumentParser, whole
 from utils.constants import IGNORE
 from utils.errors import run_cli
 
@@ -117,11 +117,15 @@ def main(arguments: Sequence[str] | None = None) -> None:
     options.add_argument("--dataset", default="ccp", help="data set to measure on (default: %(default)s)")
     options.add_argument("--data-root", default="data/datasets", help="folder that holds the data sets' folders")
     options.add_argument("--split", default="val", help="whose photos to take (default: %(default)s)")
-    options.add_argument("--references", type=int, default=1, help="labelled photos at once (default: %(default)s)")
-    options.add_argument("--parses", type=int, default=300, help="how many photos to parse (default: %(default)s)")
-    options.add_argument("--novel-of", type=int, default=0, help="mark only the novel classes of this fold")
+    options.add_argument(
+        "--references", type=whole(1, 100), default=1, help="labelled photos at once (default: %(default)s)"
+    )
+    options.add_argument("--parses", type=whole(1), default=300, help="how many photos to parse (default: %(default)s)")
+    options.add_argument("--novel-of", type=whole(0), default=0, help="mark only the novel classes of this fold")
     options.add_argument("--sweep", action="store_true", help="a row for every value of --min-score")
-    options.add_argument("--seed", type=int, default=7, help="seed of who meets whom (default: %(default)s)")
+    options.add_argument(
+        "--seed", type=whole(0, 2**32), default=7, help="seed of who meets whom (default: %(default)s)"
+    )
     chosen = options.parse_args(arguments)
     spec = catalog.load(chosen.dataset)
     split = Split(spec, catalog.locate(spec, chosen.data_root), chosen.split)
