@@ -2,6 +2,7 @@
 
 import json
 import math
+import resource
 
 import pytest
 import torch
@@ -91,6 +92,13 @@ def test_a_value_that_cannot_be(name, value, files, tmp_path):
 )  # fmt: skip
 def test_weights_that_are_none(network, files, tmp_path):
     refused(of_run(files, tmp_path / "bad.pt", {"network": network}))
+
+
+def test_a_huge_encoder_takes_no_memory_before_its_shapes_are_compared(files, tmp_path):
+    path = of_run(files, tmp_path / "bad.pt", {"encoder": "convnext_xxlarge"}, "settings")
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    refused(path)
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - peak < 1_000_000, "3.4 GB of weights would be made"
 
 
 @pytest.mark.parametrize(

@@ -31,13 +31,12 @@ def files_by_id(folder: Path, suffixes: Sequence[str]) -> dict[str, Path]:
     for path in sorted(folder.iterdir()):
         if path.suffix.lower() not in suffixes or path.name.startswith("."):
             continue
-        if path.stem in files:
-            raise UserError(f"{path}: {files[path.stem].name} has the same id; remove one of them")
-        if not _can_be_id(path.stem):
-            raise UserError(
-                f"{folder}: file name {path.name!r} cannot be an id (line breaks or outer spaces); rename it"
-            )
-        files[path.stem] = path
+        image_id = path.stem.strip()  # a blank before the dot would be lost in an id list
+        if image_id in files:
+            raise UserError(f"{path}: {files[image_id].name} has the same id; remove one of them")
+        if not _can_be_id(image_id):
+            raise UserError(f"{folder}: file name {path.name!r} cannot be an id (line breaks, backslashes); rename it")
+        files[image_id] = path
     return files
 
 

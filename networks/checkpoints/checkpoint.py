@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, TypeVar
 
+import torch
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
@@ -61,10 +62,17 @@ class Checkpoint:
     def build(self) -> OneShotNetwork:
         """A network with these weights, in evaluation mode. Raises `UserError` where they do not make one."""
         first, *others = (*self.earlier_slots, self.num_slots)
-        try:
+
+        def made() -> OneShotNetwork:
             network = build_network(first, self.way, self.settings)
             for slots in others:
                 network = build_network(slots, self.way, self.settings, network)
+            return network
+
+        try:
+            if shell := _without_memory(made):
+                check_weights(shell, self.weights)
+            network = made()
             load_weights(network, self.weights)
         except (UserError, ValueError) as error:
             raise UserError(f"{self.path}: {error}; fetch or write the file anew") from error
@@ -128,12 +136,8 @@ def export_released(source: str | Path, out: str | Path, min_score: float | None
     return Path(out).stat().st_size
 
 
-def load_weights(network: nn.Module, weights: Mapping[str, Tensor], needed: str = "") -> list[str]:
-    """Give a network these weights; returns the names of its tensors that they lack, which stay as they are.
-
-    Raises `ValueError` where one lacks whose name begins with `needed`, where one has another shape, and where one has
-    no place in the network.
-    """
+def check_weights(network: nn.Module, weights: Mapping[str, Tensor], needed: str = "") -> list[str]:
+    """Raise `ValueError`, and return, as `load_weights` does, by the names and shapes alone."""
     state = network.state_dict()
     for name, tensor in weights.items():
         if name not in state:
@@ -144,11 +148,33 @@ def load_weights(network: nn.Module, weights: Mapping[str, Tensor], needed: str 
     missed = [name for name in lacking if name.startswith(needed)]
     if missed:
         raise ValueError(f"{len(missed)} tensors are missing, the first is {missed[0]}")
+    return lacking
+
+
+def load_weights(network: nn.Module, weights: Mapping[str, Tensor], needed: str = "") -> list[str]:
+    """Give a network these weights; returns the names of its tensors that they lack, which stay as they are.
+
+    Raises `ValueError` where one lacks whose name begins with `needed`, where one has another shape, and where one has
+    no place in the network.
+    """
+    lacking = check_weights(network, weights, needed)
     try:
-        network.load_state_dict({**state, **weights})
+        network.load_state_dict({**network.state_dict(), **weights})
     except RuntimeError as error:  # a kind of tensor that cannot be copied
         raise ValueError(" ".join(str(error).split())[:160]) from error
     return lacking
+
+
+def _without_memory(made: Callable[[], OneShotNetwork]) -> OneShotNetwork | None:
+    """A network of names and shapes alone, so that a stranger's file takes no memory before it fits.
+
+    None for an encoder that cannot be made so.
+    """
+    try:
+        with torch.device("meta"):
+            return made()
+    except (RuntimeError, NotImplementedError):
+        return None
 
 
 def _checked(path: Path, content: Mapping[str, Any]) -> Checkpoint:
