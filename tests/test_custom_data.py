@@ -98,7 +98,7 @@ def test_data_set_checks_and_trains_by_its_json(tmp_path):
     done = run_module("dataloaders.prepare", "custom", *place, "--name", "own")
     assert done.returncode == 0, done.stderr
     checked = run_module("dataloaders.check", tmp_path / "data" / "own" / "dataset.json")
-    assert checked.returncode == 0 and "all is well" in checked.stdout and "arms" in checked.stdout
+    assert checked.returncode == 0 and "12 training photos are few" in checked.stdout and "arms" in checked.stdout
 
 
 def test_dataset_json_of_the_user_is_kept(tmp_path):

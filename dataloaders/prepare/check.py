@@ -23,6 +23,7 @@ from ..spec import SPLITS, VAL, DatasetSpec
 from ..supports import SupportIndex, read_supports
 from .photos import Report, SourceFiles, attempt, inspect
 
+FEW_TRAIN, FEW_TEST = 60, 20  # photos of a list of the user's own
 SAMPLE = 2000  # ids of each split whose support entries and mirrored labels are checked without --full
 SHOWN = 20  # findings of one kind that are printed; the rest is counted
 
@@ -33,6 +34,7 @@ class Outcome:
 
     findings: list[tuple[str, str]] = field(default_factory=list)  # (kind, line naming the file)
     summary: list[str] = field(default_factory=list)  # lines of the table
+    notes: list[str] = field(default_factory=list)  # what is right, and too little for its use
 
     def add(self, kind: str, line: str) -> None:
         """Note a finding."""
@@ -52,6 +54,8 @@ class Outcome:
         for kind, number in seen.items():
             if number > SHOWN:
                 yield f"{kind}: and {number - SHOWN} more"
+        for note in self.notes:
+            yield f"note: {note}"
 
 
 def check(spec: DatasetSpec, root: str | Path, *, full: bool = False, decode: bool = True) -> Outcome:
@@ -94,7 +98,21 @@ class _Check:
                 self.check_supports(part, part.supports)
                 self.check_enough(part, part.supports)
         self.outcome.summary += self.table(parts)
+        if self.spec.home is not None:
+            self.note_few(parts)
         return self.outcome
+
+    def note_few(self, parts: Sequence[_Part]) -> None:
+        """Say of a set of the user's own what it is too small for."""
+        numbers = {part.split: len(part.ids) for part in parts}
+        if numbers.get("train", FEW_TRAIN) < FEW_TRAIN:
+            what = f"{numbers['train']} training photos are few, and a network may find nothing after training on them"
+            remedy = (
+                "label some hundred, or parse with the checkpoint that comes with the project, which needs no training"
+            )
+            self.outcome.notes.append(f"{what}; {remedy}: python predict.py (docs/own-photos.md)")
+        if numbers.get("test", FEW_TEST) < FEW_TEST:
+            self.outcome.notes.append(f"{numbers['test']} test photos measure little; the figures will jump about")
 
     def check_lists(self, ids: dict[str, list[str]]) -> None:
         counts = self.spec.counts or {}
@@ -195,5 +213,6 @@ def main() -> int:
     spec = catalog.load(arguments.dataset)
     outcome = check(spec, catalog.locate(spec, arguments.data_root), full=arguments.full)
     print(*outcome.lines(), *outcome.summary, sep="\n")
-    print(f"{len(outcome.findings)} findings" if outcome.findings else "all is well")
+    rest = "nothing is broken; mind the notes" if outcome.notes else "all is well"
+    print(f"{len(outcome.findings)} findings" if outcome.findings else rest)
     return 1 if outcome.findings else 0
