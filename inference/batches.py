@@ -75,7 +75,8 @@ def _parsed(
         if not out_of_memory(error):
             raise
         if len(photos) == 1:
-            skipped.append(f"{next(iter(photos)).path}: memory has run out; choose a smaller --max-size, or --tile")
+            path = next(iter(photos)).path
+            skipped.append(f"{path}: memory has run out ({str(error)[:80]}); choose a smaller --max-size, or --tile")
             return
         for source, rgb in photos.items():
             yield from _parsed(parser, {source: rgb}, skipped)

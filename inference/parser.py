@@ -19,7 +19,7 @@ from networks.checkpoints import open_checkpoint
 from networks.decoding import Maps
 from networks.fast.folding import fold_batch_norm
 from utils.constants import IGNORE, LEAST_SIZE, MAX_SIDE, PROTOTYPES
-from utils.device import choose_device, tune
+from utils.device import choose_device, free_memory, tune
 from utils.errors import UserError
 from utils.imaging import Photo, is_blank, resize_longest, to_rgb
 
@@ -30,6 +30,7 @@ from .settings import DEFAULT_CHECKPOINT, DEFAULT_SIZE, MIN_SCORE
 from .support import Support, check_labels, named
 from .tiles import join_tiles, tiles
 
+BYTES_A_PIXEL = 150  # that the smallest encoder takes at the least: what needs more than there is would be killed
 BATCH_SIZE = 4  # photos that are in memory at once
 
 T = TypeVar("T")
@@ -186,6 +187,9 @@ class OneShotParser:
         features: dict[int, Features] = {}
         for size in {image.shape for image in images}:
             places = [i for i, image in enumerate(images) if image.shape == size]
+            need = len(places) * size[1] * size[2] * BYTES_A_PIXEL
+            if need > free_memory(self.device):
+                raise MemoryError(f"{size[2]}x{size[1]} pixels need {need / 1e9:.0f} GB or more")
             coarse, fine = self.network.encode(torch.stack([images[i] for i in places]))
             features |= {i: Features(coarse[n : n + 1], fine[n : n + 1]) for n, i in enumerate(places)}
         return [features[i] for i in range(len(images))]

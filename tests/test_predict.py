@@ -377,3 +377,22 @@ def test_bad_image_files(tmp_path):
         assert str(path) in str(raised.value) and "\n" not in str(raised.value)
     with pytest.raises(UserError, match="no such file"):
         to_rgb(tmp_path / "missing.jpg")
+
+
+def test_what_python_programs_pass_is_taken_or_refused_in_one_line(kway, tmp_path):
+    image, label = picture()
+    Image.fromarray(label).save(tmp_path / "labels.png")
+    Image.fromarray(image).save(tmp_path / "ref.png")
+    expected = [(1, "hat"), (2, "coat"), (3, "shoes")]
+    for names in (
+        {1: "hat", 2: "coat", 3: "shoes"},
+        {"1": "hat", "2": "coat", "3": "shoes"},
+        ["", "hat", "coat", "shoes"],
+    ):
+        support = kway.make_support(str(tmp_path / "ref.png"), str(tmp_path / "labels.png"), names)
+        assert [c[:2] for c in support.classes] == expected
+    for wrong in (None, 3, {"a": 1}):
+        with pytest.raises(UserError, match="a photo cannot be"):
+            kway.parse(wrong, support)
+    with pytest.raises(UserError, match="class names by id"):
+        kway.make_support(image, label, {"hat": 1})

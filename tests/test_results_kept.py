@@ -115,7 +115,20 @@ def test_memory_that_runs_out_costs_its_photo_alone(place, capsys, monkeypatch):
     Image.fromarray(picture((70, 51))[0]).save(place / "photos/large.png")
     assert run(place, "photos") == 1
     told = capsys.readouterr()
-    assert "large.png: memory has run out; choose a smaller --max-size" in told.err and "2 of 3 files" in told.out
+    assert (
+        "large.png: memory has run out (" in told.err
+        and "choose a smaller --max-size" in told.err
+        and "2 of 3 files" in told.out
+    )
+
+
+def test_memory_that_would_run_out_is_told_before_it_does(place, capsys, monkeypatch):
+    from inference import parser
+
+    monkeypatch.setattr(parser, "free_memory", lambda device: 1_100_000)
+    assert run(place, "photos") == 0, "for two photos at once it does not suffice, for one it does"
+    monkeypatch.setattr(parser, "free_memory", lambda device: 900_000)
+    assert run(place, "photos") == 2 and "memory has run out" in complaint(capsys)
 
 
 def test_a_photo_from_a_pipe(place):

@@ -1,6 +1,7 @@
 """Which device to run on, and mixed precision on it."""
 
 import contextlib
+import math
 import random
 from pathlib import Path
 
@@ -29,6 +30,24 @@ def choose_device(name: str, local_rank: int = 0) -> torch.device:
     except (RuntimeError, AssertionError) as error:
         raise UserError(f"--device {name}: not available here; use --device auto or cpu") from error
     return device
+
+
+def free_memory(device: torch.device) -> float:
+    """Bytes that a program may still take on the device; infinity where that is not known.
+
+    On the CPU it is what Linux calls available, or less where a container has a limit of its own.
+    """
+    if device.type == "cuda":
+        return float(torch.cuda.mem_get_info(device)[0])
+    limits = [math.inf]
+    try:
+        lines = Path("/proc/meminfo").read_text(encoding="utf-8").splitlines()
+        limits += [1024.0 * int(line.split()[1]) for line in lines if line.startswith("MemAvailable")]
+        most, used = (Path(f"/sys/fs/cgroup/memory.{name}").read_text().strip() for name in ("max", "current"))
+        limits += [float(most) - float(used)] if most.isdecimal() else []
+    except (OSError, ValueError):
+        pass
+    return min(limits)
 
 
 def resolve_amp(amp: str, device: torch.device) -> str:
