@@ -1,6 +1,7 @@
 """demo.py: the page's actions, several sessions, bad input, and the whole page in a real browser."""
 
 import json
+import os
 import shutil
 import socket
 import zipfile
@@ -15,7 +16,7 @@ pytest.importorskip("gradio", reason="the page needs gradio: pip install -r requ
 import gradio as gr
 
 import demo
-from inference.page import actions, view
+from inference.page import actions, layout, view
 from inference.parser import OneShotParser
 from utils.errors import UserError
 
@@ -145,6 +146,45 @@ def test_bad_input_is_told_on_the_page(page, photo, tmp_path):
     assert "text.png: not an image" in refused(page.parse, support, [image_file, text], 0.6)
     assert "bomb.png" in refused(page.parse, support, [bomb], 0.6)
     assert "at most" in refused(page.parse, support, [image_file] * (actions.MAX_PHOTOS + 1), 0.6)
+
+
+def test_mistakes_of_visitors_are_quiet_in_the_terminal(page):
+    with pytest.raises(gr.Error) as caught:
+        page.parse(None, None, 0.5)
+    assert caught.value.print_exception is False
+
+
+@pytest.mark.parametrize("names", ["² hair", f"{'9' * 5000} hair", "1", "99999 hair"])
+def test_ids_that_cannot_be_are_refused(names, page, photo):
+    assert "class names by id" in refused(page.take_files, *photo, names) or "not of the form" in refused(
+        page.take_files, *photo, names
+    )
+
+
+def test_a_label_map_of_too_many_pixels_names_the_pages_own_limit(page, photo, tmp_path):
+    Image.new("L", (6000, 7000)).save(tmp_path / "large.png")
+    assert "more than the 24 million" in refused(page.take_files, photo[0], str(tmp_path / "large.png"), "")
+
+
+def test_long_names_of_photos_are_packed(page, tmp_path):
+    name = str(tmp_path / ("n" * 240 + ".png"))
+    Image.fromarray(picture()[0]).save(name)
+    support, _ = page.take_toy()
+    assert zipfile.is_zipfile(page.parse(support, [name], 0.5)[3])
+
+
+def test_what_killed_servers_left_is_removed_at_the_start(tmp_path, monkeypatch):
+    for name in ("demo_999999999_a", f"demo_{os.getpid()}_b", "demo_mine"):
+        (tmp_path / name).mkdir()
+    monkeypatch.setattr(layout.tempfile, "gettempdir", lambda: str(tmp_path))
+    layout.sweep()
+    assert {path.name for path in tmp_path.iterdir()} == {f"demo_{os.getpid()}_b", "demo_mine"}
+
+
+@pytest.mark.parametrize("port", [99999, -1])
+def test_a_port_that_cannot_be_is_refused(port, page):
+    with pytest.raises(UserError, match="must lie between 0 and 65535"):
+        layout.serve(page.parser, "tiny.pt", "127.0.0.1", port)
 
 
 def test_many_classes_and_pixels_are_refused(page, photo, tmp_path):

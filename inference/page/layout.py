@@ -47,7 +47,7 @@ def serve(parser: OneShotParser, checkpoint: str, host: str, port: int) -> None:
         raise UserError(f"--port {port}: must lie between 0 and 65535")
     # Gradio reads the canvas's photo by itself: Pillow refuses at twice this number.
     Image.MAX_IMAGE_PIXELS = MAX_PIXELS // 2
-    _sweep()
+    sweep()
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # as Ctrl-C, so that what visitors gave is removed
     with tempfile.TemporaryDirectory(prefix=f"{FOLDER}{os.getpid()}_", ignore_cleanup_errors=True) as folder:
         page = Page(parser, Path(folder))
@@ -65,7 +65,7 @@ def serve(parser: OneShotParser, checkpoint: str, host: str, port: int) -> None:
             raise UserError(f"{address}: no page can be served there ({why}); choose others") from error
 
 
-def _sweep() -> None:
+def sweep() -> None:
     """Remove what servers that were killed have left behind: visitors' photos."""
     for folder in Path(tempfile.gettempdir()).glob(f"{FOLDER}*_*"):
         number = folder.name.removeprefix(FOLDER).partition("_")[0]
