@@ -68,6 +68,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         dataset=options.dataset,
         way=options.way,
         depth=options.depth,
+        adapt=options.adapt,
     )
     support = parser.set_reference(options.reference, labels, names, base_ids)
     for line in parser.notes:
@@ -108,6 +109,7 @@ def parse_options(arguments: Sequence[str] | None) -> argparse.Namespace:
     add("--bank-map", help='JSON file {"my name": "class of the checkpoint"}; by default equal names')
     add("--max-size", type=int, default=0, help="longest side that the network sees (default: as evaluated)")
     add("--tile", action="store_true", help="parse photos larger than --max-size in windows, at their own scale")
+    add("--adapt", action="store_true", help="turn the prototypes until the reference itself is parsed well")
     add("--min-score", type=float, help="score below which a class is absent (default: as measured for the weights)")
     add(
         "--depth",

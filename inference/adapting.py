@@ -17,20 +17,21 @@ def adapt(network: OneShotNetwork, references: Sequence[tuple[Features, Tensor]]
     """The prototypes of a k-way network after some steps of Adam on the references' own pixels.
 
     `references` are the features of each photo (batch 1) and its slots at feature size (h, w), negative where a pixel
-    does not count. What the prototypes gain is a change of direction; a pull to the start keeps them near it.
+    does not count (see `shrink_labels`). The prototypes change their direction alone; a pull keeps them near the start.
     """
     with torch.inference_mode(False), torch.enable_grad():
-        start = F.normalize(prototypes.classes.clone(), dim=-1, eps=1e-6)
-        length = prototypes.classes.clone().norm(dim=-1, keepdim=True)
+        start = F.normalize(prototypes.classes.detach().clone(), dim=-1, eps=1e-6)
+        length = prototypes.classes.detach().clone().norm(dim=-1, keepdim=True)
         classes = start.clone().requires_grad_()
-        photos = [(Features(*(part.clone() for part in f)), _target(slots)) for f, slots in references]
+        photos = [(Features(*(part.detach().clone() for part in f)), _target(slots)) for f, slots in references]
         present, foreground = prototypes.present.clone(), prototypes.foreground.clone()
         optimizer = torch.optim.Adam([classes], lr=RATE)
         for _ in range(STEPS):
             optimizer.zero_grad()
             now = Prototypes(F.normalize(classes, dim=-1, eps=1e-6) * length, present, foreground)
             loss = torch.stack([_loss(network, features, target, now) for features, target in photos]).mean()
-            (loss + PULL * (F.normalize(classes, dim=-1, eps=1e-6) - start).square().sum(dim=-1).mean()).backward()
+            far = (F.normalize(classes, dim=-1, eps=1e-6) - start).square().sum(dim=-1).mean()
+            (loss + PULL * far).backward(inputs=[classes])
             optimizer.step()
         turned = F.normalize(classes.detach(), dim=-1, eps=1e-6) * length
     return prototypes._replace(classes=turned)

@@ -23,9 +23,10 @@ from utils.device import choose_device, free_memory, tune
 from utils.errors import UserError
 from utils.imaging import Photo, is_blank, resize_longest, to_rgb
 
+from .adapting import adapt as turn
 from .annotations import BaseIds, Labels, Names
 from .parsing import Parsing
-from .references import average_prototypes, bank_rows, blend_with_bank, extract_prototypes
+from .references import average_prototypes, bank_rows, blend_with_bank, extract_prototypes, shrink_labels
 from .settings import DEFAULT_CHECKPOINT, DEFAULT_SIZE, MIN_SCORE
 from .support import Support, check_labels, named
 from .tiles import join_tiles, tiles
@@ -48,8 +49,9 @@ class OneShotParser:
     Every photo is resized so that its longest side is `max_size`, by default as in the checkpoint's evaluation; where
     that took photos as they are, only those above 512 pixels are resized. With `tile=True` larger photos are parsed in
     overlapping windows of that size instead, at their own scale.
-    A class whose mean probability stays below `min_score` is taken to be absent from a photo; the default is what was
-    measured for the checkpoint. `depth` is that of 16-bit photos in bits, 0 for what their files say.
+    A class whose score stays below `min_score` is taken to be absent from a photo; the default is what was measured for
+    the checkpoint. `adapt` turns the prototypes until the reference itself is parsed well, which takes seconds.
+    `depth` is that of 16-bit photos in bits, 0 for what their files say.
     Raises `UserError` for a checkpoint that cannot be used and for arguments out of range.
     """
 
@@ -65,6 +67,7 @@ class OneShotParser:
         dataset: str = "",
         way: str = "",
         depth: int = 0,
+        adapt: bool = False,
     ) -> None:
         if prototypes not in PROTOTYPES:
             raise UserError(f"prototypes {prototypes!r}: choose one of {', '.join(PROTOTYPES)}")
@@ -88,10 +91,12 @@ class OneShotParser:
         self.class_names = opened.class_names or dict(enumerate(spec.labels if spec else ()))
         self.max_size = max_size or opened.test_size or DEFAULT_SIZE
         self.enlarge = bool(max_size or opened.test_size)
-        self.prototypes, self.tile = prototypes, tile
+        self.prototypes, self.tile, self.adapt = prototypes, tile, adapt
+        if adapt and self.network.way != "kway":
+            raise UserError("adapt is for k-way checkpoints; leave it away")
         defaults = (min_score, opened.min_score, self.network.min_presence or None, MIN_SCORE)
         self.min_score = next(score for score in defaults if score is not None)
-        if prototypes == "bank" and not self.network.bank_in_use(opened.epoch):
+        if prototypes == "bank" and not (self.network.bank_in_use(opened.epoch) or opened.settings.method == "aop"):
             raise UserError(f"{checkpoint}: still in its warm-up, so its bank is not in use; use support-only")
         self.support: Support | None = None
 
@@ -118,9 +123,9 @@ class OneShotParser:
         maps = labels if isinstance(labels, (list, tuple)) else [labels]
         classes, pairs = check_labels(images, maps, names or {}, self.depth, self.notes.append)
         count = len(classes)
+        references = [self._reference(rgb, slots) for rgb, slots in pairs]
         prototypes = average_prototypes(
-            extract_prototypes(self.network, self._encode_resized([rgb])[0], self._on_device(slots), count)
-            for rgb, slots in pairs
+            extract_prototypes(self.network, features, slots, count) for features, slots in references
         )
         present = prototypes.present.flatten()[-count:].tolist()  # in k-way the background's slot comes first
         unseen = ", ".join(c.name for c, seen in zip(classes, present, strict=True) if not seen)
@@ -130,6 +135,8 @@ class OneShotParser:
         if self.prototypes == "bank":
             rows = bank_rows(self.network, self.class_names, [c.name for c in classes], base_ids)
             prototypes = blend_with_bank(self.network, prototypes, rows)
+        if self.adapt:
+            prototypes = turn(self.network, references, prototypes)
         return Support(classes, prototypes)
 
     @overload
@@ -178,6 +185,12 @@ class OneShotParser:
             by_id = dict(zip(ids, scores.tolist(), strict=True))
             results.append(Parsing(rgb, id_of_slot[slots], foreground, by_id, support.classes))
         return results
+
+    def _reference(self, rgb: np.ndarray, slots: np.ndarray) -> tuple[Features, Tensor]:
+        """Features of a labelled photo (batch 1), and its slots (h, w) at their size."""
+        features = self._encode_resized([rgb])[0]
+        size = features.fine.shape[-2:]
+        return features, shrink_labels(self._on_device(slots), size, self.network.shrink_labels)
 
     def _encode_resized(self, photos: Sequence[np.ndarray]) -> list[Features]:
         return self._encode([resize_longest(self._image(rgb), self.max_size, self.enlarge) for rgb in photos])

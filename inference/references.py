@@ -1,11 +1,12 @@
 """Prototypes of any classes: from several labelled photos, and blended with the bank on request."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 import torch
 from torch import Tensor
 
 from networks.base import Features, OneShotNetwork
+from networks.layers import resize_labels
 from networks.prototypes import Prototypes
 from utils.errors import UserError
 
@@ -13,12 +14,11 @@ from .annotations import BaseIds
 
 
 def extract_prototypes(network: OneShotNetwork, photo: Features, label: Tensor, classes: int) -> Prototypes:
-    """Prototypes from one photo: its features (batch 1) and its label map (H, W) of slots (see `check_labels`).
+    """Prototypes from one photo: its features (batch 1) and its slots (h, w) at their size (see `shrink_labels`).
 
     Any labelled pixel counts as human foreground. In k-way the classes lie side by side, (1, 1 + K, D) behind the
     empty slot of the background; in 1-way each is one of a batch, (K, 1, D).
     """
-    label = shrink_labels(network, label, photo.fine.shape[-2:])
     foreground = torch.where(label > 0, torch.ones_like(label), label)[None]
     if network.way == "kway":
         return network.extract_prototypes(photo, label[None], foreground, slots=classes + 1)
@@ -73,12 +73,14 @@ def blend_with_bank(network: OneShotNetwork, prototypes: Prototypes, rows: Seque
     return prototypes._replace(classes=classes, foreground=network.blend_foreground(prototypes.foreground))
 
 
-def shrink_labels(network: OneShotNetwork, label: Tensor, size: tuple[int, int] | torch.Size) -> Tensor:
-    """A label map (H, W) at the feature's `size`; a class that this would lose takes one cell.
+def shrink_labels(
+    label: Tensor, size: tuple[int, int] | torch.Size, shrink: Callable[..., Tensor] = resize_labels
+) -> Tensor:
+    """A label map (H, W) at the feature's `size`, as the network shrinks it; a class that is lost by it takes one cell.
 
     It is the cell that holds most of its pixels, among those that are not another class's last.
     """
-    small = network.shrink_labels(label[None], size)[0]
+    small = shrink(label[None], size)[0]
     height, width = label.shape
     for slot in sorted(set(label.unique().tolist()) - set(small.unique().tolist())):
         ys, xs = (label == slot).nonzero(as_tuple=True)

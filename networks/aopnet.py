@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from .backbones import Encoder
-from .base import Features, Labels, OneShotNetwork
+from .base import Features, Labels, Logits, OneShotNetwork
 from .decoding import NEVER, Maps, human_mask, shown_winner
 from .layers import at_least_float32, labels_on_corners
 from .matching import Match, Matcher
@@ -119,6 +119,10 @@ class AOPNet(OneShotNetwork):
         classes, present = prototypes.classes[None, :, 1:], prototypes.present[None, :, 1:]
         found = self.matcher(query.fine, human, classes, present)
         return Match(found.logits[0], found.presence[0])
+
+    def logits(self, query: Features, prototypes: Prototypes, with_agm: bool = False) -> Logits:
+        """Logits at feature size for a query (batch 1) under one or several prototypes; there is no AGM."""
+        return Logits(self.match(query, prototypes).logits, None, query.coarse)
 
     def class_maps(self, query: Features, prototypes: Prototypes) -> list[Maps]:
         maps = []

@@ -4,11 +4,13 @@ import numpy as np
 import pytest
 import torch
 
+from inference.adapting import adapt
 from networks.aop_losses import aop_losses
 from networks.aopnet import AOPNet
 from networks.backbones import LITE0
 from networks.decoding import class_scores, decode
 from networks.fast.folding import fold_batch_norm
+from networks.prototypes import Prototypes
 
 SLOTS, PSEUDO = 5, 2
 
@@ -104,3 +106,20 @@ def test_presence_does_not_depend_on_the_order_of_the_classes(network):
     turned = prototypes._replace(classes=prototypes.classes[:, order], present=prototypes.present[:, order])
     first, second = (network.match(query, one).presence[0] for one in (prototypes, turned))
     np.testing.assert_allclose(first[[2, 0, 1, 3]].detach(), second.detach(), atol=1e-5)
+
+
+def test_turned_prototypes_parse_the_reference_better_and_stay_near(network):
+    features = network.encode(photos(1))
+    label = torch.randint(0, 4, (16, 12), generator=torch.Generator().manual_seed(4))
+    label[:, 0] = -1  # does not count
+    foreground = (label > 0).long()
+    before = network.extract_prototypes(features, label[None], foreground[None], slots=4)
+    after = adapt(network, [(features, label)], before)
+
+    def loss(prototypes: Prototypes) -> float:
+        logits = network.logits(features, prototypes).npm[0]
+        return torch.nn.functional.cross_entropy(logits.flatten(1).T[label.flatten() > 0], label[label > 0]).item()
+
+    assert loss(after) < loss(before)
+    assert torch.nn.functional.cosine_similarity(after.classes[:, 1:], before.classes[:, 1:], dim=-1).min() > 0.3
+    assert torch.equal(after.present, before.present) and not after.classes.requires_grad

@@ -122,6 +122,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     )
     options.add_argument("--parses", type=whole(1), default=300, help="how many photos to parse (default: %(default)s)")
     options.add_argument("--novel-of", type=whole(0), default=0, help="mark only the novel classes of this fold")
+    options.add_argument("--adapt", action="store_true", help="as of predict.py")
+    options.add_argument("--min-score", type=float, help="as of predict.py")
     options.add_argument("--sweep", action="store_true", help="a row for every value of --min-score")
     options.add_argument(
         "--seed", type=whole(0, 2**32), default=7, help="seed of who meets whom (default: %(default)s)"
@@ -129,7 +131,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     chosen = options.parse_args(arguments)
     spec = catalog.load(chosen.dataset)
     split = Split(spec, catalog.locate(spec, chosen.data_root), chosen.split)
-    parser = OneShotParser(chosen.checkpoint)
+    parser = OneShotParser(chosen.checkpoint, adapt=chosen.adapt, min_score=chosen.min_score)
     classes = spec.novel(chosen.novel_of) if chosen.novel_of else spec.classes
     groups = draw(split.ids, chosen.parses, chosen.references, chosen.seed)
     steps = STEPS if chosen.sweep else [parser.min_score]
