@@ -51,7 +51,9 @@ def parse_videos(parser: OneShotParser, sources: Sequence[Source], out: str) -> 
             video = Video(source.path)
             with tqdm(total=video.length or None, desc=source.path.name, unit="frame") as bar:
                 _parse_video(parser, video, Path(out), source, bar)
-        except UserError as error:
+        except (UserError, MemoryError, RuntimeError) as error:
+            if not isinstance(error, UserError) and not out_of_memory(error):
+                raise
             line = str(error)
             skipped.append(line if line.startswith(str(source.path)) else f"{source.path}: {line}")
     return skipped

@@ -184,6 +184,16 @@ def roboflow_coco(source):
                 (source / folder / f"p{i}.jpg").unlink()
 
 
+def coco_of_two_files(source):
+    """As COCO itself comes: annotations/instances_train.json and instances_val.json."""
+    for name, first, last in (("train", 0, 4), ("val", 4, 8)):
+
+        def of_this_split(content, first=first, last=last):
+            content["images"] = content["images"][first:last]
+
+        coco(source, of_this_split, file=f"annotations/instances_{name}2017.json")
+
+
 def supervisely(source, polygons=False):
     photos(source / "ds/img")
     write(source / "meta.json", {"classes": [{"title": "shirt"}, {"title": "hat"}], "tags": []})
@@ -231,6 +241,7 @@ FORMS = {
     "coco with an unused category 0": lambda s: coco(s, unused_parent),
     "coco with a background": lambda s: coco(s, with_background),
     "coco among stray files": with_strays,
+    "coco in two files": coco_of_two_files,
     "roboflow's coco in three folders": roboflow_coco,
     "roboflow's masks in three folders": roboflow_masks,
     "roboflow's masks in one folder": lambda s: roboflow_masks(s, ("",)),

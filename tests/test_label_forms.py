@@ -44,7 +44,7 @@ def test_a_form_of_labels_is_read(form, tmp_path):
 
 
 @pytest.mark.parametrize(
-    "form", ["roboflow's coco in three folders", "roboflow's masks in three folders", "pascal voc"]
+    "form", ["coco in two files", "roboflow's coco in three folders", "roboflow's masks in three folders", "pascal voc"]
 )
 def test_a_source_with_lists_keeps_them(form, tmp_path):
     FORMS[form](tmp_path / "source")

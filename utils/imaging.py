@@ -104,8 +104,6 @@ def _picture_to_rgb(picture: Image.Image, depth: int, tell: Tell, name: str) -> 
                 f"{name}: its 16-bit values all lie below {2**bits}, so it looks black; for {bits} bits: --depth {bits}"
             )
         depth = depth or (declared if declared < 16 and top < 2**declared else 16)
-    if deep.ndim == 2:
-        return _array_to_rgb(deep, depth)
     bytes_ = Image.fromarray(_to_bytes(deep, depth))
     bytes_.info["icc_profile"] = picture.info.get("icc_profile")
     return _on_white(in_srgb(bytes_))

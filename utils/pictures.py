@@ -49,8 +49,8 @@ def open_picture(path: str | Path | BinaryIO, max_pixels: float = MAX_PIXELS, te
         raise UserError(_too_large(path, "far more pixels than its size in bytes suggests", max_pixels)) from error
     except UnidentifiedImageError as error:
         raise UserError(f"{path}: {_unknown(path)}") from error
-    except PermissionError:
-        raise
+    except PermissionError as error:
+        raise UserError(f"{path}: permission denied; change its mode or its folder's") from error
     except (OSError, SyntaxError, ValueError, MemoryError, EOFError) as error:
         raise UserError(f"{path}: the image is damaged ({str(error)[:100]}); replace the file") from error
 

@@ -106,8 +106,7 @@ def read_source(
         (coco.is_coco, coco.read), (supervisely.is_annotation, supervisely.read), (labelme.is_labelme, labelme.read)
     ):  # fmt: skip
         if files := {path: content for path, content in contents.items() if is_form(content)}:
-            folders = {path.parent for path in files}
-            if read is coco.read and len(folders) < len(files):
+            if read is coco.read and len({coco.split_of(path) for path in files}) < len(files):
                 names = first_names(sorted(path.name for path in files))
                 raise UserError(f"{source}: holds several COCO files ({names}); name the one to use with --annotations")
             return read(source, files, labels, depth, skip_bad)

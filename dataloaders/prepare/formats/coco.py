@@ -1,5 +1,6 @@
 """COCO: annotation files with polygons or run-length masks, one for all photos or one in each folder of a split."""
 
+import re
 from collections import Counter, defaultdict
 from collections.abc import Mapping
 from functools import partial
@@ -30,6 +31,12 @@ class Job(NamedTuple):
     regions: list[Region]
 
 
+def split_of(path: Path) -> str:
+    """Our list to which a file's photos belong, by the name of its folder or by its own; empty where neither says."""
+    words = (path.parent.name.lower(), *re.findall("[a-z]+", path.stem.lower()))
+    return next((SPLITS[word] for word in words if word in SPLITS), "")
+
+
 def is_coco(content: object) -> bool:
     """Whether the content of a JSON file is a COCO annotation file."""
     return isinstance(content, dict) and content.keys() >= KEYS and isinstance(content["images"], list)
@@ -40,8 +47,8 @@ def read(
 ) -> Labelled:
     """Draw the regions of every image that has some; the categories in the order of their ids are the classes.
 
-    What cannot be used is left out and counted. Two categories of one name are one class. Several files, each in a
-    folder named after a split, keep their splits.
+    What cannot be used is left out and counted. Two categories of one name are one class. Several files, each
+    named after a split or in a folder so named, keep their splits.
     """
     left_out, index = LeftOut(), PhotoIndex(source)
     categories = {path: _categories(path, content) for path, content in files.items()}
@@ -57,7 +64,7 @@ def read(
         for job in _jobs(path, content, values, index, left_out):
             earlier = jobs.get(job.photo)
             jobs[job.photo] = job._replace(regions=[*(earlier.regions if earlier else []), *job.regions])
-            splits[SPLITS.get(path.parent.name.lower(), "")].append(job.photo)
+            splits[split_of(path)].append(job.photo)
     if not jobs:
         left_out.tell()
         raise UserError(f"{next(iter(files))}: holds no region to train on; export it with segmentation masks")
