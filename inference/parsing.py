@@ -10,7 +10,10 @@ from PIL import Image
 
 from dataloaders import visualize
 from dataloaders.palette import RGB
+from utils.errors import UserError
 from utils.files import replacing, write_json
+
+JPEG_SIDE = 65_000  # pixels; the format ends at 65,500, and a legend is added
 
 
 class ClassInfo(NamedTuple):
@@ -88,8 +91,13 @@ class Parsing:
     def save(self, folder: str | Path, name: str, facts: Mapping[str, Any] | None = None) -> list[Path]:
         """Write `<name>.png` (index map), `<name>_overlay.jpg` and `<name>.json` (`facts`, areas) into `folder`.
 
-        Raises `UserError` when the folder cannot be written.
+        Raises `UserError` when the folder cannot be written, and for a photo longer than a JPEG can be.
         """
+        if max(self.labels.shape) > JPEG_SIDE:
+            height, width = self.labels.shape
+            raise UserError(
+                f"{width}x{height} pixels: an overlay, which is a JPEG, has at most {JPEG_SIDE} a side; cut it"
+            )
         labels, overlay, areas = (Path(folder) / f"{name}{end}" for end in (".png", "_overlay.jpg", ".json"))
         with replacing(labels) as temporary:
             self.index_image().save(temporary)

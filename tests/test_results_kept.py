@@ -101,6 +101,14 @@ def test_a_result_that_cannot_be_written_costs_its_photo_alone(place, capsys):
     assert (place / "out/1.png").exists() and (place / "out/2.png").exists()
 
 
+def test_a_photo_longer_than_a_jpeg_costs_itself_alone(place, capsys):
+    Image.new("RGB", (66_000, 17), "red").save(place / "photos/3.png")
+    assert run(place, "photos") == 1
+    told = capsys.readouterr()
+    assert "3.png: 66000x17 pixels: an overlay, which is a JPEG, has at most" in told.err and "2 of 3 files" in told.out
+    assert not list((place / "out").glob("3*"))
+
+
 def test_memory_that_runs_out_costs_its_photo_alone(place, capsys, monkeypatch):
     from inference.parser import OneShotParser
 
