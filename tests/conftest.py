@@ -43,9 +43,14 @@ def place(tmp_path: Path) -> Path:
     return tmp_path
 
 
+def pytest_sessionstart() -> None:
+    """One thread: small tensors gain nothing from more, and tests that run side by side lose."""
+    torch.set_num_threads(1)
+
+
 @pytest.fixture(autouse=True)
 def one_thread() -> None:
-    """One thread: small tensors gain nothing from more, and tests that run side by side lose."""
+    """As above, whatever the test before has set."""
     torch.set_num_threads(1)
 
 
