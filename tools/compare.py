@@ -87,7 +87,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         rows.append(score(entry, tests, settings, device, options.timed))
     where = machine(device)
     budgets = {row["iterations"] for row in rows if row["iterations"]}
-    note = "" if len(budgets) == 1 else f"The budgets differ: {', '.join(map(str, sorted(budgets)))} iterations.\n"
+    note = "" if len(budgets) < 2 else f"The budgets differ: {', '.join(map(str, sorted(budgets)))} iterations.\n"
     timed = f"Seconds: median of {options.timed} queries, on {where['device']} with {where['threads']} threads."
     text = f"{markdown(rows)}\n\n{note}{timed}"
     print(f"\n{text}\n")
