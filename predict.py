@@ -22,7 +22,7 @@ from inference.annotations import read_bank_map, read_colors, read_labels, read_
 from inference.inputs import check_results, collect, note_results
 from inference.settings import DEFAULT_CHECKPOINT
 from utils.config import ArgumentParser
-from utils.constants import PROTOTYPES, WAYS
+from utils.constants import PRECISIONS, PROTOTYPES, WAYS
 from utils.errors import run_cli
 
 if TYPE_CHECKING:
@@ -69,6 +69,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         way=options.way,
         depth=options.depth,
         adapt=options.adapt,
+        amp=options.amp,
     )
     support = parser.set_reference(options.reference, labels, names, base_ids)
     for line in parser.notes:
@@ -119,6 +120,7 @@ def parse_options(arguments: Sequence[str] | None) -> argparse.Namespace:
         help="bits of 16-bit photos (default: what their files say)",
     )
     add("--device", default="auto", help="cuda, mps, cpu, or auto for the best there is")
+    add("--amp", default="off", choices=PRECISIONS, help="mixed precision; auto: bf16 where the device is fast at it")
     return options.parse_args(arguments)
 
 

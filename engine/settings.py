@@ -8,7 +8,7 @@ from dataloaders.settings import DATA_ROOT, DataSettings
 from dataloaders.spec import VAL
 from networks.settings import COCO_WEIGHTS, NetworkSettings
 from utils.config import option, require
-from utils.constants import LEAST_SIZE, MAX_SIDE, PROTOTYPES, WAYS
+from utils.constants import LEAST_SIZE, MAX_SIDE, PRECISIONS, PROTOTYPES, WAYS
 
 SCORED = ("test", VAL)
 
@@ -18,9 +18,7 @@ class DeviceSettings:
     """device and precision"""
 
     device: str = option("auto", "cuda, mps, cpu, or auto for the best there is")
-    amp: str = option(
-        "off", "automatic mixed precision; auto: bf16 where the device is fast at it", ("off", "auto", "bf16", "fp16")
-    )
+    amp: str = option("off", "automatic mixed precision; auto: bf16 where the device is fast at it", PRECISIONS)
     channels_last: str = option(
         "auto", "memory format of the convolutions; auto: on for CPU and CUDA", ("auto", "on", "off")
     )

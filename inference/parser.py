@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TypeVar, overload
 
+import cv2
 import numpy as np
 import torch
 from torch import Tensor
@@ -18,8 +19,8 @@ from networks.base import Features
 from networks.checkpoints import open_checkpoint
 from networks.decoding import Maps
 from networks.fast.folding import fold_batch_norm
-from utils.constants import IGNORE, LEAST_SIZE, MAX_SIDE, PROTOTYPES
-from utils.device import choose_device, free_memory, tune
+from utils.constants import IGNORE, LEAST_SIZE, MAX_SIDE, PRECISIONS, PROTOTYPES
+from utils.device import autocast, choose_device, free_memory, resolve_amp, tune
 from utils.errors import UserError
 from utils.imaging import Photo, is_blank, resize_longest, to_rgb
 
@@ -51,6 +52,7 @@ class OneShotParser:
     overlapping windows of that size instead, at their own scale.
     A class whose score stays below `min_score` is taken to be absent from a photo; the default is what was measured for
     the checkpoint. `adapt` turns the prototypes until the reference itself is parsed well, which takes seconds.
+    `amp` is the precision: "off" is single, "auto" bf16 where the device is fast at it.
     `depth` is that of 16-bit photos in bits, 0 for what their files say.
     Raises `UserError` for a checkpoint that cannot be used and for arguments out of range.
     """
@@ -68,6 +70,7 @@ class OneShotParser:
         way: str = "",
         depth: int = 0,
         adapt: bool = False,
+        amp: str = "off",
     ) -> None:
         if prototypes not in PROTOTYPES:
             raise UserError(f"prototypes {prototypes!r}: choose one of {', '.join(PROTOTYPES)}")
@@ -79,9 +82,12 @@ class OneShotParser:
             raise UserError(f"depth {depth}: must be 8 to 16 bits, or 0 for what the files say")
         if min_score is not None and not 0 <= min_score <= 1:
             raise UserError(f"min_score {min_score}: must lie between 0 and 1")
+        if amp not in PRECISIONS:
+            raise UserError(f"amp {amp!r}: choose one of {', '.join(PRECISIONS)}")
         spec = catalog.load(dataset) if dataset else None
         opened = open_checkpoint(checkpoint, num_slots=spec.num_slots if spec else None, way=way)
         self.device = choose_device(device)
+        self.amp = resolve_amp(amp, self.device)
         self.network = opened.build().to(self.device)
         fold_batch_norm(self.network)
         tune(self.network, self.device)
@@ -165,7 +171,7 @@ class OneShotParser:
     @torch.inference_mode()
     def maps(self, photo: np.ndarray, support: Support) -> Maps:
         """Logits at feature size of an RGB photo (H, W, 3), resized as one: what the label map is decoded from."""
-        return self.network.class_maps(self._encode_resized([photo])[0], support.prototypes)[0]
+        return self._class_maps(self._encode_resized([photo])[0], support)
 
     @torch.inference_mode()
     def _parse(self, photos: Sequence[np.ndarray], support: Support) -> list[Parsing]:
@@ -173,17 +179,19 @@ class OneShotParser:
         windows = [tiles(rgb.shape[:2], self.max_size if self.tile else max(rgb.shape)) for rgb in photos]
         resized = iter(self._encode_resized([rgb for rgb, own in zip(photos, windows, strict=True) if len(own) == 1]))
         ids = [c.id for c in support.classes]
-        id_of_slot = np.array([0, *ids], dtype=np.uint8 if max(ids) < IGNORE else np.uint16)
+        id_of_slot = np.zeros(max(256, len(ids) + 1), dtype=np.uint8 if max(ids) < IGNORE else np.uint16)
+        id_of_slot[1 : len(ids) + 1] = ids
         results = []
         for rgb, own in zip(photos, windows, strict=True):
             cut = (self._encode([self._image(rgb[tile.window])])[0] for tile in own)  # one in memory at a time
             features = [next(resized)] if len(own) == 1 else cut
-            maps = [self.network.class_maps(one, support.prototypes)[0] for one in features]
+            maps = [self._class_maps(one, support) for one in features]
             slots, foreground, scores = join_tiles(own, maps, self.min_score)
             if is_blank(rgb):  # black, of one colour, or noise: nobody is there
                 slots[:], foreground[:], scores = 0, False, torch.zeros_like(scores)
             by_id = dict(zip(ids, scores.tolist(), strict=True))
-            results.append(Parsing(rgb, id_of_slot[slots], foreground, by_id, support.classes))
+            labels = cv2.LUT(slots, id_of_slot) if slots.dtype == np.uint8 else id_of_slot[slots]
+            results.append(Parsing(rgb, labels, foreground, by_id, support.classes))
         return results
 
     def _reference(self, rgb: np.ndarray, slots: np.ndarray) -> tuple[Features, Tensor]:
@@ -203,9 +211,14 @@ class OneShotParser:
             need = len(places) * size[1] * size[2] * BYTES_A_PIXEL
             if need > free_memory(self.device):
                 raise MemoryError(f"{size[2]}x{size[1]} pixels need {need / 1e9:.0f} GB or more")
-            coarse, fine = self.network.encode(torch.stack([images[i] for i in places]))
+            with autocast(self.device, self.amp):
+                coarse, fine = self.network.encode(torch.stack([images[i] for i in places]))
             features |= {i: Features(coarse[n : n + 1], fine[n : n + 1]) for n, i in enumerate(places)}
         return [features[i] for i in range(len(images))]
+
+    def _class_maps(self, features: Features, support: Support) -> Maps:
+        with autocast(self.device, self.amp):
+            return self.network.class_maps(features, support.prototypes)[0]
 
     def _image(self, rgb: np.ndarray) -> Tensor:
         return self._on_device(np.ascontiguousarray(rgb)).permute(2, 0, 1)

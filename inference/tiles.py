@@ -5,14 +5,11 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
-import torch
 from torch import Tensor
-from torch.nn import functional as F
 
 from networks import decoding
 from networks.decoding import Maps
-
-LOGITS_AT_ONCE = 2**26  # bounds the memory of the upsampled logits; beyond it they are upsampled less, labels the rest
+from networks.fast import cells
 
 
 class Tile(NamedTuple):
@@ -49,29 +46,20 @@ def join_tiles(
 ) -> tuple[np.ndarray, np.ndarray, Tensor]:
     """Decode the maps of all windows of a photo: slots (H, W), 0 the background, foreground (H, W) bool, scores (K,).
 
+    Slots are uint8, or uint16 where there are too many.
+
     A class whose mean probability where it wins is below `min_score` is absent: its pixels go to the next best.
     """
     scores = decoding.class_scores(maps)
     height, width = (cores[-1].stop for cores in zip(*(tile.core for tile in windows), strict=True))
-    slots = np.zeros((height, width), dtype=np.uint16)
+    parts = (cells.decode(one, scores >= min_score, tile.size) for tile, one in zip(windows, maps, strict=True))
+    if len(windows) == 1:
+        return *next(parts), scores
+    slots = np.zeros((height, width), dtype=cells.kind_of(maps[0]))
     foreground = np.zeros((height, width), dtype=bool)
-    for tile, one in zip(windows, maps, strict=True):
-        labels, human = decode_bounded(one, scores >= min_score, tile.size)
-        slots[tile.core] = labels[tile.inner].cpu().numpy()
-        foreground[tile.core] = human[tile.inner].cpu().numpy()
+    for tile, (labels, human) in zip(windows, parts, strict=True):
+        slots[tile.core], foreground[tile.core] = labels[tile.inner], human[tile.inner]
     return slots, foreground, scores
-
-
-def decode_bounded(maps: Maps, kept: Tensor, size: tuple[int, int]) -> tuple[Tensor, Tensor]:
-    """As `decoding.decode`, with at most `LOGITS_AT_ONCE` logits in memory."""
-    height, width = size
-    factor = (LOGITS_AT_ONCE / (len(maps.classes) * height * width)) ** 0.5
-    if factor >= 1:
-        return decoding.decode(maps, kept, size)
-    labels, human = decoding.decode(maps, kept, (max(1, int(height * factor)), max(1, int(width * factor))))
-    pair = torch.stack([labels.float(), human.float()])[None]
-    labels, human = F.interpolate(pair, size=size, mode="nearest-exact")[0]
-    return labels.long(), human.bool()
 
 
 def _spans(length: int, side: int, overlap: float) -> list[tuple[slice, slice]]:

@@ -37,9 +37,9 @@ class NearestPrototypeBaseline(_Baseline):
     """Cosine similarity with the support's prototypes on the encoder's high-level feature, nothing trained.
 
     As in PANet (Wang et al., ICCV 2019) the background has prototypes too: of what lies outside the person. A class has
-    `per_class` of them. One is the mean of its feature; several are the centres of its clusters, and a class scores the
-    highest of its similarities times their mean, as in FSSDINO. The feature is upsampled to stride 4, so that
-    prototypes see as many pixels, and as many of the small classes, as those of the other networks.
+    `per_class` of them: one is the mean of its feature, several are the centres of clusters, as in FSSDINO, of which
+    the nearest counts. The feature is upsampled to stride 4, so that prototypes see as many pixels, and as many of the
+    small classes, as those of the other networks.
     """
 
     def __init__(self, num_slots: int, encoder: str, per_class: int = 1) -> None:
@@ -72,10 +72,10 @@ class NearestPrototypeBaseline(_Baseline):
         return prototypes._replace(classes=torch.stack(centres))
 
     def class_logits(self, query: Features, prototypes: Prototypes) -> Tensor:
-        """Scores (B, N, h, w), of one prototype a class its similarity."""
+        """Cosine similarities (B, N, h, w) with the nearest prototype of each class."""
         each = cosine_similarity(query.fine, prototypes.classes.flatten(1, 2))
         each = each.view(len(each), *prototypes.classes.shape[1:3], *each.shape[2:])
-        return each[:, :, 0] if self.per_class == 1 else each.amax(dim=2) * each.mean(dim=2)
+        return each.amax(dim=2)
 
 
 class ClosedSetBaseline(_Baseline):

@@ -195,7 +195,7 @@ def test_encoders_are_compared_untrained_without_a_checkpoint(toy_root, tmp_path
     ]
     compare.main([*arguments, "--ignore-place", "3", "--out", str(tmp_path)])
     rows = json.loads((tmp_path / "comparison.json").read_text())["rows"]
-    kinds = ("nearest prototype, not trained", "nearest of 10 prototypes a class, not trained")
+    kinds = ("nearest prototype, not trained", "nearest of 5 prototypes a class, not trained")
     assert [row["network"] for row in rows] == [f"{name}: {kind}" for name in (LITE0, "resnet10t") for kind in kinds]
     assert all(row["iterations"] == 0 and row["human"] > 0 for row in rows)
     with pytest.raises(UserError, match=r"--encoder: encoder 'resnet10' is neither .*resnet10t"):
@@ -221,7 +221,7 @@ def test_the_nearest_prototype_baseline_finds_the_support_in_itself():
     assert torch.equal(logits.coarse[0].argmax(dim=0), (winner > 0).long())
 
 
-def test_a_class_of_several_prototypes_scores_the_best_times_the_mean():
+def test_of_several_prototypes_of_a_class_the_nearest_counts():
     """A class of two looks, and a class between them."""
     network = NearestPrototypeBaseline(3, LITE0, per_class=2)
     looks = torch.eye(4)
@@ -231,7 +231,7 @@ def test_a_class_of_several_prototypes_scores_the_best_times_the_mean():
     assert reference.classes.shape == (1, 3, 2, 4) and reference.present.tolist() == [[False, True, True]]
     logits = network.logits(features, reference).npm
     assert logits.argmax(dim=1).tolist() == label.tolist()
-    assert logits[0, :, 0, 0].tolist() == pytest.approx([0.0, 1 * (1 + 0) / 2, 1 / 3])
+    assert logits[0, :, 0, 0].tolist() == pytest.approx([0.0, 1.0, 3**-0.5])
 
 
 def test_the_closed_set_head_answers_base_classes_of_the_support_only():

@@ -1,6 +1,6 @@
 """What inference, evaluation, a training step and the loader cost, as ratios within one run.
 
-    python -m tools.benchmark inference evaluation training memory loader --json benchmark.json
+    python -m tools.benchmark inference evaluation training memory loader photo --json benchmark.json
 
 Things that are compared take turns, and medians are reported, so that other load on the machine falls on all alike.
 Ratios compare with the bare encoder + decoder pass, in the same precision and memory format, as published and with
@@ -9,12 +9,14 @@ beside them.
 """
 
 import dataclasses
+import tempfile
 import time
 from collections.abc import Callable, Mapping
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from functools import partial
 from multiprocessing import get_context
+from pathlib import Path
 from statistics import median
 from typing import Any, cast
 
@@ -48,6 +50,7 @@ from .benchmark_parts import (
     synchronise,
     synthetic_episode,
 )
+from .benchmark_photo import photo_parts
 
 SLOTS = 18  # ATR's background and label ids
 WARMED_UP_EPOCH = 39
@@ -58,7 +61,7 @@ class BenchmarkSettings(DeviceSettings):
     """what is measured, and how"""
 
     what: tuple[str, ...] = option(
-        (), "inference, evaluation, training, memory, loader; by default all", positional=True
+        (), "inference, evaluation, training, memory, loader, photo; by default all", positional=True
     )
     encoder: str = option("xception65", "encoder of the network")
     channels: int = option(256, "channels of the feature", least=1, most=4096, old="hidden")
@@ -220,7 +223,13 @@ def loader(settings: BenchmarkSettings, device: torch.device) -> dict[str, Any]:
     return loader_parts(settings.dataset, settings.data_root, settings.crop, settings.episodes)
 
 
-BENCHMARKS = {f.__name__: f for f in (inference, evaluation, training, memory, loader)}
+def photo(settings: BenchmarkSettings, device: torch.device) -> dict[str, Any]:
+    """A photo of 6 megapixels from its file to its results with the released checkpoint, and the parts of that."""
+    with tempfile.TemporaryDirectory() as folder:
+        return photo_parts(Path(folder), device, settings.amp, lambda cases: medians(cases, settings, device))
+
+
+BENCHMARKS = {f.__name__: f for f in (inference, evaluation, training, memory, loader, photo)}
 
 
 def _prepare(settings: BenchmarkSettings) -> torch.device:

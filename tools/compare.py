@@ -39,7 +39,7 @@ from networks.checkpoints import initialise, open_checkpoint
 from networks.fast.depthwise import use_fast_depthwise_gradients
 from networks.fast.folding import fold_batch_norm
 from utils.config import ArgumentParser, flag_of, restore, whole
-from utils.constants import MAX_SIDE, STAGES
+from utils.constants import MAX_SIDE, PRECISIONS, STAGES
 from utils.device import autocast, choose_device, resolve_amp, seed_everything, tune
 from utils.errors import UserError, run_cli
 from utils.files import write_json, write_text
@@ -48,7 +48,7 @@ from utils.log import percent, revision, table
 from .benchmark_parts import machine, synchronise
 from .side_by_side import side_by_side
 
-SEVERAL = 10  # prototypes of a class, as FSSDINO takes
+SEVERAL = 5  # prototypes of a class
 TITLES = {"eop": "EOPNet", "pop": "POPNet, three stages"}
 MUST_AGREE = ("dataset", "fold", "way", "encoder", "test_size")
 
@@ -291,7 +291,7 @@ def _options() -> ArgumentParser:
     add("--timed", type=whole(1), default=20, help="queries to time (default: %(default)s)")
     add("--workers", type=whole(0, 512), default=2, help="processes that load data (default: %(default)s)")
     add("--device", default="auto", help="cuda, mps, cpu, or auto for the best there is")
-    add("--amp", default="off", choices=("off", "auto", "bf16", "fp16"), help="automatic mixed precision")
+    add("--amp", default="off", choices=PRECISIONS, help="automatic mixed precision")
     return options
 
 

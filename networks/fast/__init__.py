@@ -10,6 +10,7 @@ from dataclasses import dataclass
 class Switches:
     """Which tricks are in use; they are asked at each call."""
 
+    cells: bool = True  # label maps of large photos, computed where classes meet
     depthwise_gradients: bool = True  # of depthwise convolutions on the CPU, put together from fast ones
     folding: bool = True  # BatchNorm taken into the convolutions before it, for networks that only parse
     shared_gains: bool = True  # one feature under many gains: its products with the filters are shared
