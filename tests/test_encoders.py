@@ -11,7 +11,7 @@ import torch
 from safetensors.torch import save_file
 
 from engine.optim import make_optimizer
-from engine.settings import OptimizerSettings
+from engine.settings import TrainSettings
 from networks.backbones import Encoder
 from networks.build import build_network
 from networks.checkpoints import hub, initialise, open_checkpoint, save_run
@@ -84,7 +84,7 @@ class EncoderTester:
         network.encoder.freeze()
         before = {name: tensor.clone() for name, tensor in network.encoder.body.state_dict().items()}
         trained_once(network)
-        optimizer = make_optimizer(network, OptimizerSettings(lr=0.1))
+        optimizer = make_optimizer(network, TrainSettings(lr=0.1))
         optimizer.step()
         assert [
             name for name, tensor in network.encoder.body.state_dict().items() if (tensor != before[name]).any()
@@ -184,7 +184,7 @@ def test_an_unknown_name_is_told_with_near_ones(name, near):
 
 def test_rates_fall_from_block_to_block_towards_the_photo():
     network = EOPNet(SLOTS, "kway", "vit_tiny_patch16_224", channels=8)
-    optimizer = make_optimizer(network, OptimizerSettings(lr=0.1, head_lr_scale=4.0, layer_decay=0.5))
+    optimizer = make_optimizer(network, TrainSettings(lr=0.1, head_lr_scale=4.0, layer_decay=0.5))
     rates = {id(p): group["lr"] for group in optimizer.param_groups for p in group["params"]}
     expected = {
         "encoder.body.vit.patch_embed.proj.weight": 0.1 * 0.5**12,
@@ -202,7 +202,7 @@ def test_rates_fall_from_block_to_block_towards_the_photo():
 def test_a_recipe_in_which_nothing_learns_is_told():
     network = EOPNet(SLOTS, "kway", "vit_tiny_patch16_224", channels=8).requires_grad_(False)
     with pytest.raises(UserError, match="nothing is left to train"):
-        make_optimizer(network, OptimizerSettings())
+        make_optimizer(network, TrainSettings())
 
 
 @torch.no_grad()
