@@ -122,7 +122,8 @@ def _counted(labels: np.ndarray, ids: int) -> np.ndarray:
         return np.bincount(labels.reshape(-1), minlength=ids)
     parts = np.array_split(labels.reshape(-1), 1 + labels.size // COUNTED_EXACTLY)
     counts = [cv2.calcHist([part], [0], None, [256], [0, 256]).reshape(-1) for part in parts]
-    return np.stack(counts).astype(np.int64).sum(axis=0)
+    total: np.ndarray = np.stack(counts).astype(np.int64).sum(axis=0)
+    return total
 
 
 def _looked_up(table: np.ndarray, labels: np.ndarray) -> np.ndarray:
