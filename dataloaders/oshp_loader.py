@@ -22,7 +22,7 @@ from .pairs import Pair, fixed_list
 from .spec import VAL, DatasetSpec
 from .split import Split
 from .stages import FINE, stage_class, stage_spec, stage_table
-from .transforms import Sample, random_crop, random_scale
+from .transforms import Sample, random_scaled_crop
 
 __all__ = ["Episode", "EpisodeBatches", "Pair", "Sample", "Split", "TestEpisodes", "TrainEpisodes"]
 
@@ -130,8 +130,8 @@ class TrainEpisodes(Dataset[Episode]):
         return _episode(query, support, self._parents[pair.class_id] if self.way == "1way" else 0)
 
     def _augmented(self, image: int, rng: np.random.Generator) -> Sample:
-        sample = self.split.load(image, mirrored=rng.random() < 0.5)
-        return random_crop(random_scale(sample, self.scale, rng), self.crop_size, rng)
+        photo = self.split.decode(image, mirrored=rng.random() < 0.5)
+        return self.split.labelled(random_scaled_crop(photo, self.scale, self.crop_size, rng))
 
     def query_lists(self) -> dict[int, tuple[np.ndarray, np.ndarray]]:
         """class -> (queries, support candidates); a single entry for class 0 in k-way."""

@@ -6,16 +6,20 @@ from pathlib import Path
 import numpy as np
 import torch
 from torch import Tensor
-from torchvision.transforms.v2.functional import horizontal_flip
 
 from utils.errors import UserError
 
+<<<<<<< HEAD
 from .layout import image_path, label_path, mirrored_label_path, read_bad_ids, read_ids
 from .reading import read_fitting, read_label
+=======
+from .layout import image_path, label_path, mirrored_label_path, read_ids
+from .reading import mapped, read_fitting, read_label
+>>>>>>> 60260ab (The loader looks up and copies what a crop shows: half as much again in a second)
 from .spec import SPLITS, VAL, DatasetSpec
 from .stages import foreground_table
 from .supports import SupportIndex, read_supports, val_supports
-from .transforms import Sample
+from .transforms import Decoded, Sample, scaled_crop
 
 
 class Split:
@@ -53,7 +57,7 @@ class Split:
         self._mirror = spec.mirror_table()
         # left and right part of a pair may be two labels still, which a flip must then swap
         self._swaps = bool((self._table[self._mirror] != self._table).any())
-        self._kept: dict[tuple[int, str], tuple[Tensor, Tensor]] = {}
+        self._kept: dict[tuple[int, str], tuple[Tensor, np.ndarray]] = {}
         self._room = 0
 
     def keep_decoded(self, size: int) -> None:
@@ -74,23 +78,31 @@ class Split:
         return read_supports(self.spec, self.root, self.split, len(self.ids))
 
     def load(self, index: int, mirrored: bool = False) -> Sample:
-        """Read one photo and its label maps, all mirrored left to right where `mirrored`.
+        """Read one photo and its label maps, all mirrored left to right where `mirrored`. Raises as `decode`."""
+        photo = self.decode(index, mirrored)
+        height, width = photo.raw.shape
+        return self.labelled(scaled_crop(photo, (height, width), (0, 0), (height, width)))
+
+    def decode(self, index: int, mirrored: bool = False) -> Decoded:
+        """Read one photo and its raw label map, to be mirrored left to right where `mirrored`.
 
         A label map of the mirrored photo (`Category_rev_ids/`) is used where it stands. Without it the label is
         mirrored, and left and right parts are swapped. Raises `UserError` naming the file at fault.
         """
         ready = mirrored and mirrored_label_path(self.root, self.ids[index]).exists()
         form = "ready" if ready else "swapped" if mirrored and self._swaps else "plain"
-        pixels, maps = self._kept.get((index, form)) or self._decode(index, form)
-        if mirrored:
-            pixels = horizontal_flip(pixels)
-            maps = maps if ready else horizontal_flip(maps)
-        return Sample(pixels, maps[0], maps[1], self.ids[index])
+        image, raw = self._kept.get((index, form)) or self._read(index, form)
+        return Decoded(image, raw, self.ids[index], mirrored, mirrored and not ready)
 
-    def _decode(self, index: int, form: str) -> tuple[Tensor, Tensor]:
-        """Photo (3, H, W) and label maps (2, H, W), merged ids and foreground.
+    def labelled(self, photo: Decoded) -> Sample:
+        """A photo with its label maps of merged ids and foreground."""
+        label, foreground = (torch.from_numpy(mapped(photo.raw, t)) for t in (self._table, self._foreground))
+        return Sample(photo.image, label, foreground, photo.id)
 
-        `form` says which labels: plain, those of the mirrored photo's file, or plain with left and right swapped.
+    def _read(self, index: int, form: str) -> tuple[Tensor, np.ndarray]:
+        """Image (3, H, W) and raw label map (H, W).
+
+        `form` says which label: plain, that of the mirrored photo's file, or plain with left and right swapped.
         """
         image_id = self.ids[index]
         photo_file, label_file = image_path(self.root, image_id), label_path(self.root, image_id)
@@ -99,10 +111,11 @@ class Split:
         if form == "ready":
             label_file = mirrored_label_path(self.root, image_id)
         raw = read_label(label_file, self.spec.num_slots)
-        image = read_fitting(photo_file, raw.shape, published=self.spec.published_photos)
-        if raw.shape != image.shape[:2]:
-            sizes = f"{raw.shape[1]}x{raw.shape[0]}, but {photo_file.name} is {image.shape[1]}x{image.shape[0]}"
+        pixels = read_fitting(photo_file, raw.shape, published=self.spec.published_photos)
+        if raw.shape != pixels.shape[:2]:
+            sizes = f"{raw.shape[1]}x{raw.shape[0]}, but {photo_file.name} is {pixels.shape[1]}x{pixels.shape[0]}"
             raise UserError(f"{label_file}: is {sizes}; replace whichever is wrong")
+<<<<<<< HEAD
         raw = self._mirror[raw] if form == "swapped" else raw
         pixels = torch.from_numpy(image).permute(2, 0, 1)
         maps = torch.from_numpy(np.stack([self._table[raw], self._foreground[raw]]))
@@ -117,3 +130,11 @@ def _ids_in_folder(labels: Path) -> list[str]:
     if not ids:
         raise UserError(f"{labels}: holds no label maps; python -m tools.label_tagged makes them")
     return ids
+=======
+        raw = mapped(raw, self._mirror) if form == "swapped" else raw
+        image = torch.from_numpy(pixels).permute(2, 0, 1)
+        if pixels.nbytes + raw.nbytes <= self._room:
+            self._room -= pixels.nbytes + raw.nbytes
+            self._kept[index, form] = image, raw
+        return image, raw
+>>>>>>> 60260ab (The loader looks up and copies what a crop shows: half as much again in a second)

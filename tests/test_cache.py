@@ -39,8 +39,8 @@ def test_kept_photos_change_no_bit_and_are_not_read_again(toy_root, monkeypatch)
 
 def test_the_memory_bound_holds(toy_root, monkeypatch):
     keeping = episodes(toy_root)
-    one = keeping.split.load(0)
-    size = one.image.nbytes + one.label.nbytes + one.foreground.nbytes
+    one = keeping.split.decode(0)
+    size = one.image.nbytes + one.raw.nbytes
     keeping.split.keep_decoded(2 * size + size // 2)
     reads = noted_reads(monkeypatch)
     for _ in range(2):

@@ -9,10 +9,12 @@ import pytest
 import torch
 from PIL import Image
 from torch.utils.data import DataLoader
+from torchvision.transforms import InterpolationMode
+from torchvision.transforms.v2 import functional
 
 from dataloaders import catalog
 from dataloaders.oshp_loader import EpisodeBatches, Split, TestEpisodes, TrainEpisodes
-from dataloaders.transforms import Sample, random_crop, resize
+from dataloaders.transforms import Decoded, random_scaled_crop, scaled_crop
 from utils.errors import UserError
 
 from .data_helpers import label_map, make_data, mirror, read, save_image, save_label
@@ -199,17 +201,46 @@ def test_batches_are_shuffled_by_epoch_and_can_start_late(atr):
 
 
 def test_crop_pads_at_the_right_and_bottom():
-    sample = Sample(torch.ones(3, 4, 9, dtype=torch.uint8), *torch.ones(2, 4, 9, dtype=torch.uint8), "x")
-    padded = random_crop(sample, (6, 5), np.random.default_rng(0))
+    photo = Decoded(torch.ones(3, 4, 9, dtype=torch.uint8), np.ones((4, 9), np.uint8), "x")
+    padded = random_scaled_crop(photo, (1, 1), (6, 5), np.random.default_rng(0))
     assert padded.image[:, :4].eq(1).all() and padded.image[:, 4:].eq(0).all()
-    assert padded.label[4:].eq(255).all() and padded.foreground[4:].eq(255).all()
+    assert (padded.raw[:4] == 1).all() and (padded.raw[4:] == 255).all()
+
+
+@pytest.mark.parametrize("mirrored", [False, True])
+def test_a_crop_of_the_resized_photo_is_what_resizing_and_cropping_give(mirrored):
+    rng = np.random.default_rng(0)
+    for _ in range(20):
+        height, width = rng.integers(20, 60, 2)
+        photo = noise_photo(rng, int(height), int(width), mirrored)
+        whole = (int(height * rng.uniform(0.5, 2)), int(width * rng.uniform(0.5, 2)))
+        corner = tuple(int(rng.integers(0, max(w - s, 0) + 1)) for w, s in zip(whole, (32, 24), strict=True))
+        crop = scaled_crop(photo, whole, corner, (32, 24))
+        image, raw = photo.image, torch.from_numpy(photo.raw)[None]
+        if mirrored:
+            image, raw = image.flip(-1), raw.flip(-1)
+        image = functional.resize(image, list(whole), antialias=True)
+        raw = functional.resize(raw, list(whole), InterpolationMode.NEAREST_EXACT)[0]
+        rows, columns = (slice(c, c + s) for c, s in zip(corner, (32, 24), strict=True))
+        expected, labels = image[:, rows, columns], raw[rows, columns]
+        h, w = labels.shape
+        assert (crop.image[:, :h, :w].int() - expected.int()).abs().max() <= int(mirrored), "a mirrored sum may round"
+        assert torch.equal(torch.from_numpy(crop.raw)[:h, :w], labels)
+        assert crop.image[:, h:].eq(0).all() and (crop.raw[:, w:] == 255).all()
+
+
+def noise_photo(rng, height, width, mirrored) -> Decoded:
+    """A photo of noise with a label map of noise."""
+    image = torch.from_numpy(rng.integers(0, 255, (height, width, 3), dtype=np.uint8)).permute(2, 0, 1)
+    return Decoded(image, rng.integers(0, 18, (height, width), dtype=np.uint8), "x", mirrored, mirrored)
 
 
 def test_resized_labels_lie_where_the_photo_does():
     edge = torch.zeros(8, 64, dtype=torch.uint8)
     edge[:, 33:] = 1
-    small = resize(Sample((edge * 255).expand(3, -1, -1), edge, edge, "x"), (4, 17))
-    assert torch.equal(small.image[0] > 127, small.label.bool())
+    photo = Decoded((edge * 255).expand(3, -1, -1), edge.numpy(), "x")
+    small = scaled_crop(photo, (4, 17), (0, 0), (4, 17))
+    assert torch.equal(small.image[0] > 127, torch.from_numpy(small.raw).bool())
 
 
 def test_unknown_way_fold_and_split_are_told(atr):

@@ -220,7 +220,7 @@ def memory(settings: BenchmarkSettings, device: torch.device) -> dict[str, Any]:
 
 def loader(settings: BenchmarkSettings, device: torch.device) -> dict[str, Any]:
     """Training episodes that one loader process makes in a second, and where its time goes."""
-    return loader_parts(settings.dataset, settings.data_root, settings.crop, settings.episodes)
+    return loader_parts(settings.dataset, settings.data_root, settings.crop, settings.episodes, clock_of(settings))
 
 
 def photo(settings: BenchmarkSettings, device: torch.device) -> dict[str, Any]:

@@ -12,22 +12,22 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.utils.data import default_collate
+from torch.utils.data import DataLoader, default_collate
 from torch.utils.flop_counter import FlopCounterMode
-from torchvision.transforms.v2.functional import horizontal_flip
+from torchvision.transforms.v2.functional import resize
 
 from dataloaders import catalog
 from dataloaders.oshp_loader import Pair, Sample, TestEpisodes, TrainEpisodes
-from dataloaders.reading import read_image, read_label
-from dataloaders.transforms import random_crop, random_scale
+from dataloaders.reading import mapped, read_image, read_label
+from dataloaders.transforms import scaled_crop
 
 BLOCK = 32  # pixels of one patch of the made-up label maps
 LOADER_PARTS = {
     "decode photo": read_image.__code__,
     "decode label": read_label.__code__,
-    "flip": horizontal_flip.__code__,
-    "resize": random_scale.__code__,
-    "crop and pad": random_crop.__code__,
+    "resize photo": resize.__code__,
+    "crop, pad and flip, labels too": scaled_crop.__code__,
+    "class tables": mapped.__code__,
     "collate": default_collate.__code__,
 }
 
@@ -97,26 +97,41 @@ def peak_memory(device: torch.device) -> float:
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / (2**20 if sys.platform == "darwin" else 2**10)
 
 
-def loader_parts(dataset: str, data_root: str, crop: int, number: int) -> dict[str, float]:
-    """Episodes a second of one process over the first `number` training episodes, and milliseconds of each part."""
+def loader_parts(dataset: str, data_root: str, crop: int, number: int, clock: Callable[[], float]) -> dict[str, float]:
+    """Episodes a second over the first `number` training episodes, by `clock`, and milliseconds of each part.
+
+    Two loader processes are measured by the wall's clock, whatever `clock` is.
+    """
     spec = catalog.load(dataset)
     root = catalog.locate(spec, data_root)
     episodes = TrainEpisodes(spec, root, fold=1, way="kway", crop_size=(crop, crop))
     number = min(number, len(episodes))
 
     def make() -> float:
-        began = time.perf_counter()
+        began = clock()
         made = [episodes[i] for i in range(number)]
         for i in range(0, number - 1, 2):
             default_collate(made[i : i + 2])
-        return time.perf_counter() - began
+        return clock() - began
 
     make()  # the files are in memory from here on
     seconds = make()
-    with cProfile.Profile() as profile:
+    with cProfile.Profile(clock) as profile:
         profiled = make()
     spent = {key: times[3] for key, times in pstats.Stats(profile).stats.items()}  # type: ignore[attr-defined]  # untyped
     parts = {name: spent.get((c.co_filename, c.co_firstlineno, c.co_name), 0.0) for name, c in LOADER_PARTS.items()}
+    parts["crop, pad and flip, labels too"] -= parts["resize photo"]
     parts["others"] = profiled - sum(parts.values())
     each = {f"{name}, ms an episode": 1e3 * value / number for name, value in parts.items()}
-    return {"episodes": number, "episodes a second and process": number / seconds, **each}
+    two = {"episodes a second of two processes": number / _seconds_of_two(episodes, number)}
+    return {"episodes": number, "episodes a second and process": number / seconds, **two, **each}
+
+
+def _seconds_of_two(episodes: TrainEpisodes, number: int) -> float:
+    """Seconds in which two loader processes make the first `number` episodes, from the first batch of two on."""
+    batches = DataLoader(episodes, batch_sampler=[[i, (i + 1) % number] for i in range(0, number, 2)], num_workers=2)
+    loaded = iter(batches)
+    next(loaded)
+    began = time.perf_counter()
+    rest = sum(1 for _ in loaded)
+    return (time.perf_counter() - began) * (rest + 1) / max(rest, 1)
