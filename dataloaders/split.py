@@ -9,17 +9,12 @@ from torch import Tensor
 
 from utils.errors import UserError
 
-<<<<<<< HEAD
 from .layout import image_path, label_path, mirrored_label_path, read_bad_ids, read_ids
-from .reading import read_fitting, read_label
-=======
-from .layout import image_path, label_path, mirrored_label_path, read_ids
 from .reading import mapped, read_fitting, read_label
->>>>>>> 60260ab (The loader looks up and copies what a crop shows: half as much again in a second)
 from .spec import SPLITS, VAL, DatasetSpec
 from .stages import foreground_table
 from .supports import SupportIndex, read_supports, val_supports
-from .transforms import Decoded, Sample, scaled_crop
+from .transforms import Decoded, Sample
 
 
 class Split:
@@ -80,8 +75,9 @@ class Split:
     def load(self, index: int, mirrored: bool = False) -> Sample:
         """Read one photo and its label maps, all mirrored left to right where `mirrored`. Raises as `decode`."""
         photo = self.decode(index, mirrored)
-        height, width = photo.raw.shape
-        return self.labelled(scaled_crop(photo, (height, width), (0, 0), (height, width)))
+        image = photo.image.flip(-1) if photo.mirror_image else photo.image
+        raw = photo.raw[:, ::-1] if photo.mirror_label else photo.raw
+        return self.labelled(Decoded(image, raw, photo.id))
 
     def decode(self, index: int, mirrored: bool = False) -> Decoded:
         """Read one photo and its raw label map, to be mirrored left to right where `mirrored`.
@@ -115,14 +111,12 @@ class Split:
         if raw.shape != pixels.shape[:2]:
             sizes = f"{raw.shape[1]}x{raw.shape[0]}, but {photo_file.name} is {pixels.shape[1]}x{pixels.shape[0]}"
             raise UserError(f"{label_file}: is {sizes}; replace whichever is wrong")
-<<<<<<< HEAD
-        raw = self._mirror[raw] if form == "swapped" else raw
-        pixels = torch.from_numpy(image).permute(2, 0, 1)
-        maps = torch.from_numpy(np.stack([self._table[raw], self._foreground[raw]]))
-        if pixels.nbytes + maps.nbytes <= self._room:
-            self._room -= pixels.nbytes + maps.nbytes
-            self._kept[index, form] = pixels, maps
-        return pixels, maps
+        raw = mapped(raw, self._mirror) if form == "swapped" else raw
+        image = torch.from_numpy(pixels).permute(2, 0, 1)
+        if pixels.nbytes + raw.nbytes <= self._room:
+            self._room -= pixels.nbytes + raw.nbytes
+            self._kept[index, form] = image, raw
+        return image, raw
 
 
 def _ids_in_folder(labels: Path) -> list[str]:
@@ -130,11 +124,3 @@ def _ids_in_folder(labels: Path) -> list[str]:
     if not ids:
         raise UserError(f"{labels}: holds no label maps; python -m tools.label_tagged makes them")
     return ids
-=======
-        raw = mapped(raw, self._mirror) if form == "swapped" else raw
-        image = torch.from_numpy(pixels).permute(2, 0, 1)
-        if pixels.nbytes + raw.nbytes <= self._room:
-            self._room -= pixels.nbytes + raw.nbytes
-            self._kept[index, form] = image, raw
-        return image, raw
->>>>>>> 60260ab (The loader looks up and copies what a crop shows: half as much again in a second)

@@ -24,6 +24,20 @@ class Sample(NamedTuple):
     id: str
 
 
+def resize(sample: Sample, size: tuple[int, int]) -> Sample:
+    """Resize to `size` (H, W): photo bilinear with antialiasing, label maps nearest."""
+    height, width = sample.label.shape
+    if (height, width) == size:
+        return sample
+    image = F.resize(sample.image, list(size), InterpolationMode.BILINEAR, antialias=True)
+    rows, columns = _nearest(height, size[0], 0, size[0]), _nearest(width, size[1], 0, size[1])
+    label, foreground = (
+        torch.from_numpy(one.numpy().take(rows, axis=0).take(columns, axis=1))
+        for one in (sample.label, sample.foreground)
+    )
+    return Sample(image, label, foreground, sample.id)
+
+
 class Decoded(NamedTuple):
     """One photo and its raw label map, as they were read, and which of them are still to be mirrored left to right."""
 
