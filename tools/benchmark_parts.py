@@ -118,7 +118,7 @@ def loader_parts(dataset: str, data_root: str, crop: int, number: int, clock: Ca
     seconds = make()
     with cProfile.Profile(clock) as profile:
         profiled = make()
-    spent = {key: times[3] for key, times in pstats.Stats(profile).stats.items()}  # type: ignore[attr-defined]  # untyped
+    spent = {key: times[3] for key, times in vars(pstats.Stats(profile))["stats"].items()}
     parts = {name: spent.get((c.co_filename, c.co_firstlineno, c.co_name), 0.0) for name, c in LOADER_PARTS.items()}
     parts["crop, pad and flip, labels too"] -= parts["resize photo"]
     parts["others"] = profiled - sum(parts.values())

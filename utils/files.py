@@ -11,11 +11,6 @@ from typing import Any
 
 from .errors import UserError
 
-try:
-    import fcntl
-except ImportError:  # Windows
-    fcntl = None  # type: ignore[assignment]
-
 
 @contextmanager
 def replacing(path: str | Path) -> Iterator[Path]:
@@ -56,7 +51,11 @@ def locked(folder: str | Path, wanted: bool = True) -> Iterator[None]:
 
     Does nothing unless `wanted`. Raises `UserError` where another process holds the folder.
     """
-    if not wanted or fcntl is None:
+    try:
+        import fcntl
+    except ImportError:  # Windows
+        wanted = False
+    if not wanted:
         yield
         return
     require_writable(folder)

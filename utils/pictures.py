@@ -171,7 +171,7 @@ def _load(path: str | Path | BinaryIO, max_pixels: float, tell: Tell) -> Image.I
 
 def _turned_by_pillow(picture: Image.Image) -> int:
     """The orientation that Pillow applies when it loads a TIFF picture; 1 for others."""
-    value = picture.tag_v2.get(Exif.Orientation, 1) if picture.format == "TIFF" else 1  # type: ignore[attr-defined]
+    value = vars(picture).get("tag_v2", {}).get(Exif.Orientation, 1) if picture.format == "TIFF" else 1
     return value if value in range(1, 9) else 1
 
 
@@ -189,7 +189,7 @@ def _largest_page(picture: Image.Image) -> int:
 def _bits(picture: Image.Image, path: str | Path | BinaryIO) -> int:
     """Bits of a sample that are in use, as the file says: TIFF's BitsPerSample, PNG's sBIT or else its depth."""
     if picture.format == "TIFF":
-        return int(max(picture.tag_v2.get(258, (8,))))  # type: ignore[attr-defined]  # as a TIFF picture has it
+        return int(max(vars(picture).get("tag_v2", {}).get(Exif.BitsPerSample, (8,))))
     if picture.format != "PNG":
         return 8
     if isinstance(path, (str, Path)):
