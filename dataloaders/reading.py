@@ -11,6 +11,8 @@ from utils.errors import UserError
 from utils.imaging import to_rgb
 from utils.pictures import Tell, open_picture, picture_size, silent, stored_values
 
+FEW_THIN, MANY_THIN = 3, 8  # ids that stand nowhere on 3x3 pixels, see `looks_smoothed`
+
 
 def read_image(
     path: Path, *, published: bool = False, upright: bool = True, depth: int = 0, tell: Tell = silent
@@ -71,20 +73,18 @@ def mapped(label: np.ndarray, table: np.ndarray) -> np.ndarray:
 def looks_smoothed(label: np.ndarray) -> bool:
     """Whether a label map (H, W) was saved or resized smoothly, which invents ids between those of neighbours.
 
-    That is: at least three ids, and no fewer than the others, stand nowhere on 3x3 pixels, and nearly all their pixels
-    lie between a lower and a higher id. Small classes that were drawn do not.
+    Such ids stand nowhere on 3x3 pixels. Many of them are no drawing; a few are none if nearly all their pixels lie
+    between a lower and a higher id. In label maps that were drawn there are at most two such ids.
     """
     if min(label.shape) < 3:
         return False
     windows = np.lib.stride_tricks.sliding_window_view(label, (3, 3))
     low, high, middle = windows.min(axis=(2, 3)), windows.max(axis=(2, 3)), label[1:-1, 1:-1]
-    solid = np.unique(middle[low == high])
-    thin = np.setdiff1d(np.unique(middle), solid)
-    if len(thin) < max(3, len(solid)):
-        return False
-    of_thin = np.isin(middle, thin)
+    thin = np.setdiff1d(np.unique(middle), np.unique(middle[low == high]))
+    if not FEW_THIN <= len(thin) < MANY_THIN:
+        return len(thin) >= MANY_THIN
     between = (low < middle) & (middle < high)
-    return bool(between[of_thin].mean() > 0.9)
+    return bool(between[np.isin(middle, thin)].mean() > 0.9)
 
 
 def ids_in(label: np.ndarray) -> tuple[int, ...]:

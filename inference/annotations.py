@@ -126,13 +126,13 @@ def _read_folder(folder: Path) -> dict[str, np.ndarray]:
 def _mask(path: Path, picture: Image.Image) -> np.ndarray:
     """True where the value is above half of the picture's greatest: 0/1 and 0/255 masks both, and JPEG ones.
 
-    Where there is an alpha channel, and one colour in all that it shows, the alpha channel is the mask.
+    Where there is an alpha channel it is the mask, unless what it shows is black and white.
     """
     if picture.has_transparency_data:
         rgba = np.array(picture.convert("RGBA"))
         solid = rgba[..., 3] > rgba[..., 3].max() / 2
         shown = rgba[solid][:, :3]
-        if not solid.all() and (shown == shown[:1]).all():
+        if not solid.all() and set(np.unique(shown).tolist()) != {0, 255}:
             return np.asarray(solid)
         values = np.where(solid, np.array(picture.convert("RGB").convert("L")), 0)
     else:

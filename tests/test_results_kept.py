@@ -236,12 +236,26 @@ def masks(place, **pictures):
         Image.fromarray(pixels).save(place / "masks" / name.replace("__", "."))
 
 
-def test_masks_in_the_alpha_channel(place):
+def in_alpha(mask):
+    return np.dstack([np.full((*SIZE, 3), 255, np.uint8), mask])
+
+
+MASKS_IN_ALPHA = {
+    "one colour": in_alpha,
+    "a cut-out of the photo": lambda mask: np.dstack([picture()[0], mask]),
+    "a brush of half strength": lambda mask: in_alpha(mask // 2),
+    "black and white on nothing": lambda mask: np.dstack([mask, mask, mask, np.where(np.arange(SIZE[1]) < 60, 255, 0)
+                                                          * np.ones((SIZE[0], 1), int)]).astype(np.uint8),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("kind", MASKS_IN_ALPHA)
+def test_masks_in_the_alpha_channel(kind, place):
     label = picture()[1]
     plain = {f"{n}__png": ((label == i) * 255).astype(np.uint8) for i, n in enumerate(("hat", "coat", "shoes"), 1)}
     assert run(place, "photos") == 0
     expected = (place / "out/1.png").read_bytes()
-    masks(place, **{n: np.dstack([np.full((*SIZE, 3), 255, np.uint8), mask]) for n, mask in plain.items()})
+    masks(place, **{n: MASKS_IN_ALPHA[kind](mask) for n, mask in plain.items()})
     assert run(place, "photos", labels="masks") == 0
     assert (place / "out/1.png").read_bytes() == expected
 
@@ -262,6 +276,12 @@ def smooth(place):
     small.resize(SIZE[::-1], Image.Resampling.BILINEAR).save(place / "labels.png")
 
 
+def saved_from_jpeg(place):
+    buffer = io.BytesIO()
+    Image.fromarray(picture()[1] * 40).save(buffer, "JPEG")
+    Image.open(buffer).save(place / "labels.png")
+
+
 def jpeg(place):
     buffer = io.BytesIO()
     Image.fromarray(picture()[1] * 40).save(buffer, "JPEG")
@@ -278,6 +298,7 @@ WRONG = {
         "holds 0 and 255 alone",
     ),
     "smoothed": (smooth, "labels.png", "run into each other"),
+    "a PNG that was a JPEG": (saved_from_jpeg, "labels.png", "run into each other"),
     "JPEG": (jpeg, "labels.png", "labels in a JPEG file are not exact"),
 }  # fmt: skip
 
