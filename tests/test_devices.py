@@ -14,9 +14,9 @@ from dataloaders.oshp_loader import TestEpisodes
 from engine import training
 from engine.evaluation import evaluate
 from engine.optim import poly_schedule
-from engine.training import Trainer, to_device
+from engine.settings import TrainSettings
+from engine.training import Trainer, objective_of, to_device
 from inference.parser import OneShotParser
-from networks.losses import eopnet_losses
 from utils.device import choose_device, tune
 
 from .devices import on_each_device
@@ -34,7 +34,7 @@ def trainer(network: torch.nn.Module, device: torch.device, amp: str = "off", sc
 @on_each_device
 def test_a_forward_pass_and_a_training_step_equal_those_of_the_cpu(name):
     """In double precision, so that only the order of the sums differs."""
-    device, objective = choose_device(name), partial(eopnet_losses, progress=0.4)
+    device, objective = choose_device(name), objective_of(TrainSettings(epochs=5), epoch=2)
     plain = tiny_network().double()
     plain.encoder.normalize = lambda images: images
     moved = copy.deepcopy(plain).to(device)
@@ -54,7 +54,7 @@ def test_a_forward_pass_and_a_training_step_equal_those_of_the_cpu(name):
 @on_each_device
 def test_half_precision_trains_under_its_scaler(name):
     """A step moves the weights, and the scaler undoes its scale: the losses stay near those of single precision."""
-    device, objective = choose_device(name), partial(eopnet_losses, progress=0.4)
+    device, objective = choose_device(name), objective_of(TrainSettings(epochs=5), epoch=2)
     network = tiny_network().to(device)
     before = copy.deepcopy(network)
     steps = list(trainer(network, device, "fp16", scaled=True).steps([random_episode()] * 3, objective, 0))

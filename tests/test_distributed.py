@@ -2,7 +2,6 @@
 
 import math
 import os
-from functools import partial
 from pathlib import Path
 
 import pytest
@@ -16,9 +15,9 @@ from dataloaders import catalog
 from dataloaders.oshp_loader import TestEpisodes
 from engine.evaluation import evaluate
 from engine.optim import poly_schedule
-from engine.training import Trainer
+from engine.settings import TrainSettings
+from engine.training import Trainer, objective_of
 from networks.batchnorm import synchronize
-from networks.losses import eopnet_losses, popnet_losses
 
 from .devices import CUDA
 from .samples import random_episode, tiny_network, tiny_stages
@@ -53,8 +52,8 @@ def trained(rank: int, world: int, accumulate: int, method: str = "eop", where: 
     schedule = poly_schedule(optimizer, 4 * STEPS, 0.9)
     scaler = torch.amp.GradScaler(where, enabled=False)
     trainer = Trainer(parallel, optimizer, schedule, scaler, device, accumulate=accumulate)
-    objective = partial(popnet_losses if method == "pop" else eopnet_losses, progress=0.4)
-    losses = [step.losses for step in trainer.steps(batches, objective, epoch=2)]
+    settings = TrainSettings(method=method, epochs=5)
+    losses = [step.losses for step in trainer.steps(batches, objective_of(settings, 2), epoch=2)]
     return {"losses": losses, "state": {name: tensor.cpu() for name, tensor in network.state_dict().items()}}
 
 
