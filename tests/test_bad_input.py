@@ -155,6 +155,8 @@ def test_broken_data(damage, data, tmp_path, capsys, monkeypatch):
         (["--dataset", "atrr"], "atrr"),
         (["--data-root", "nowhere"], "nowhere"),
         (["--encoder", "resnet1800"], "resnet1800"),
+        (["--encoder", "bat_resnext26ts"], "choose another timm model"),
+        (["--freeze-encoder"], "--freeze-encoder would keep random weights"),
         (["--pretrained", "missing.pth"], "missing.pth"),
         (["--pretrained", "data/pretrained_model/deeplab_v3plus_v3.pth"], "--pretrained encoder"),
         (["--epochs", "0"], "--epochs"),

@@ -18,8 +18,12 @@ from engine.checkpoint import open_for_evaluation
 from engine.evaluation import evaluate
 from engine.metrics import ConfusionMatrix, kway_figures
 from engine.settings import EvaluateSettings, TrainSettings
+from inference.parser import OneShotParser
 from networks import losses
-from networks.checkpoints import files
+from networks.backbones import LITE0
+from networks.checkpoints import files, initialise, open_checkpoint
+from networks.checkpoints.checkpoint import export_released
+from networks.eopnet import EOPNet
 from utils.device import choose_device
 from utils.errors import UserError
 from utils.files import locked
@@ -266,3 +270,20 @@ def test_a_run_as_published_keeps_its_epochs_and_goes_on_after_a_stop_in_any_of_
         one, other = (files.read(folder / name) for folder in (whole, stopped))
         assert_same(one["network"], other["network"])
     assert one["network"]["coarse_bank.rows"].any() and not (whole / "epoch_0.pt").exists()
+
+
+def test_a_frozen_encoder_keeps_its_weights_and_its_licence_goes_with_the_checkpoint(toy_root, tmp_path):
+    network = EOPNet(18, "kway", LITE0, channels=8)
+    initialise(network, "encoder")
+    frozen = {"freeze_encoder": True, "ignore_place": 3, "pretrained": "encoder"}
+    train_cli.train(settings(toy_root, tmp_path, epochs=1, **frozen))
+    weights = last(tmp_path)["network"]
+    for name, value in network.encoder.body.state_dict().items():
+        assert torch.equal(weights[f"encoder.body.{name}"], value), name
+    assert weights["encoder.place"].shape == (1, network.encoder.high_channels, 3) and weights["encoder.place"].any()
+    export_released(tmp_path / "last.pt", tmp_path / "small.safetensors")
+    opened = open_checkpoint(tmp_path / "small.safetensors")
+    assert opened.record["encoder_licence"] == "apache-2.0" and opened.build().encoder.frozen
+    assert (
+        f"licence of the weights in {LITE0}: apache-2.0" in OneShotParser(tmp_path / "small.safetensors", "cpu").notes
+    )

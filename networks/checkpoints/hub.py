@@ -3,7 +3,8 @@
 import contextlib
 import logging
 from pathlib import Path
-from urllib.error import HTTPError
+from urllib.error import HTTPError, URLError
+from urllib.parse import urlsplit
 from urllib.request import Request, urlopen
 
 import timm
@@ -54,5 +55,8 @@ def _from_hub(repository: str, revision: str | None, files: tuple[str, ...]) -> 
 
 def _ask(url: str) -> None:
     """Raise `OSError` unless the host answers; what it answers, the client judges better."""
-    with contextlib.suppress(HTTPError):
-        urlopen(Request(url, method="HEAD"), timeout=PATIENCE).close()
+    try:
+        with contextlib.suppress(HTTPError):
+            urlopen(Request(url, method="HEAD"), timeout=PATIENCE).close()
+    except URLError as error:
+        raise OSError(f"{urlsplit(url).hostname}: {error.reason}") from error
