@@ -42,8 +42,9 @@ class Parsing:
     """One parsed photo.
 
     `labels` holds the user's class ids and 0 for the background, uint8 (H, W), or uint16 where an id is above 255.
-    `foreground` is the coarse branch's mask of the person, bool (H, W). `scores` gives for each class id the mean
-    probability over the pixels that the class won, before absent classes were left out.
+    `foreground` is the coarse branch's mask of the person, bool (H, W). `scores` gives for each class id how sure the
+    network is that the photo shows it, 0..1: its presence where the network tells that, else the mean probability over
+    the pixels that the class won, before absent classes were left out.
     """
 
     image: np.ndarray  # RGB uint8 (H, W, 3), upright
@@ -55,6 +56,11 @@ class Parsing:
     def areas(self) -> dict[str, Area]:
         """The area of each class by its name."""
         return dict(self._areas)
+
+    @property
+    def absent(self) -> list[str]:
+        """Names of the reference's classes that the photo does not show."""
+        return [name for name, area in self._areas.items() if not area["pixels"]]
 
     @functools.cached_property
     def _areas(self) -> dict[str, Area]:
@@ -112,7 +118,8 @@ class Parsing:
         with replacing(overlay) as temporary:
             Image.fromarray(self.overlay()).save(temporary, quality=92)
         height, width = self.labels.shape
-        write_json(areas, {**(facts or {}), "width": width, "height": height, "classes": self.areas()})
+        size = {"width": width, "height": height}
+        write_json(areas, {**(facts or {}), **size, "classes": self.areas(), "absent": self.absent})
         return [labels, overlay, areas]
 
 

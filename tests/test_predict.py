@@ -314,6 +314,7 @@ def test_results_on_disk(kway, tmp_path):
         assert back.mode == "P" and (np.array(back) == parsing.labels).all()
     assert Image.open(overlay).size[0] == SIZE[1] and '"hat"' in areas.read_text()
     assert sum(a["pixels"] for a in parsing.areas().values()) == (parsing.labels > 0).sum()
+    assert parsing.absent == [name for name, area in parsing.areas().items() if area["pixels"] == 0]
     assert (parsing.overlay(0.0, legend=False) == image).all()
     one = parsing.overlay({"hat": 1.0}, legend=False)
     assert (one != image).any(axis=2)[parsing.labels == 1].all() and (one == image)[parsing.labels != 1].all()
