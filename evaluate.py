@@ -42,6 +42,7 @@ def evaluate(settings: EvaluateSettings) -> None:
         )
     device = choose_device(settings.device, local_rank)
     network = checkpoint.build().to(device)
+    network.refine = network.refine and settings.refine
     fold_batch_norm(network)
     tune(network, device, settings.channels_last, settings.compile)
     longest = settings.test_size if settings.test_size >= 0 else checkpoint.test_size

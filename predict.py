@@ -69,6 +69,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         way=options.way,
         depth=options.depth,
         adapt=options.adapt,
+        refine=not options.no_refine,
         amp=options.amp,
     )
     support = parser.set_reference(options.reference, labels, names, base_ids)
@@ -111,6 +112,7 @@ def parse_options(arguments: Sequence[str] | None) -> argparse.Namespace:
     add("--max-size", type=int, default=0, help="longest side that the network sees (default: as evaluated)")
     add("--tile", action="store_true", help="parse photos larger than --max-size in windows, at their own scale")
     add("--adapt", action="store_true", help="turn the prototypes until the reference itself is parsed well")
+    add("--no-refine", action="store_true", help="leave the borders as coarse as the network's features")
     add("--min-score", type=float, help="score below which a class is absent (default: as measured for the weights)")
     add(
         "--depth",

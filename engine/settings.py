@@ -153,6 +153,7 @@ class EvaluateSettings(DeviceSettings):
         most=MAX_SIDE,
     )
     agm: bool = option(False, "score the attention guidance module too")
+    refine: bool = option(True, "aop: let borders follow the photo")
     save_pictures: int = option(0, "save this many pictures of support, labels, query, prediction and truth", least=0)
     output: str = option(
         "",

@@ -23,7 +23,9 @@ def adapt(network: OneShotNetwork, references: Sequence[tuple[Features, Tensor]]
         start = F.normalize(prototypes.classes.detach().clone(), dim=-1, eps=1e-6)
         length = prototypes.classes.detach().clone().norm(dim=-1, keepdim=True)
         classes = start.clone().requires_grad_()
-        photos = [(Features(*(part.detach().clone() for part in f)), _target(slots)) for f, slots in references]
+        photos = [
+            (Features(f.coarse.detach().clone(), f.fine.detach().clone()), _target(slots)) for f, slots in references
+        ]
         present, foreground = prototypes.present.clone(), prototypes.foreground.clone()
         optimizer = torch.optim.Adam([classes], lr=RATE)
         for _ in range(STEPS):
@@ -35,6 +37,10 @@ def adapt(network: OneShotNetwork, references: Sequence[tuple[Features, Tensor]]
             optimizer.step()
         turned = F.normalize(classes.detach(), dim=-1, eps=1e-6) * length
     return prototypes._replace(classes=turned)
+
+
+def _copy(features: Features) -> Features:
+    return Features(features.coarse.detach().clone(), features.fine.detach().clone())
 
 
 def _target(slots: Tensor) -> Tensor:

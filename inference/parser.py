@@ -53,6 +53,7 @@ class OneShotParser:
     A class whose score stays below `min_score` is taken to be absent from a photo; the default is what was measured for
     the checkpoint. `adapt` turns the prototypes until the reference itself is parsed well, which takes seconds.
     `amp` is the precision: "off" is single, "auto" bf16 where the device is fast at it.
+    Where the network can, borders follow the photo, unless `refine` is False.
     `depth` is that of 16-bit photos in bits, 0 for what their files say.
     Raises `UserError` for a checkpoint that cannot be used and for arguments out of range.
     """
@@ -70,6 +71,7 @@ class OneShotParser:
         way: str = "",
         depth: int = 0,
         adapt: bool = False,
+        refine: bool = True,
         amp: str = "off",
     ) -> None:
         if prototypes not in PROTOTYPES:
@@ -89,6 +91,7 @@ class OneShotParser:
         self.device = choose_device(device)
         self.amp = resolve_amp(amp, self.device)
         self.network = opened.build().to(self.device)
+        self.network.refine = self.network.refine and refine
         fold_batch_norm(self.network)
         tune(self.network, self.device)
         self.notes, self.depth = list(opened.notes), depth
@@ -212,8 +215,8 @@ class OneShotParser:
             if need > free_memory(self.device):
                 raise MemoryError(f"{size[2]}x{size[1]} pixels need {need / 1e9:.0f} GB or more")
             with autocast(self.device, self.amp):
-                coarse, fine = self.network.encode(torch.stack([images[i] for i in places]))
-            features |= {i: Features(coarse[n : n + 1], fine[n : n + 1]) for n, i in enumerate(places)}
+                together = self.network.encode(torch.stack([images[i] for i in places]))
+            features |= {i: together.of(n) for n, i in enumerate(places)}
         return [features[i] for i in range(len(images))]
 
     def _class_maps(self, features: Features, support: Support) -> Maps:

@@ -9,15 +9,17 @@ from torch.nn import functional as F
 
 from .backbones import Encoder
 from .base import Features, Labels, Logits, OneShotNetwork
-from .decoding import NEVER, Maps, human_mask, shown_winner
+from .decoding import Maps, class_scores, decode
 from .layers import at_least_float32, labels_on_corners
 from .matching import Match, Matcher
 from .prototypes import Prototypes, class_masks, masked_average
 from .pyramid_decoder import PyramidDecoder
+from .refining import enlarge_under_guidance
 
 WAVES = 48  # random Fourier features of the place on the body
 FREQUENCY = 6.0
 PLACE_WEIGHT = 0.5  # of these features beside the learned ones
+LEAST_LOGIT = -12.0  # what lies below is as good as never, and would leak across borders
 MIN_PRESENCE = 0.5  # below it a class counts as absent
 SUPPORTS = (1, 1, 3)  # photos that make up each of the supports of a query in training; the last number is a mean
 
@@ -46,6 +48,7 @@ class AOPNet(OneShotNetwork):
     """
 
     method = "aop"
+    refine = True
     min_presence: float = MIN_PRESENCE
     waves: Tensor
     phase: Tensor
@@ -124,19 +127,34 @@ class AOPNet(OneShotNetwork):
         """Logits at feature size for a query (batch 1) under one or several prototypes; there is no AGM."""
         return Logits(self.match(query, prototypes).logits, None, query.coarse)
 
+    def encode(self, images: Tensor) -> Features:
+        """RGB images (B, 3, H, W), values 0..255 of any dtype -> features at stride 4, with the images as guide."""
+        features = self.embed(self.encoder.normalize(images))
+        return features._replace(guide=images.to(features.fine.dtype) / 255) if self.refine else features
+
     def class_maps(self, query: Features, prototypes: Prototypes) -> list[Maps]:
-        maps = []
-        for coarse, fine in zip(query.coarse, query.fine, strict=True):
-            match = self.match(Features(coarse[None], fine[None]), prototypes)
-            maps.append(Maps(match.logits[0], coarse, match.presence[0].sigmoid()))
-        return maps
+        photos = [query.of(photo) for photo in range(len(query.fine))]
+        return [self._maps(photo, self.match(photo, prototypes), 0) for photo in photos]
 
     def predict(self, query: Features, prototypes: Prototypes, size: tuple[int, int], with_agm: bool = False) -> Labels:
+        """As `class_maps` and `decode` would, for a query (batch 1) under a batch of prototypes over all slots."""
         match = self.match(query, prototypes)
-        human = human_mask(query.coarse, size)
-        kept = prototypes.present[:, 1:] & (match.presence.sigmoid() >= self.min_presence)
-        logits = match.logits.masked_fill(~F.pad(kept, (1, 0), value=True)[..., None, None], NEVER)
-        return Labels(shown_winner(logits, kept, size) * human, None, human.expand(len(logits), -1, -1))
+        labels, human = [], query.coarse
+        for support, present in enumerate(prototypes.present):
+            slots = F.pad(present[1:].nonzero()[:, 0] + 1, (1, 0))
+            shown = Match(match.logits[:, slots], match.presence[:, slots[1:] - 1])
+            maps = self._maps(query, shown, support)
+            kept = class_scores([maps]) >= self.min_presence
+            label, human = decode(maps, kept, size)
+            labels.append(slots[label])
+        return Labels(torch.stack(labels), None, human.expand(len(labels), -1, -1))
+
+    def _maps(self, query: Features, match: Match, support: int) -> Maps:
+        """The maps of a query (batch 1) under one support of the match, enlarged to the guide where there is one."""
+        maps = torch.cat([match.logits[support].clamp(min=LEAST_LOGIT), query.coarse[0]])
+        if query.guide is not None:
+            maps = enlarge_under_guidance(at_least_float32(maps)[None], at_least_float32(query.guide))[0]
+        return Maps(maps[:-2], maps[-2:], match.presence[support].sigmoid())
 
 
 def _support_sets(batch: int) -> Tensor:

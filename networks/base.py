@@ -3,6 +3,8 @@
 EOPNet and POPNet differ in how they come to their features and to the human foreground; everything after it is here.
 """
 
+from __future__ import annotations
+
 from collections.abc import Mapping
 from typing import NamedTuple
 
@@ -20,10 +22,19 @@ from .settings import NONE
 
 
 class Features(NamedTuple):
-    """An image in the two metric spaces: `coarse` and `fine`, each (B, D, h, w) at stride 4."""
+    """An image in the two metric spaces: `coarse` and `fine`, each (B, D, h, w) at stride 4.
+
+    `guide` (B, 3, H, W), values 0..1, is the image itself where borders are to follow it.
+    """
 
     coarse: Tensor
     fine: Tensor
+    guide: Tensor | None = None
+
+    def of(self, photo: int) -> Features:
+        """One photo of the batch, as a batch of its own."""
+        one = slice(photo, photo + 1)
+        return Features(self.coarse[one], self.fine[one], None if self.guide is None else self.guide[one])
 
 
 class Logits(NamedTuple):
@@ -62,6 +73,7 @@ class OneShotNetwork(nn.Module):
     method = ""
     decoder: Layer
     min_presence = 0.0  # below which a class counts as absent, where the network judges that; else 0
+    refine = False  # whether borders follow the photo, where the network can do that
     screened = False  # POPNet's background may keep to the classes that the support shows
     departures = NONE  # EOPNet's step of training may be as published
 
@@ -180,8 +192,8 @@ class OneShotNetwork(nn.Module):
             logits = self.logits(query, prototypes)
             return [Maps(*pair) for pair in zip(logits.npm, logits.coarse, strict=True)]
         maps = []
-        for coarse, fine in zip(query.coarse, query.fine, strict=True):
-            logits = self.logits(Features(coarse[None], fine[None]), prototypes)
+        for photo in range(len(query.fine)):
+            logits = self.logits(query.of(photo), prototypes)
             margin = logits.npm[:, 1] - logits.npm[:, 0]
             maps.append(Maps(torch.cat([torch.zeros_like(margin[:1]), margin]), logits.coarse[0]))
         return maps

@@ -123,6 +123,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     options.add_argument("--parses", type=whole(1), default=300, help="how many photos to parse (default: %(default)s)")
     options.add_argument("--novel-of", type=whole(0), default=0, help="mark only the novel classes of this fold")
     options.add_argument("--adapt", action="store_true", help="as of predict.py")
+    options.add_argument("--no-refine", action="store_true", help="as of predict.py")
     options.add_argument("--min-score", type=float, help="as of predict.py")
     options.add_argument("--sweep", action="store_true", help="a row for every value of --min-score")
     options.add_argument(
@@ -131,7 +132,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     chosen = options.parse_args(arguments)
     spec = catalog.load(chosen.dataset)
     split = Split(spec, catalog.locate(spec, chosen.data_root), chosen.split)
-    parser = OneShotParser(chosen.checkpoint, adapt=chosen.adapt, min_score=chosen.min_score)
+    options_of_parser = {"adapt": chosen.adapt, "refine": not chosen.no_refine, "min_score": chosen.min_score}
+    parser = OneShotParser(chosen.checkpoint, **options_of_parser)
     classes = spec.novel(chosen.novel_of) if chosen.novel_of else spec.classes
     groups = draw(split.ids, chosen.parses, chosen.references, chosen.seed)
     steps = STEPS if chosen.sweep else [parser.min_score]
