@@ -97,6 +97,14 @@ LEFT_OUT = {  # form -> the line that is printed
         lambda s: forms.coco(s, lambda c: c["images"].append({**c["images"][0], "id": 99, "file_name": "alone.jpg"})),
         "left out: 1 photos without annotations (alone.jpg)",
     ),
+    "photos that coco does not list": (
+        lambda s: (forms.coco(s), forms.save(s / "images/extra.jpg", forms.photo())),
+        "left out: 1 photos that no label file names (extra.jpg)",
+    ),
+    "photos without a labelme file": (
+        lambda s: (forms.labelme(s), forms.save(s / "extra.jpg", forms.photo())),
+        "left out: 1 photos that no label file names (extra.jpg)",
+    ),
     "unknown kinds": (
         lambda s: forms.labelme(s, flags={}, shapes=[
             forms.shirt_shape("polygon", forms.box(forms.SHIRT)),

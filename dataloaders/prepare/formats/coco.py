@@ -68,6 +68,8 @@ def read(
     if not jobs:
         left_out.tell()
         raise UserError(f"{next(iter(files))}: holds no region to train on; export it with segmentation masks")
+    listed = [str(i.get("file_name", "")) for c in files.values() for i in c["images"] if isinstance(i, dict)]
+    index.tell_unnamed(jobs, listed)
     photos = make_photos(source, partial(_draw, depth), list(jobs.values()), "draw COCO regions", skip_bad=skip_bad)
     left_out.tell()
     return Labelled(labels, photos, splits if len(files) > 1 and "" not in splits else None)

@@ -2,7 +2,7 @@
 
 import re
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 from urllib.parse import unquote
@@ -81,12 +81,14 @@ class PhotoIndex:
         beside = named_by.parent / name.replace("\\", "/")
         if name and beside.is_file():
             return beside
-        parts = [part.lower() for part in re.split(r"[\\/]+", name) if part not in ("", ".", "..")]
+        given = [part for part in re.split(r"[\\/]+", name) if part not in ("", ".", "..")]
+        parts = [part.lower() for part in given]
         last = parts[-1] if parts else ""
         found = self.by_name.get(last) or self.by_name.get(unquote(last), [])
         if not found:
             raise UserError(f"{named_by}: its image {name!r} is not in {self.source} nor in a folder below; add it")
-        fits = {path: (self._shared(path, parts), path.parent == named_by.parent) for path in found}
+        beside_it, exact = named_by.parent, given[-1:]
+        fits = {p: (self._shared(p, parts), p.parent == beside_it, [p.name] == exact) for p in found}
         best = [path for path in found if fits[path] == max(fits.values())]
         if len(best) > 1:
             raise UserError(f"{named_by}: its image {name!r} may be {best[0]} or {best[1]}; remove or rename one")
@@ -105,6 +107,15 @@ class PhotoIndex:
             number = f"{len(problems)} of {len(names)} photos cannot be found"
             raise UserError(f"{self.source}: {number}, as named above; add them (nothing was made)")
         return photos
+
+    def tell_unnamed(self, photos: Collection[Path], listed: Iterable[str] = ()) -> None:
+        """Print how many photos lie among these and are named by no label file; `listed` are further names in them."""
+        left_out, folders, named = LeftOut(), {p.parent.resolve() for p in photos}, {p.resolve() for p in photos}
+        names = {re.split(r"[\\/]+", name)[-1].lower() for name in listed}
+        for path in (path for name, paths in self.by_name.items() for path in paths if name not in names):
+            if path.parent.resolve() in folders and path.resolve() not in named:
+                left_out.add("photos that no label file names", path.name)
+        left_out.tell()
 
     @staticmethod
     def _shared(path: Path, parts: Sequence[str]) -> int:

@@ -36,6 +36,7 @@ def read(
     index = PhotoIndex(source)
     photos = index.find_each([(path, str(content.get("imagePath", ""))) for path, content in files.items()])
     drawings = [Drawing(*entry) for entry in zip(files, photos, files.values(), strict=True)]
+    index.tell_unnamed(photos)
     named = names_file(source)
     labels = labels or (named.labels if named else None)
     if labels is None:
