@@ -9,26 +9,35 @@ validation list, where the set has one), `settings.json`, `results.json` and Ten
 from `last.pt`. POPNet's stages 1 and 2 leave `stage1.pt` and `stage2.pt` behind, from which the next stage starts.
 """
 
-from engine.settings import TrainSettings
-from utils.config import parse
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
 from utils.errors import interrupts_held, run_cli
-from utils.files import locked
+
+if TYPE_CHECKING:
+    from engine.settings import TrainSettings
 
 
 def main() -> int | None:
     """The command line."""
+    with interrupts_held():  # an import that is interrupted ends in errors of its own
+        from engine.settings import TrainSettings
+        from utils.config import parse
+
     return train(parse(TrainSettings, description="Train EOPNet or POPNet on one data set and fold."))
 
 
 def train(settings: TrainSettings) -> int | None:
     """Train to the end; returns an exit status when a signal stopped the run after its checkpoint was written."""
     # torch takes seconds to import: --help, --dry-run and mistakes need not wait for it
-    with interrupts_held():  # an import that is interrupted ends in errors of its own
+    with interrupts_held():
         from engine import resume
         from engine.run import Run
         from engine.training import StopSignal
         from utils import distributed
         from utils.device import choose_device
+        from utils.files import locked
 
     device = choose_device(settings.device, distributed.start())
     with locked(settings.folder(), distributed.rank() == 0), StopSignal() as stop:
