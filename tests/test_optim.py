@@ -4,11 +4,11 @@ import pytest
 import torch
 
 from engine.optim import begin_epoch, load_optimizer, make_optimizer, make_schedule, poly_schedule
-from engine.settings import OptimizerSettings
+from engine.settings import TrainSettings
 
 from .samples import tiny_network
 
-SETTINGS = OptimizerSettings(lr=0.1, head_lr_scale=4.0, npm_lr_scale=0.5)
+SETTINGS = TrainSettings(lr=0.1, head_lr_scale=4.0, npm_lr_scale=0.5)
 
 
 def test_each_part_of_the_network_has_its_own_rate():
@@ -52,7 +52,7 @@ def published_rate(epoch: int) -> float:
 
 @pytest.mark.parametrize("stops", [(), (3, 62, 63, 64, 203)])
 def test_the_published_rates_of_50_epochs_follow_their_formula_also_across_a_resume(stops):
-    settings, epoch_steps = OptimizerSettings(schedule="steps"), 7
+    settings, epoch_steps = TrainSettings(schedule="steps"), 7
     optimizer = make_optimizer(tiny_network(), settings)
     optimizer.step()
     schedule = make_schedule(optimizer, settings, epoch_steps)
@@ -71,7 +71,7 @@ def test_the_published_rates_of_50_epochs_follow_their_formula_also_across_a_res
 
 @pytest.mark.parametrize("schedule", ["steps", "poly"])
 def test_the_momentum_is_lost_where_the_published_rate_falls(schedule):
-    network, settings = tiny_network(), OptimizerSettings(schedule=schedule)
+    network, settings = tiny_network(), TrainSettings(schedule=schedule)
     optimizer = make_optimizer(network, settings)
     lost = []
     for epoch in range(50):

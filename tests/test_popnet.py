@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from engine.optim import make_optimizer
-from engine.settings import OptimizerSettings
+from engine.settings import TrainSettings
 from networks.checkpoints import authors, export_released, open_checkpoint, save_run
 from networks.losses import popnet_losses
 from networks.plain import plain_agm, plain_npm, run_guide
@@ -29,7 +29,7 @@ def copied(state: dict) -> dict:
 def test_a_step_trains_the_last_stage_and_leaves_the_others_as_they_are(way):
     network = tiny_stages(way).train()
     before = copied(network.state_dict())
-    optimizer = make_optimizer(network, OptimizerSettings(lr=0.1))
+    optimizer = make_optimizer(network, TrainSettings(method="pop", lr=0.1))
     episode = random_episode(way)
     losses = []
     for _ in range(5):
