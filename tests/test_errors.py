@@ -119,8 +119,10 @@ def test_results_of_the_authors_checkpoints_do_not_overwrite_each_other(tmp_path
     asked = EvaluateSettings(checkpoint="data/atr_kwf1.pth", dataset="atr", fold=1, way="kway")
     theirs = Checkpoint(Path(asked.checkpoint), "authors", NetworkSettings(), "kway", 18, weights={}, epoch=39)
     assert str(output_folder(asked, theirs)) == "runs/atr_eop_kway_f1_authors"
-    ours = dataclasses.replace(theirs, kind="run")
+    ours = dataclasses.replace(theirs, kind="run", record={"settings": {"dataset": "atr"}})
     assert str(output_folder(asked, ours)) == "data"
+    of_lip = dataclasses.replace(ours, record={"settings": {"dataset": "lip"}})
+    assert str(output_folder(asked, of_lip)) == "data/on_atr"
     (tmp_path / "file").write_text("in the way")
     with pytest.raises(UserError, match="file/out: cannot be written"):
         output_folder(dataclasses.replace(asked, output="file/out"), theirs)
@@ -143,7 +145,7 @@ def test_a_pickled_network_is_told_apart_from_a_truncated_file(tmp_path):
 
 @pytest.mark.parametrize("bits", [2, 4])
 def test_grey_labels_of_few_bits_keep_their_ids(bits, tmp_path):
-    label = np.random.default_rng(0).integers(0, 2**bits, (9, 7))
+    label = np.random.default_rng(0).integers(0, 2**bits, (9, 7)).repeat(8, 0).repeat(8, 1)  # regions, as labels have
     write_grey_png(tmp_path / "label.png", label, bits)
     assert np.array_equal(read_label(tmp_path / "label.png", 16), label)
     assert np.array_equal(read_labels(tmp_path / "label.png"), label)
