@@ -1,4 +1,4 @@
-"""SGD and its learning rates (docs/method.md, step 30 and D1)."""
+"""The optimisers and their learning rates (docs/method.md, steps 30 and 39, and D1)."""
 
 import re
 from typing import Any

@@ -23,9 +23,7 @@ def adapt(network: OneShotNetwork, references: Sequence[tuple[Features, Tensor]]
         start = F.normalize(prototypes.classes.detach().clone(), dim=-1, eps=1e-6)
         length = prototypes.classes.detach().clone().norm(dim=-1, keepdim=True)
         classes = start.clone().requires_grad_()
-        photos = [
-            (Features(f.coarse.detach().clone(), f.fine.detach().clone()), _target(slots)) for f, slots in references
-        ]
+        photos = [(_copy(features), _target(slots)) for features, slots in references]
         present, foreground = prototypes.present.clone(), prototypes.foreground.clone()
         optimizer = torch.optim.Adam([classes], lr=RATE)
         for _ in range(STEPS):

@@ -1,4 +1,4 @@
-"""AOPNet, All-pairs One-shot Human Parsing: this project's own network (docs/method.md, steps 32 to 37)."""
+"""AOPNet, All-pairs One-shot Human Parsing: this project's own network (docs/method.md, steps 32 to 42)."""
 
 from collections.abc import Mapping
 from typing import NamedTuple

@@ -13,7 +13,8 @@ from .decoding import NEVER
 from .layers import at_least_float32, resize
 
 POOLED = 2  # the classes look for their pixels on a feature this much coarser
-PEAK = 20.0  # sharpness of the soft maximum of a similarity over the pixels
+PEAK, HILL = 20.0, 5.0  # sharpness of two soft maxima of a similarity over the pixels
+SIGNS = ("peak", "hill", "own", "rival", "alike", "area", "sure", "prototype's norm", "gathered norm")
 
 
 class Match(NamedTuple):
@@ -78,10 +79,8 @@ class Matcher(nn.Module):
         share = torch.cat([background, logits], dim=2).softmax(dim=2)[:, :, 1:] * inside
         mass = share.sum(dim=-1)
         gathered = torch.einsum("bskn,bdn->bskd", share, pixels) / mass.clamp(min=1e-3)[..., None]
-        within = (similarity * PEAK).masked_fill(inside < 0.5, -PEAK)
-        peak = (within.logsumexp(dim=-1) - within.new_tensor(within.shape[-1]).log()) / PEAK
-        hill = (within * 0.25).logsumexp(dim=-1)
-        hill = (hill - within.new_tensor(within.shape[-1]).log()) / (PEAK * 0.25)
+        within = similarity.masked_fill(inside < 0.5, -1)
+        peak, hill = _soft_maximum(within, PEAK), _soft_maximum(within, HILL)
         unit = F.normalize(gathered, dim=-1, eps=1e-6)
         own = (unit * prototypes).sum(dim=-1)
         others = torch.einsum("bskd,bsjd->bskj", prototypes, prototypes)
@@ -112,4 +111,6 @@ class Matcher(nn.Module):
         return presence
 
 
-SIGNS = ("peak", "hill", "own", "rival", "alike", "area", "sure", "prototype's norm", "gathered norm")
+def _soft_maximum(x: Tensor, sharpness: float) -> Tensor:
+    """The soft maximum over the last dimension: between the mean (sharpness 0) and the maximum."""
+    return ((x * sharpness).logsumexp(dim=-1) - x.new_tensor(x.shape[-1]).log()) / sharpness

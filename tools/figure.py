@@ -1,6 +1,6 @@
 """A picture for the docs: one reference with its labels, then photos parsed with it, from a prepared data set.
 
-    python -m tools.figure --dataset data/datasets/RELEASE_OS/dataset.json --reference 0005 \\
+    python -m tools.figure --dataset ccp --reference 0005 \\
         --photos 0012 0031 0044 --classes hair skin dress shoes --out docs/images/own_good.jpg
 
 Takes photos of the test list by their ids. Without `--classes` the reference shows all of its classes.
