@@ -28,7 +28,7 @@ PSEUDO_SIDE = 192  # longest side at which the pseudo-classes are kept
 
 
 class TrainingPhoto(TypedDict):
-    """A photo as uint8 (3, H, W) RGB, maps uint8 (H, W), 255 = ignore, and the place on the body (2, H/4, W/4)."""
+    """A photo as uint8 (3, H, W) RGB, maps uint8 (H, W), 255 = ignore, and the place on the body (2, h, w)."""
 
     image: Tensor
     label: Tensor
@@ -115,7 +115,7 @@ class TrainingPhotos(Dataset[TrainingPhoto]):
         spare = np.array(sample.label.shape) - self.crop_size
         corner = np.where(spare > 0, [rng.integers(0, max(s, 0) + 1) for s in spare], spare // 2)
         sample = _window(sample, corner, self.crop_size)
-        grid = [np.linspace(0, n - 1, n // FEATURE_STRIDE) for n in self.crop_size]  # where the labels are taken
+        grid = [np.linspace(0, n - 1, -(-n // FEATURE_STRIDE)) for n in self.crop_size]  # where the labels are taken
         places = frame.places(*((c + g) / f for c, g, f in zip(corner, grid, factors, strict=True)))
         return {
             "image": _recolour(sample.image, rng),

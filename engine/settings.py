@@ -6,7 +6,7 @@ from pathlib import Path
 from dataloaders import catalog
 from dataloaders.settings import DATA_ROOT, DataSettings
 from dataloaders.spec import VAL
-from networks.settings import COCO_WEIGHTS, NetworkSettings
+from networks.settings import COCO_WEIGHTS, WAVES, NetworkSettings
 from utils.config import option, require
 from utils.constants import LEAST_SIZE, MAX_SIDE, PRECISIONS, PROTOTYPES, WAYS
 
@@ -116,7 +116,10 @@ class TrainSettings(DataSettings, NetworkSettings, EpisodeSettings, PhotoSetting
         plain = self.method == "eop" or not (self.kaiming_init or any(self.departures))
         require(plain, "method", "eop is what the published training steps are for; leave their options away")
         require(self.zoom[0] <= self.zoom[1], "zoom", "needs two factors, the smaller first")
-        require(self.method != "aop" or self.way == "kway", "method", "aop is for --way kway")
+        if self.method == "aop":
+            require(self.way == "kway", "method", "aop is for --way kway")
+            require(self.channels > WAVES, "channels", f"of aop must be more than {WAVES}, which tell the place")
+            require(self.batch_size > 1, "batch_size", "of aop must be 2 or more: photos of a batch support each other")
         published = self.unlabelled_person == "background"
         require(published or self.way == "kway", "unlabelled_person", f"{self.unlabelled_person} is for --way kway")
         plain = self.unlabelled_person != "class" or self.method == "eop"

@@ -112,32 +112,32 @@ def training_episodes(
 ) -> TrainEpisodes | TrainingPhotos:
     """What the settings' method trains on: episodes, or photos; with their share of the memory for decoded photos."""
     cache = settings.cache_mb * 2**20 // max(settings.workers, 1)
+    shared: dict[str, Any] = {
+        "fold": settings.fold,
+        "crop_size": settings.crop_size,
+        "train_on": settings.train_on,
+        "seed": settings.seed,
+    }
     if settings.method == "aop":
         return TrainingPhotos(
             spec,
             root,
-            fold=settings.fold,
-            crop_size=settings.crop_size,
+            **shared,
             zoom=settings.zoom,
             pseudo_classes=settings.pseudo_classes,
             balance=settings.balance,
             tagged=settings.tagged,
-            train_on=settings.train_on,
             cache_bytes=cache,
-            seed=settings.seed,
         )
     episodes = TrainEpisodes(
         spec,
         root,
-        fold=settings.fold,
+        **shared,
         way=settings.way,
-        crop_size=settings.crop_size,
         scale=settings.scale,
         resample_supports=settings.resample_supports,
-        seed=settings.seed,
         stage=stage,
         unlabelled_person=settings.unlabelled_person,
-        train_on=settings.train_on,
     )
     episodes.split.keep_decoded(cache)
     return episodes

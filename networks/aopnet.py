@@ -15,8 +15,8 @@ from .matching import Match, Matcher
 from .prototypes import Prototypes, class_masks, masked_average
 from .pyramid_decoder import PyramidDecoder
 from .refining import enlarge_under_guidance
+from .settings import WAVES
 
-WAVES = 48  # random Fourier features of the place on the body
 FREQUENCY = 6.0
 PLACE_WEIGHT = 0.5  # of these features beside the learned ones
 LEAST_LOGIT = -12.0  # what lies below is as good as never, and would leak across borders

@@ -9,6 +9,7 @@ from utils.constants import METHODS
 LEVELS = {"eop": "mid", "pop": "high"}  # what each published network uses
 BACKGROUNDS = ("fixed", "ucs")
 ENCODER_WEIGHTS = ("encoder", "imagenet")  # names of the weights that an encoder's own name stands for
+WAVES = 48  # of AOPNet's channels: random Fourier features of the place on the body
 COCO_WEIGHTS = "data/pretrained_model/deeplab_v3plus_v3.pth"
 
 

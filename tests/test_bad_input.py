@@ -185,6 +185,8 @@ def test_broken_data(damage, data, tmp_path, capsys, monkeypatch):
         (["--bank-momentum", "7"], "--bank-momentum"),
         (["--warmup-epochs", "-3"], "--warmup-epochs"),
         (["--level", "high", "--batch-size", "1"], "--batch-size 1"),
+        (["--method", "aop", "--channels", "48"], "--channels of aop must be more than 48"),
+        (["--method", "aop", "--channels", "64", "--batch-size", "1"], "--batch-size of aop must be 2 or more"),
     ],
 )
 def test_impossible_settings(arguments, told, toy_root, tmp_path, capsys, monkeypatch):

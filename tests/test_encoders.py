@@ -1,4 +1,4 @@
-"""Every kind of encoder goes through the same tests; each class below names a small one of its kind."""
+"""Every kind of encoder goes through the same tests; `ENCODERS` names a small one of each kind."""
 
 from __future__ import annotations
 
@@ -24,6 +24,19 @@ from utils.errors import UserError
 
 from .samples import random_episode
 
+PYRAMID, PLAIN = (4, 8, 16), (4, 16)
+ENCODERS = {  # name -> strides of its features
+    "xception65": PYRAMID,
+    "tf_efficientnet_lite0": PYRAMID,
+    "hrnet_w18_small": PYRAMID,
+    "sam2_hiera_tiny.fb_r896_2pt1": PYRAMID,
+    "convnext_atto": PYRAMID,
+    "pvt_v2_b0": PYRAMID,
+    "vit_small_patch14_reg4_dinov2": PLAIN,
+    "vit_small_patch16_dinov3": PLAIN,
+    "eva02_tiny_patch14_224": PLAIN,
+}
+NOT_EXPORTED = ("eva02_tiny_patch14_224",)
 ODD_SIZES = ((65, 97), (33, 90), (16, 240))
 SLOTS = 7
 
@@ -36,124 +49,78 @@ def trained_once(network: EOPNet, batch: int = 2) -> EOPNet:
     return network
 
 
-class EncoderTester:
-    """The tests; a subclass names an encoder, its strides, and whether its export takes photos of any size."""
-
-    name: str
-    strides: tuple[int, ...] = (4, 8, 16)
-    exports = True
-
-    @pytest.fixture(scope="class")
-    @classmethod
-    def made(cls) -> EOPNet:
-        """A network on this encoder; tests that change it copy it."""
-        torch.manual_seed(0)
-        return build_network(SLOTS, "kway", NetworkSettings(encoder=cls.name, channels=8)).eval()
-
-    @torch.no_grad()
-    def test_features_of_photos_of_any_size(self, made):
-        encoder = made.encoder
-        assert tuple(encoder.channels) == self.strides
-        for height, width in ODD_SIZES:
-            images = encoder.normalize(torch.randint(0, 256, (1, 3, height, width), dtype=torch.uint8))
-            features = encoder.features(images)
-            for stride, feature in features.items():
-                size = (math.ceil(height / stride), math.ceil(width / stride))
-                assert feature.shape == (1, encoder.channels[stride], *size), stride
-                assert feature.isfinite().all() and feature.std() > 0
-            low, high = encoder(images)
-            assert torch.equal(low, features[4]) and torch.equal(high, features[16])
-
-    @pytest.mark.parametrize("batch", [1, 2])
-    def test_a_step_reaches_every_weight_that_learns(self, made, batch):
-        network = trained_once(copy.deepcopy(made), batch)
-        for name, parameter in network.encoder.named_parameters():
-            assert parameter.grad is None or parameter.grad.isfinite().all(), name
-            assert (parameter.grad is not None) == parameter.requires_grad, name
-
-    def test_a_checkpoint_brings_it_back(self, made, tmp_path):
-        path = tmp_path / "last.pt"
-        settings = {"dataset": "toy", "encoder": self.name, "channels": 8}
-        save_run(path, made, {"settings": settings, "num_slots": SLOTS, "trained_epoch": 0})
-        read = open_checkpoint(path).build()
-        image = torch.randint(0, 256, (1, 3, 70, 50))
-        with torch.no_grad():
-            assert torch.equal(read.encode(image).fine, made.encode(image).fine)
-
-    def test_a_frozen_one_stays_as_it_is_while_the_rest_learns(self, made):
-        network = copy.deepcopy(made)
-        network.encoder.freeze()
-        before = {name: tensor.clone() for name, tensor in network.encoder.body.state_dict().items()}
-        trained_once(network)
-        optimizer = make_optimizer(network, TrainSettings(lr=0.1))
-        optimizer.step()
-        assert [
-            name for name, tensor in network.encoder.body.state_dict().items() if (tensor != before[name]).any()
-        ] == []
-        held = {id(p) for p in network.encoder.body.parameters()}
-        assert not held & {id(p) for group in optimizer.param_groups for p in group["params"]}
-        learns = [name for name, p in network.named_parameters() if p.requires_grad]
-        assert (
-            all(network.get_parameter(name).grad is not None for name in learns) and "decoder.low.conv.weight" in learns
-        )
-
-    @torch.no_grad()
-    def test_memory_format_changes_nothing(self, made):
-        tuned = copy.deepcopy(made)
-        tune(tuned, torch.device("cpu"), "on")
-        image = torch.randint(0, 256, (1, 3, 65, 97))
-        torch.testing.assert_close(tuned.encode(image).fine, made.encode(image).fine, rtol=1e-3, atol=1e-3)
-
-    def test_the_exported_graphs_agree_at_other_sizes(self, made, tmp_path):
-        pytest.importorskip("onnxruntime")
-        export_onnx = pytest.importorskip("tools.export_onnx")
-        if not self.exports:
-            with pytest.raises(UserError, match="cannot be exported"):
-                export_onnx.export(made, tmp_path)
-            return
-        export_onnx.export(made, tmp_path)
-        for size, classes in (((64, 48), 2), ((33, 90), 3)):
-            assert export_onnx.check(made, tmp_path, size, classes) > 0.999
+@pytest.fixture(scope="module", params=ENCODERS)
+def made(request) -> EOPNet:
+    """A network on the encoder; tests that change it copy it."""
+    torch.manual_seed(0)
+    return build_network(SLOTS, "kway", NetworkSettings(encoder=request.param, channels=8)).eval()
 
 
-class TestXception(EncoderTester):
-    name = "xception65"
+@torch.no_grad()
+def test_features_of_photos_of_any_size(made):
+    encoder = made.encoder
+    assert tuple(encoder.channels) == ENCODERS[encoder.name]
+    for height, width in ODD_SIZES:
+        images = encoder.normalize(torch.randint(0, 256, (1, 3, height, width), dtype=torch.uint8))
+        features = encoder.features(images)
+        for stride, feature in features.items():
+            size = (math.ceil(height / stride), math.ceil(width / stride))
+            assert feature.shape == (1, encoder.channels[stride], *size), stride
+            assert feature.isfinite().all() and feature.std() > 0
+        low, high = encoder(images)
+        assert torch.equal(low, features[4]) and torch.equal(high, features[16])
 
 
-class TestEfficientNet(EncoderTester):
-    name = "tf_efficientnet_lite0"
+@pytest.mark.parametrize("batch", [1, 2])
+def test_a_step_reaches_every_weight_that_learns(made, batch):
+    network = trained_once(copy.deepcopy(made), batch)
+    for name, parameter in network.encoder.named_parameters():
+        assert parameter.grad is None or parameter.grad.isfinite().all(), name
+        assert (parameter.grad is not None) == parameter.requires_grad, name
 
 
-class TestHighResolutionNet(EncoderTester):
-    name = "hrnet_w18_small"
+def test_a_checkpoint_brings_it_back(made, tmp_path):
+    path = tmp_path / "last.pt"
+    settings = {"dataset": "toy", "encoder": made.encoder.name, "channels": 8}
+    save_run(path, made, {"settings": settings, "num_slots": SLOTS, "trained_epoch": 0})
+    read = open_checkpoint(path).build()
+    image = torch.randint(0, 256, (1, 3, 70, 50))
+    with torch.no_grad():
+        assert torch.equal(read.encode(image).fine, made.encode(image).fine)
 
 
-class TestSegmentAnything(EncoderTester):
-    name = "sam2_hiera_tiny.fb_r896_2pt1"
+def test_a_frozen_one_stays_as_it_is_while_the_rest_learns(made):
+    network = copy.deepcopy(made)
+    network.encoder.freeze()
+    before = {name: tensor.clone() for name, tensor in network.encoder.body.state_dict().items()}
+    trained_once(network)
+    optimizer = make_optimizer(network, TrainSettings(lr=0.1))
+    optimizer.step()
+    assert [name for name, tensor in network.encoder.body.state_dict().items() if (tensor != before[name]).any()] == []
+    held = {id(p) for p in network.encoder.body.parameters()}
+    assert not held & {id(p) for group in optimizer.param_groups for p in group["params"]}
+    learns = [name for name, p in network.named_parameters() if p.requires_grad]
+    assert all(network.get_parameter(name).grad is not None for name in learns) and "decoder.low.conv.weight" in learns
 
 
-class TestConvNeXt(EncoderTester):
-    name = "convnext_atto"
+@torch.no_grad()
+def test_memory_format_changes_nothing(made):
+    tuned = copy.deepcopy(made)
+    tune(tuned, torch.device("cpu"), "on")
+    image = torch.randint(0, 256, (1, 3, 65, 97))
+    torch.testing.assert_close(tuned.encode(image).fine, made.encode(image).fine, rtol=1e-3, atol=1e-3)
 
 
-class TestPyramidTransformer(EncoderTester):
-    name = "pvt_v2_b0"
-
-
-class TestDinov2(EncoderTester):
-    name = "vit_small_patch14_reg4_dinov2"
-    strides = (4, 16)
-
-
-class TestDinov3(EncoderTester):
-    name = "vit_small_patch16_dinov3"
-    strides = (4, 16)
-
-
-class TestEva02(EncoderTester):
-    name = "eva02_tiny_patch14_224"
-    strides = (4, 16)
-    exports = False
+def test_the_exported_graphs_agree_at_other_sizes(made, tmp_path):
+    pytest.importorskip("onnxruntime")
+    export_onnx = pytest.importorskip("tools.export_onnx")
+    if made.encoder.name in NOT_EXPORTED:
+        with pytest.raises(UserError, match="cannot be exported"):
+            export_onnx.export(made, tmp_path)
+        return
+    export_onnx.export(made, tmp_path)
+    for size, classes in (((64, 48), 2), ((33, 90), 3)):
+        assert export_onnx.check(made, tmp_path, size, classes) > 0.999
 
 
 def test_positions_that_a_graph_is_traced_with_are_timms():

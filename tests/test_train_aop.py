@@ -1,7 +1,5 @@
 """Training AOPNet on the toy data set: the whole run, a resumed one, tagged photos, and what comes out."""
 
-import dataclasses
-
 import numpy as np
 import pytest
 import torch
@@ -21,30 +19,12 @@ from tools import label_tagged
 from utils.constants import IGNORE
 from utils.files import write_json
 
+from .test_train import settings as settings_of_eop
+
 
 def settings(toy_root, run_dir, **changes) -> TrainSettings:
-    small = TrainSettings(
-        dataset="toy",
-        data_root=str(toy_root),
-        method="aop",
-        encoder="tf_efficientnet_lite0",
-        channels=64,
-        pseudo_classes=2,
-        pretrained="none",
-        epochs=2,
-        batch_size=5,
-        lr=1e-3,
-        lr_warmup=2,
-        weight_decay=0.01,
-        crop_size=(64, 48),
-        test_size=64,
-        eval_every=0,
-        workers=0,
-        device="cpu",
-        run_dir=str(run_dir),
-        resume="auto",
-    )
-    return dataclasses.replace(small, **changes)
+    aop = {"method": "aop", "channels": 64, "pseudo_classes": 2, "lr": 1e-3, "lr_warmup": 2, "weight_decay": 0.01}
+    return settings_of_eop(toy_root, run_dir, **{**aop, **changes})
 
 
 @pytest.fixture(scope="module")
@@ -101,6 +81,10 @@ def test_a_draw_follows_from_seed_epoch_and_index(toy_root):
     before = one[3]["image"]
     one.set_epoch(1)
     assert not torch.equal(before, one[3]["image"])
+
+
+def test_a_crop_may_have_any_size(toy_root, tmp_path):
+    assert train_cli.train(settings(toy_root, tmp_path, crop_size=(66, 49), epochs=1, batch_size=10)) is None
 
 
 def test_the_place_on_the_body_follows_the_photo(toy_root):
