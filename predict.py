@@ -18,12 +18,14 @@ from typing import TYPE_CHECKING
 
 from dataloaders.fonts import unwritable
 from dataloaders.prepare.sources import first_names
-from inference.annotations import read_bank_map, read_colors, read_labels, read_names
+from inference.annotations import class_names, read_bank_map, read_colors, read_labels, read_names
+from inference.extras import Extras
 from inference.inputs import check_results, collect, note_results
+from inference.recipes import read_recipes
 from inference.settings import DEFAULT_CHECKPOINT
 from utils.config import ArgumentParser
 from utils.constants import PRECISIONS, PROTOTYPES, WAYS
-from utils.errors import run_cli
+from utils.errors import UserError, run_cli
 
 if TYPE_CHECKING:
     from inference.parser import OneShotParser
@@ -52,8 +54,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     labels = [read_labels(path, colors, photo) for path, photo in zip(options.labels, photos, strict=True)]
     names = read_names(options.names) if options.names else None
     base_ids = read_bank_map(options.bank_map) if options.bank_map else None
-    files = (options.names, options.colors, options.bank_map, options.checkpoint)
-    check_results(Path(options.out), sources, [*options.reference, *options.labels, *filter(None, files)])
+    files = (options.names, options.colors, options.bank_map, options.checkpoint, *options.masks)
+    extras = wanted_extras(options, class_names(labels, names or {}))
+    check_results(Path(options.out), sources, [*options.reference, *options.labels, *filter(None, files)], extras.ends)
 
     from inference.batches import parse_photos, parse_videos  # late: torch takes seconds, a mistake above none
     from inference.parser import OneShotParser
@@ -78,13 +81,27 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if names_lost := unwritable(c.name for c in support.classes):
         print(f"no font here can write {', '.join(names_lost)} in the legend; install one, such as Noto Sans CJK")
     print(f"{options.checkpoint} on {parser.device}; classes: {', '.join(c.name for c in support.classes)}")
-    note_results(Path(options.out), sources)
+    note_results(Path(options.out), sources, extras.ends)
     photos, videos = ([s for s in sources if s.is_video == kind] for kind in (False, True))
-    skipped = parse_photos(parser, photos, options.out) + parse_videos(parser, videos, options.out)
+    skipped = parse_photos(parser, photos, options.out, extras) + parse_videos(parser, videos, options.out)
     for line in skipped:
         print(f"skipped: {line}", file=sys.stderr)
     print(f"{len(sources) - len(skipped)} of {len(sources)} files parsed into {options.out}")
     return 1 if skipped else 0
+
+
+def wanted_extras(options: argparse.Namespace, names: Sequence[str]) -> Extras:
+    """What the options ask for beside the usual results, of a reference with classes of these names.
+
+    Prints what of it is passed over. Raises `UserError` for a recipe that cannot be read.
+    """
+    recipes, notes = read_recipes(options.mask, options.masks, names)
+    for note in notes:
+        print(note)
+    for option in ("cutout", "grey"):
+        if getattr(options, option) and not recipes:
+            raise UserError(f"--{option}: is made of a mask, and there is none; add --mask NAME=RECIPE")
+    return Extras(recipes, options.cutout, options.grey)
 
 
 def parse_options(arguments: Sequence[str] | None) -> argparse.Namespace:
@@ -121,6 +138,13 @@ def parse_options(arguments: Sequence[str] | None) -> argparse.Namespace:
         choices=range(8, 17),
         help="bits of 16-bit photos (default: what their files say)",
     )
+    add(
+        "--mask", action="append", default=[], metavar="NAME=RECIPE",
+        help="also write a mask: 'clothes=foreground - hair - skin | grow 2%%'; may be given several times",
+    )  # fmt: skip
+    add("--masks", action="append", default=[], metavar="FILE", help="JSON file of recipes by name")
+    add("--cutout", action="store_true", help="also write each mask's part of the photo, transparent around it")
+    add("--grey", action="store_true", help="also write the photo with each mask in grey")
     add("--device", default="auto", help="cuda, mps, cpu, or auto for the best there is")
     add("--amp", default="off", choices=PRECISIONS, help="mixed precision; auto: bf16 where the device is fast at it")
     return options.parse_args(arguments)

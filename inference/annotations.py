@@ -1,7 +1,7 @@
 """Files that users label with: index and colour PNGs, folders of masks, labelme files; and names and colours."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +10,7 @@ from PIL import Image
 
 from dataloaders.palette import RGB
 from dataloaders.prepare.formats import labelme
-from dataloaders.prepare.formats.common import id_of_label, without_background
+from dataloaders.prepare.formats.common import id_of_label, is_background, without_background
 from dataloaders.reading import looks_smoothed
 from utils.constants import IGNORE
 from utils.errors import UserError
@@ -20,6 +20,7 @@ from utils.pictures import LOSSY, MAX_PIXELS, SUFFIXES, open_picture, stored_val
 
 IGNORED = "__ignore__"  # the mask of what does not count
 LARGEST_ID = 65535
+UNNAMED = "class {}"  # what a class without a name is called, by its id
 LABEL_STUDIO = re.compile(r".*-tag-(.+)-\d+")  # task-1-annotation-2-by-3-tag-NAME-0.png
 Labels = np.ndarray | Mapping[str, np.ndarray] | str | Path
 Names = Mapping[int, str]  # by class id
@@ -95,6 +96,18 @@ def names_by_id(content: object, source: str = "names") -> dict[int, str]:
     if not names or not all(0 <= class_id <= LARGEST_ID for class_id in names):
         raise UserError(f'{source}: must hold class names by id, {{"1": "hat"}}, or a list with the background first')
     return names
+
+
+def class_names(labels: Sequence[np.ndarray | Mapping[str, np.ndarray]], names: Names) -> list[str]:
+    """The names of the classes that labels hold, as the reference made of them will have them."""
+    named: dict[str, None] = {}
+    for one in labels:
+        if isinstance(one, Mapping):
+            named |= dict.fromkeys(name for name in one if name != IGNORED and not is_background(name))
+        else:
+            ids = set(np.unique(one).tolist()) - {0, IGNORE}
+            named |= dict.fromkeys(names.get(i, UNNAMED.format(i)) for i in sorted(ids))
+    return list(named)
 
 
 def read_bank_map(path: str | Path) -> dict[str, int | str]:

@@ -13,6 +13,7 @@ from utils.errors import UserError, out_of_memory
 from utils.files import write_json
 from utils.imaging import is_blank, network_size, to_rgb
 
+from .extras import Extras
 from .inputs import Source
 from .parser import BATCH_SIZE, OneShotParser
 from .parsing import Parsing
@@ -21,8 +22,9 @@ from .videos import Frame, Video, write_video
 NARROW = 100  # pixels of a side at network size: below, there is little to see
 
 
-def parse_photos(parser: OneShotParser, sources: Sequence[Source], out: str) -> list[str]:
+def parse_photos(parser: OneShotParser, sources: Sequence[Source], out: str, extras: Extras | None = None) -> list[str]:
     """Parse and save photos, a batch at a time; returns one line for each that could not be read, parsed or written."""
+    extras = extras or Extras()
     skipped: list[str] = []
     with tqdm(total=len(sources), desc="photos", unit="photo", disable=not sources) as bar:
         for start in range(0, len(sources), BATCH_SIZE):
@@ -36,7 +38,7 @@ def parse_photos(parser: OneShotParser, sources: Sequence[Source], out: str) -> 
                     skipped.append(str(error))
             for source, parsing in _parsed(parser, photos, skipped):
                 try:
-                    parsing.save(out, source.name, {"photo": str(source.path)})
+                    extras.save(parsing, out, source.name, {"photo": str(source.path)})
                 except UserError as error:
                     skipped.append(f"{source.path}: {error}")
             bar.update(len(sources[start : start + BATCH_SIZE]))

@@ -57,14 +57,30 @@ def collect(paths: Sequence[str | Path]) -> tuple[list[Source], list[str]]:
     return sources, passed_over
 
 
-def check_results(out: Path, sources: Sequence[Source], read: Iterable[str | Path]) -> None:
+def results_of(sources: Sequence[Source], ends: Sequence[str] = ()) -> dict[str, Source]:
+    """The name of each result file and its source; `ends` are of further files that each photo gets.
+
+    Raises `UserError` where two results have one name, as the mask `b` of the photo `a` and the photo `a_b` have.
+    """
+    results: dict[str, Source] = {}
+    for source in sources:
+        for name in (*source.results, *([] if source.is_video else [f"{source.name}{end}" for end in ends])):
+            if name in results:
+                both = f"{results[name].path.name} and of {source.path.name}"
+                raise UserError(f"{name}: would be a result of {both}; give the mask another name, or parse them apart")
+            results[name] = source
+    return results
+
+
+def check_results(out: Path, sources: Sequence[Source], read: Iterable[str | Path], ends: Sequence[str] = ()) -> None:
     """Raise `UserError` where a result in the folder `out` would take the place of a file that is not a result.
 
     That is a file which this run reads (`read` and what lies in its folders), or one that no earlier run has noted.
+    `ends` are of the further files that each photo gets.
     """
     kept = {_identity(path) for name in (*read, *(source.path for source in sources)) for path in _with_content(name)}
     noted = _noted(out)
-    for target in (out / name for source in sources for name in source.results):
+    for target in (out / name for name in results_of(sources, ends)):
         if not os.path.lexists(target):
             continue
         if _identity(target) in kept:
@@ -75,9 +91,9 @@ def check_results(out: Path, sources: Sequence[Source], read: Iterable[str | Pat
             raise UserError(f"{target}: stands already, and is no result of an earlier run; choose another --out")
 
 
-def note_results(out: Path, sources: Sequence[Source]) -> None:
+def note_results(out: Path, sources: Sequence[Source], ends: Sequence[str] = ()) -> None:
     """Note in the folder `out` which results the sources will have, so that a later run may write them anew."""
-    results = {name for source in sources for name in source.results}
+    results = results_of(sources, ends).keys()
     write_json(out / RECORD, {"results of predict.py": sorted(_noted(out) | results)})
 
 

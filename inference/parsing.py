@@ -15,6 +15,9 @@ from dataloaders.palette import RGB
 from utils.errors import UserError
 from utils.files import replacing, write_json
 
+from . import masks
+from .recipes import FOREGROUND, Recipe, parse_recipe
+
 JPEG_SIDE = 65_000  # pixels; the format ends at 65,500, and a legend is added
 COUNTED_EXACTLY = 2**23  # pixels: OpenCV counts in single precision
 PNG_LEVEL = 3  # of 9: twice as fast as Pillow's own choice of 6, and files half as large again
@@ -90,6 +93,26 @@ class Parsing:
         if not legend or not shown:
             return picture
         return np.concatenate([picture, visualize.legend([c[1:] for c in shown], picture.shape[1])])
+
+    def mask(self, recipe: str | Recipe) -> np.ndarray:
+        """The mask that a recipe such as "foreground - hair - skin | grow 2%" describes, uint8 (H, W).
+
+        It is 0 and 255, and between them where it is feathered. Raises `UserError` for a text that is no recipe, and
+        for a class that the reference lacks.
+        """
+        if isinstance(recipe, str):
+            recipe = parse_recipe(recipe, [c.name for c in self.classes])
+        wanted = {operation.operand for operation in recipe.operations}
+        regions = {c.name: self.labels == c.id for c in self.classes if c.name in wanted}
+        return masks.draw(recipe, {FOREGROUND: self.foreground, **regions})
+
+    def cutout(self, recipe: str | Recipe) -> np.ndarray:
+        """The photo with that mask as its opacity, RGBA uint8 (H, W, 4)."""
+        return masks.cut_out(self.image, self.mask(recipe))
+
+    def greyed(self, recipe: str | Recipe) -> np.ndarray:
+        """The photo with that mask in grey, RGB uint8 (H, W, 3)."""
+        return masks.greyed(self.image, self.mask(recipe))
 
     def index_image(self) -> Image.Image:
         """The label map as an image: 8-bit with a palette, or 16-bit grey where an id is above 255."""

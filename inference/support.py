@@ -14,7 +14,7 @@ from utils.errors import UserError
 from utils.imaging import Photo, to_rgb
 from utils.pictures import Tell, silent
 
-from .annotations import IGNORED, LARGEST_ID, Labels, Names, names_by_id, read_labels
+from .annotations import IGNORED, LARGEST_ID, UNNAMED, Labels, Names, names_by_id, read_labels
 from .parsing import ClassInfo
 
 
@@ -101,7 +101,7 @@ def _join_masks(masks: Mapping[str, np.ndarray], ids: Mapping[str, int]) -> np.n
 
 
 def _describe(ids: Sequence[int], names: Names) -> tuple[ClassInfo, ...]:
-    class_names = [names.get(i, f"class {i}") for i in ids]
+    class_names = [names.get(i, UNNAMED.format(i)) for i in ids]
     twice = sorted({name for name in class_names if class_names.count(name) > 1})
     if twice:
         raise UserError(f"two classes are named {twice[0]!r}; give each a name of its own")

@@ -18,6 +18,7 @@ from networks.checkpoints import save_run
 from networks.eopnet import EOPNet
 from utils.errors import run_cli
 
+ROOT = Path(__file__).resolve().parents[1]
 SIZE = (96, 64)
 COLORS = ((200, 40, 40), (40, 180, 60), (50, 60, 210))
 NAMES = {0: "background", 1: "hat", 2: "coat", 3: "shoes", 4: "bag"}

@@ -1,0 +1,51 @@
+"""What a photo gets beside its label map, overlay and areas, where the command line asks for it."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from PIL import Image
+
+from utils.files import replacing
+
+from . import masks
+from .parsing import PNG_LEVEL, Parsing
+from .recipes import Recipe
+
+
+@dataclass(frozen=True)
+class Extras:
+    """The masks to draw by their names, and whether each comes with a cut-out and with the greyed photo."""
+
+    recipes: Mapping[str, Recipe] = field(default_factory=dict)
+    cutout: bool = False
+    grey: bool = False
+
+    @property
+    def ends(self) -> tuple[str, ...]:
+        """How the names of these files end, behind the name of the photo."""
+        kinds = (".png", *(["_cutout.png"] if self.cutout else []), *(["_grey.jpg"] if self.grey else []))
+        return tuple(f"_{name}{kind}" for name in self.recipes for kind in kinds)
+
+    def save(self, parsing: Parsing, folder: str | Path, name: str, facts: Mapping[str, Any]) -> None:
+        """Write the usual results of a photo into `folder`, and these; `facts` go into its JSON file.
+
+        Raises `UserError` as `Parsing.save` does.
+        """
+        drawn = {mask: parsing.mask(recipe) for mask, recipe in self.recipes.items()}
+        shares = {mask: {"share": round(float(pixels.mean()) / 255, 6)} for mask, pixels in drawn.items()}
+        parsing.save(folder, name, {**facts, **({"masks": shares} if shares else {})})
+        for mask, pixels in drawn.items():
+            _write(Path(folder) / f"{name}_{mask}.png", pixels)
+            if self.cutout:
+                _write(Path(folder) / f"{name}_{mask}_cutout.png", masks.cut_out(parsing.image, pixels))
+            if self.grey:
+                _write(Path(folder) / f"{name}_{mask}_grey.jpg", masks.greyed(parsing.image, pixels))
+
+
+def _write(path: Path, pixels: np.ndarray) -> None:
+    options: dict[str, Any] = {"compress_level": PNG_LEVEL} if path.suffix == ".png" else {"quality": 95}
+    with replacing(path) as temporary:
+        Image.fromarray(pixels).save(temporary, **options)

@@ -1,0 +1,93 @@
+"""Masks drawn by a recipe from a label map, and the pictures that people make with them: cut-outs and greyed photos."""
+
+from collections.abc import Mapping
+
+import cv2
+import numpy as np
+
+from .recipes import BACKGROUND, FOREGROUND, Operation, Recipe
+
+GREY = 128  # the grey of what a try-on network must not see
+
+
+def draw(recipe: Recipe, regions: Mapping[str, np.ndarray]) -> np.ndarray:
+    """The mask of a recipe, uint8 (H, W): 0 and 255, and what lies between where it is feathered.
+
+    `regions` holds the bool masks (H, W) of the classes and of `foreground`, the person.
+    """
+    person = regions[FOREGROUND]
+    regions = {BACKGROUND: ~person, **regions}
+    height = _height(person)
+    mask = np.zeros(person.shape, dtype=bool)
+    for operation in recipe.operations:
+        length = operation.length * height / 100 if operation.percent else operation.length
+        if operation.name == "feather":
+            return _feathered(mask, length)
+        if operation.name == "+":
+            mask = mask | regions[operation.operand]
+        elif operation.name == "-":
+            mask = mask & ~regions[operation.operand]
+        else:
+            mask = _step(operation, mask, length)
+    return mask.astype(np.uint8) * 255
+
+
+def cut_out(image: np.ndarray, mask: np.ndarray) -> np.ndarray:
+    """The RGB photo (H, W, 3) with the mask (H, W) as its opacity: RGBA uint8 (H, W, 4)."""
+    return np.dstack([image, mask])
+
+
+def greyed(image: np.ndarray, mask: np.ndarray) -> np.ndarray:
+    """The RGB photo (H, W, 3), grey where the mask (H, W) is."""
+    share = mask[..., None].astype(np.uint16)
+    blended = (image * (255 - share) + GREY * share + 127) // 255
+    return blended.astype(np.uint8)
+
+
+def _step(operation: Operation, mask: np.ndarray, length: float) -> np.ndarray:
+    if operation.name == "invert":
+        return ~mask
+    if operation.name == "fill":
+        return _filled(mask)
+    if operation.name == "box":
+        rows, columns = np.flatnonzero(mask.any(axis=1)), np.flatnonzero(mask.any(axis=0))
+        if len(rows):
+            mask = mask.copy()
+            mask[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1] = True
+        return mask
+    if operation.name == "grow":
+        return _distance(~mask) <= length
+    return _distance(mask) > length
+
+
+def _distance(mask: np.ndarray) -> np.ndarray:
+    """How far each pixel of the mask is from those outside it; 0 there. The rim of the photo is not outside."""
+    if mask.all():
+        return np.full(mask.shape, np.inf, dtype=np.float32)
+    return cv2.distanceTransform(mask.astype(np.uint8), cv2.DIST_L2, cv2.DIST_MASK_PRECISE)
+
+
+def _feathered(mask: np.ndarray, length: float) -> np.ndarray:
+    """The mask whose edge fades over `length` pixels to either side."""
+    if length <= 0:
+        return mask.astype(np.uint8) * 255
+    inside = _distance(mask) - _distance(~mask)
+    edge = inside - np.sign(inside) * 0.5  # the edge lies between the pixels
+    faded: np.ndarray = np.rint(255 * np.clip(0.5 + edge / (2 * length), 0, 1)).astype(np.uint8)
+    return faded
+
+
+def _filled(mask: np.ndarray) -> np.ndarray:
+    """The mask with its holes: what no path through the four neighbours joins to the rim of the photo."""
+    around = np.pad(~mask, 1, constant_values=True).astype(np.uint8)
+    cv2.floodFill(around, None, (0, 0), 0)
+    return np.asarray(mask | (around[1:-1, 1:-1] > 0))
+
+
+def _height(person: np.ndarray) -> int:
+    """The height in pixels of the largest connected part of the person; 0 where nobody is."""
+    count, _, found, _ = cv2.connectedComponentsWithStats(person.astype(np.uint8))
+    if count < 2:
+        return 0
+    largest = 1 + int(np.argmax(found[1:, cv2.CC_STAT_AREA]))
+    return int(found[largest, cv2.CC_STAT_HEIGHT])
