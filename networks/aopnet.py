@@ -8,9 +8,10 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from .backbones import Encoder
+from .backbones.timm_conv import LOW_STRIDE
 from .base import Features, Labels, Logits, OneShotNetwork
 from .decoding import Maps, class_scores, decode
-from .layers import at_least_float32, labels_on_corners
+from .layers import at_least_float32, labels_on_corners, pad_by_edge, rounded_up
 from .matching import Match, Matcher
 from .prototypes import Prototypes, class_masks, masked_average
 from .pyramid_decoder import PyramidDecoder
@@ -88,7 +89,10 @@ class AOPNet(OneShotNetwork):
 
     def _feature(self, images: Tensor) -> Tensor:
         """Normalised images (B, 3, H, W) -> the decoder's feature (B, channels, h, w)."""
-        return self.decoder(*self.encoder.features(images).values())
+        # Where a size is odd, the padding of the encoder itself moves to both sides: its features would shift.
+        whole = self.decoder(*self.encoder.features(pad_by_edge(images, max(self.encoder.channels))).values())
+        height, width = rounded_up(images.shape[-2:], LOW_STRIDE)
+        return whole[..., :height, :width]
 
     def _spaces(self, feature: Tensor) -> tuple[Features, Tensor]:
         """Metric features and foreground logits, and the place on the body (B, 2, h, w), from the decoder's feature."""

@@ -101,6 +101,13 @@ def pad_to_multiple(x: Tensor, multiple: int) -> Tensor:
     return F.pad(x, (0, width * multiple - x.shape[-1], 0, height * multiple - x.shape[-2]))
 
 
+def pad_by_edge(x: Tensor, multiple: int) -> Tensor:
+    """Copies of the last column and row right of and below (B, C, H, W), so that its sides are multiples."""
+    height, width = rounded_up(x.shape[-2:], multiple)
+    pads = (0, width * multiple - x.shape[-1], 0, height * multiple - x.shape[-2])
+    return F.pad(x, pads, mode="replicate")
+
+
 def resize_labels(labels: Tensor, size: tuple[int, int] | torch.Size) -> Tensor:
     """Resize integer label maps (B, H, W) to (B, *size) by the nearest pixel."""
     return F.interpolate(labels[:, None].float(), size=tuple(size), mode="nearest")[:, 0].to(labels.dtype)

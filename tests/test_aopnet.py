@@ -90,6 +90,14 @@ def test_photos_of_odd_sizes_keep_their_size(network):
         assert features.fine.shape[-2:] == features.coarse.shape[-2:] == (-(-height // 4), -(-width // 4))
 
 
+def test_a_photo_of_any_size_is_seen_as_one_that_fills_the_cells(network):
+    image = photos(1, 65, 97)
+    filled = torch.nn.functional.pad(image, (0, 31, 0, 31), mode="replicate")
+    own, whole = network.encode(image), network.encode(filled)
+    for part, of in ((own.fine, whole.fine), (own.coarse, whole.coarse)):
+        np.testing.assert_allclose(part.detach(), of[..., :17, :25].detach(), atol=1e-4)
+
+
 def test_folded_batch_norm_gives_the_same_features():
     torch.manual_seed(0)
     net = AOPNet(SLOTS, LITE0, channels=64).eval()
