@@ -12,10 +12,10 @@ from dataloaders.oshp_loader import Pair, TestEpisodes, label_of
 from networks.base import Features, OneShotNetwork
 from networks.prototypes import Prototypes
 from utils.device import autocast
-from utils.distributed import rank, world_size
+from utils.distributed import rank, sum_over_ranks, world_size
 
 from .digests import LabelDigest
-from .metrics import ConfusionMatrix, Figures, binary_figures, kway_figures, mean
+from .metrics import ConfusionMatrix, Figures, figures_of, mean
 from .workers import make_loader, stops_held
 
 PAIRS_AT_ONCE = 15  # supports that one query is parsed under in one call
@@ -26,8 +26,8 @@ FEATURES_AT_ONCE = 2**27  # bytes that the query's feature may take in such a ca
 class Evaluation:
     """Figures in percent per output (`npm`, with `agm` also that), of the foreground, and predictions kept.
 
-    `counts` holds the confusion matrices (N, N) behind them: in k-way one for each output, under 0; in 1-way one for
-    each class. `labels` is the digest of the label maps that were read.
+    `counts` holds the confusion matrices behind them by query photo, (Q, N, N): in k-way under 0, in 1-way for each
+    class. `labels` is the digest of the label maps that were read.
     """
 
     figures: dict[str, Figures]
@@ -148,7 +148,7 @@ class _Loop:
         for name, prediction in (("npm", parsed.npm), ("agm", parsed.agm)):
             if prediction is not None:
                 for i, pair in enumerate(pairs):
-                    self.scores.matrix(name, pair.class_id).update(prediction[i], truth[i])
+                    self.scores.matrix(name, pair).update(prediction[i], truth[i])
         return parsed.npm
 
     def _photos(self, indices: Sequence[int]) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
@@ -163,31 +163,35 @@ class _Loop:
 
 
 class _Scores:
-    """Confusion matrices: in k-way one for each output, in 1-way one for each output and class."""
+    """Confusion matrices of each query: in k-way one for each output, in 1-way one for each output and class."""
 
     def __init__(self, episodes: TestEpisodes, with_agm: bool, device: torch.device) -> None:
         self.classes, self.binary = episodes.spec.classes, episodes.way == "1way"
+        self.places = {query: i for i, query in enumerate(dict.fromkeys(pair.query for pair in episodes.pairs))}
         keys = [c for c in self.classes if c > 0] if self.binary else [0]
         size = 2 if self.binary else episodes.spec.num_slots
+        shape = (len(self.places), size, size)
         outputs = ("npm", "agm") if with_agm else ("npm",)
-        self.matrices = {name: {key: ConfusionMatrix(size, device) for key in keys} for name in outputs}
+        self.counts = {
+            name: {key: torch.zeros(shape, dtype=torch.int64, device=device) for key in keys} for name in outputs
+        }
         self.foreground = ConfusionMatrix(2, device)
 
-    def matrix(self, name: str, class_id: int) -> ConfusionMatrix:
-        """Where the pairs of a class are counted."""
-        return self.matrices[name][class_id if self.binary else 0]
+    def matrix(self, output: str, pair: Pair) -> ConfusionMatrix:
+        """Where a pair is counted."""
+        counts = self.counts[output][pair.class_id if self.binary else 0]
+        return ConfusionMatrix.of(counts[self.places[pair.query]])
 
     def evaluation(self, base: Sequence[int], kept: dict[int, Tensor], labels: str) -> Evaluation:
         """The joint figures of all processes."""
-        for matrix in (self.foreground, *(m for by_class in self.matrices.values() for m in by_class.values())):
-            matrix.reduce()
-        figures = {
-            name: binary_figures(by_class, base) if self.binary else kway_figures(by_class[0], self.classes, base)
-            for name, by_class in self.matrices.items()
+        counts = {
+            name: {key: sum_over_ranks(c).cpu() for key, c in by_key.items()} for name, by_key in self.counts.items()
         }
+        figures = {}
+        for name, by_key in counts.items():
+            totals = {key: ConfusionMatrix.of(c.sum(dim=0)) for key, c in by_key.items()}
+            figures[name] = figures_of(totals, self.classes, base)
+        sum_over_ranks(self.foreground.counts)
         background, human = self.foreground.iou()
         foreground = {"mean": mean((background, human)), "background": background, "human": human}
-        counts = {
-            name: {key: m.counts.cpu() for key, m in by_class.items()} for name, by_class in self.matrices.items()
-        }
         return Evaluation(figures, foreground, counts, labels, kept)

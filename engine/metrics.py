@@ -1,5 +1,7 @@
 """Confusion matrices and the figures of the benchmark in percent (docs/method.md, steps 27 and 28)."""
 
+from __future__ import annotations
+
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -8,7 +10,6 @@ import torch
 from torch import Tensor
 
 from utils.constants import IGNORE
-from utils.distributed import sum_over_ranks
 
 
 class ConfusionMatrix:
@@ -17,16 +18,19 @@ class ConfusionMatrix:
     def __init__(self, num_classes: int, device: torch.device | str = "cpu") -> None:
         self.counts = torch.zeros(num_classes, num_classes, dtype=torch.int64, device=device)
 
+    @classmethod
+    def of(cls, counts: Tensor) -> ConfusionMatrix:
+        """The matrix that holds these counts (N, N), and adds to them in place."""
+        matrix = cls.__new__(cls)
+        matrix.counts = counts
+        return matrix
+
     def update(self, prediction: Tensor, label: Tensor) -> None:
         """Add integer maps of one shape; pixels with label 255 do not count."""
         n = len(self.counts)
         pairs = label.long() * n + prediction.long()
         pairs = pairs[label != IGNORE]
         self.counts += torch.bincount(pairs, minlength=n * n).view(n, n)
-
-    def reduce(self) -> None:
-        """Add up over the ranks."""
-        sum_over_ranks(self.counts)
 
     def iou(self) -> list[float]:
         """IoU per class in percent; NaN for a class that neither labels nor predictions hold."""
@@ -62,6 +66,11 @@ class Figures:
     def summary(self) -> dict[str, float]:
         """All but the classes' own IoU, by name."""
         return {name: value for name, value in vars(self).items() if name != "iou" and value is not None}
+
+
+def figures_of(matrices: Mapping[int, ConfusionMatrix], classes: Sequence[int], base: Sequence[int]) -> Figures:
+    """Of one matrix under key 0, in k-way, or of one for each class, in 1-way."""
+    return kway_figures(matrices[0], classes, base) if 0 in matrices else binary_figures(matrices, base)
 
 
 def kway_figures(matrix: ConfusionMatrix, classes: Sequence[int], base: Sequence[int]) -> Figures:

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 from torch import Tensor
 
 from dataloaders import visualize
@@ -15,7 +16,8 @@ from networks.checkpoints import Checkpoint
 from utils.files import write_json
 from utils.log import percent, table
 
-from . import digests
+from . import bootstrap, digests
+from .bootstrap import Interval, QueryCounts
 from .evaluation import Evaluation
 from .settings import EvaluateSettings
 
@@ -24,8 +26,17 @@ TITLES |= {"accuracy": "Overall accuracy", "binary": "bi-mIoU"}
 OUTPUTS = {"npm": "NPM, screened", "agm": "AGM, screened"}
 
 
-def text(evaluation: Evaluation, spec: DatasetSpec, fold: int, published: Mapping[str, float] | None) -> str:
-    """Two Markdown tables: IoU of each class, then the summary, beside the published figures where there are any."""
+def text(
+    evaluation: Evaluation,
+    spec: DatasetSpec,
+    fold: int,
+    published: Mapping[str, float] | None,
+    intervals: Mapping[str, Mapping[str, Interval]],
+) -> str:
+    """Two Markdown tables: IoU of each class, then the summary, beside the published figures where there are any.
+
+    `intervals` are those of the outputs' figures.
+    """
     titles, figures = [OUTPUTS[name] for name in evaluation.figures], list(evaluation.figures.values())
     rows = []
     for c in figures[0].iou:
@@ -35,10 +46,25 @@ def text(evaluation: Evaluation, spec: DatasetSpec, fold: int, published: Mappin
     rows = []
     for name in figures[0].summary():
         theirs = (published or {}).get(name, math.nan)
-        rows.append([TITLES[name], *(percent(one.summary()[name]) for one in figures), percent(theirs)])
+        ours = [percent(one.summary()[name]) for one in figures]
+        ranges = [within(intervals[output].get(name)) for output in evaluation.figures]
+        rows.append([TITLES[name], *(f"{a}{b}" for a, b in zip(ours, ranges, strict=True)), percent(theirs)])
     for name, title in (("mean", "Foreground mIoU"), ("human", "Foreground IoU")):
         rows.append([title, percent(evaluation.foreground[name]), *["-"] * len(figures)])
-    return f"{classes}\n\n{table(['figure (%)', *titles, 'published'], rows)}"
+    note = f"In brackets: 95 % of {bootstrap.DRAWS} drawings of the query photos, with replacement, lie there."
+    return f"{classes}\n\n{table(['figure (%)', *titles, 'published'], rows)}\n\n{note}"
+
+
+def within(interval: Interval | None) -> str:
+    """An interval in brackets, for people; empty where there is none."""
+    return f" ({interval[0]:.1f} to {interval[1]:.1f})" if interval and not math.isnan(interval[0]) else ""
+
+
+def query_counts(evaluation: Evaluation, output: str, spec: DatasetSpec, fold: int) -> QueryCounts:
+    """The confusion matrices of an output by query photo."""
+    counts = evaluation.counts[output]
+    matrices = torch.stack(list(counts.values()), dim=1).numpy()
+    return QueryCounts(matrices, *map(np.array, (list(counts), spec.classes, spec.base_classes(fold))))
 
 
 def results(
@@ -70,13 +96,15 @@ def write_report(
     bank: bool,
     precision: str,
 ) -> None:
-    """Print the tables, write results.json to `path` and say so.
+    """Print the tables, write results.json to `path`, beside it NPM's counts by query photo, and say so.
 
     `bank`: whether prototypes were blended with it; `precision`: "off", "bf16" or "fp16".
     """
     spec, method = episodes.spec, checkpoint.settings.method
     published = spec.published(method, episodes.way, settings.fold)
-    print("\n" + text(evaluation, spec, settings.fold, published))
+    counts = {output: query_counts(evaluation, output, spec, settings.fold) for output in evaluation.figures}
+    intervals = {output: bootstrap.intervals(bootstrap.resampled(one)) for output, one in counts.items()}
+    print("\n" + text(evaluation, spec, settings.fold, published, intervals))
     facts = {
         "checkpoint": settings.checkpoint,
         "dataset": spec.name,
@@ -92,7 +120,9 @@ def write_report(
         "reused_images": episodes.list.reused,
         "pairs_passed_over": episodes.list.passed_over,
         "comparable": not episodes.list.passed_over,
+        "intervals_95": intervals,
     }
+    counts["npm"].save(path.with_suffix(".npz"))
     write_json(path, results(evaluation, spec, settings.fold, published, **facts))
     print(f"\nwritten: {path}")
 
@@ -101,7 +131,7 @@ def nan_to_none(value: Any) -> Any:
     """A value, or dict of values, as JSON takes it."""
     if isinstance(value, dict):
         return {k: nan_to_none(v) for k, v in value.items()}
-    if isinstance(value, list):
+    if isinstance(value, (list, tuple)):
         return [nan_to_none(v) for v in value]
     return None if isinstance(value, float) and math.isnan(value) else value
 

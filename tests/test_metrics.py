@@ -2,13 +2,16 @@
 
 import math
 
+import numpy as np
 import pytest
 import torch
 
 from dataloaders import catalog
 from engine import report
+from engine.bootstrap import QueryCounts, intervals, read_counts, resampled
 from engine.evaluation import Evaluation
 from engine.metrics import ConfusionMatrix, Figures, binary_figures, kway_figures
+from utils.errors import UserError
 
 from . import goldens
 
@@ -69,3 +72,37 @@ def test_a_figure_that_does_not_exist_is_null_in_results_and_history():
     )
     assert content["figures"]["npm"]["novel"] is None and content["history"] == [{"novel": None}]
     assert content["figures"]["npm"]["iou"] == {"background": 50.0} and "binary" not in content["figures"]["npm"]
+
+
+def counts_of_queries(right: list[int], wrong: list[int]) -> QueryCounts:
+    """Two classes of which a query each shows so many pixels that are right, and wrong."""
+    matrices = np.array([[[[r, w], [w, r]]] for r, w in zip(right, wrong, strict=True)])
+    return QueryCounts(matrices, np.array([0]), np.array([0, 1]), np.array([0]))
+
+
+def test_an_interval_is_a_point_where_queries_are_alike_and_holds_the_figure_where_they_differ():
+    alike = intervals(resampled(counts_of_queries([3] * 9, [1] * 9)))
+    assert alike["human"] == pytest.approx((60, 60))
+    counts = counts_of_queries([1, 5, 9, 2, 7, 3, 8, 4], [9, 5, 1, 8, 3, 7, 2, 6])
+    low, high = intervals(resampled(counts))["novel"]
+    assert low + 10 < counts.figures(counts.matrices.sum(axis=0))[2] < high - 10
+    assert intervals(resampled(counts))["novel"] == (low, high)
+
+
+def test_the_interval_of_a_difference_takes_the_same_queries_for_both():
+    """One is better by a little on every query: the difference is sure, though each by itself is not."""
+    right = np.array([10, 50, 90, 20, 70, 30, 80, 40])
+    one, other = (resampled(counts_of_queries(list(r), list(100 - r))) for r in (right, right + 1))
+    low, high = intervals(other - one)["human"]
+    assert 0 < low < high < 3 < np.subtract(*intervals(one)["human"][::-1])
+
+
+def test_counts_by_query_come_back_from_their_file(tmp_path):
+    counts = counts_of_queries([3, 4], [1, 0])
+    counts.save(tmp_path / "results.npz")
+    read = read_counts(tmp_path / "results.npz")
+    assert all(np.array_equal(a, b) for a, b in zip(read, counts, strict=True))
+    assert read_counts(tmp_path / "other.npz") is None
+    (tmp_path / "results.npz").write_bytes(b"PK" + bytes(30))
+    with pytest.raises(UserError, match=r"results\.npz: damaged"):
+        read_counts(tmp_path / "results.npz")

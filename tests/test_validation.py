@@ -182,7 +182,11 @@ def test_results_are_put_side_by_side_where_pairs_and_labels_are_the_same(run, t
     capsys.readouterr()
     one, same, flipped, val = (str(tmp_path / name / "results.json") for name in ("one", "same", "flipped", "val"))
     compare.main(["--results", one, same])
-    assert capsys.readouterr().out.count("results.json") == 2
+    told = capsys.readouterr().out
+    assert told.count("results.json") == 4 and told.count("+0.0 (0.0 to 0.0)") == 3
+    (tmp_path / "same/results.npz").write_bytes((tmp_path / "val/results.npz").read_bytes())
+    compare.main(["--results", one, same])
+    assert "same/results.npz is missing or of another evaluation" in capsys.readouterr().out
     with pytest.raises(UserError, match="not of the same labels as"):
         compare.main(["--results", one, flipped])
     with pytest.raises(UserError, match="not of the same photo list, pairs, labels as"):
