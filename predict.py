@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING
 
 from dataloaders.fonts import unwritable
 from dataloaders.prepare.sources import first_names
+from inference import translation
 from inference.annotations import class_names, read_bank_map, read_colors, read_labels, read_names
 from inference.extras import Extras
 from inference.inputs import check_results, collect, note_results
@@ -101,7 +102,10 @@ def wanted_extras(options: argparse.Namespace, names: Sequence[str]) -> Extras:
     for option in ("cutout", "grey"):
         if getattr(options, option) and not recipes:
             raise UserError(f"--{option}: is made of a mask, and there is none; add --mask NAME=RECIPE")
-    return Extras(recipes, options.cutout, options.grey)
+    datasets = list(dict.fromkeys(options.datasets))
+    for dataset in datasets:
+        print(translation.told(dataset, names))
+    return Extras(recipes, options.cutout, options.grey, datasets)
 
 
 def parse_options(arguments: Sequence[str] | None) -> argparse.Namespace:
@@ -145,6 +149,10 @@ def parse_options(arguments: Sequence[str] | None) -> argparse.Namespace:
     add("--masks", action="append", default=[], metavar="FILE", help="JSON file of recipes by name")
     add("--cutout", action="store_true", help="also write each mask's part of the photo, transparent around it")
     add("--grey", action="store_true", help="also write the photo with each mask in grey")
+    add(
+        "--as", dest="datasets", action="append", default=[], choices=translation.DATASETS,
+        help="also write the label map in the ids and colours of this data set; may be given several times",
+    )  # fmt: skip
     add("--device", default="auto", help="cuda, mps, cpu, or auto for the best there is")
     add("--amp", default="off", choices=PRECISIONS, help="mixed precision; auto: bf16 where the device is fast at it")
     return options.parse_args(arguments)

@@ -1,6 +1,6 @@
 """What a photo gets beside its label map, overlay and areas, where the command line asks for it."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -17,17 +17,21 @@ from .recipes import Recipe
 
 @dataclass(frozen=True)
 class Extras:
-    """The masks to draw by their names, and whether each comes with a cut-out and with the greyed photo."""
+    """The masks to draw by their names, whether each comes with a cut-out and the greyed photo, and data sets.
+
+    For each data set the label map is written in its ids too.
+    """
 
     recipes: Mapping[str, Recipe] = field(default_factory=dict)
     cutout: bool = False
     grey: bool = False
+    datasets: Sequence[str] = ()
 
     @property
     def ends(self) -> tuple[str, ...]:
         """How the names of these files end, behind the name of the photo."""
         kinds = (".png", *(["_cutout.png"] if self.cutout else []), *(["_grey.jpg"] if self.grey else []))
-        return tuple(f"_{name}{kind}" for name in self.recipes for kind in kinds)
+        return (*(f"_{name}{kind}" for name in self.recipes for kind in kinds), *(f"_{d}.png" for d in self.datasets))
 
     def save(self, parsing: Parsing, folder: str | Path, name: str, facts: Mapping[str, Any]) -> None:
         """Write the usual results of a photo into `folder`, and these; `facts` go into its JSON file.
@@ -37,6 +41,8 @@ class Extras:
         drawn = {mask: parsing.mask(recipe) for mask, recipe in self.recipes.items()}
         shares = {mask: {"share": round(float(pixels.mean()) / 255, 6)} for mask, pixels in drawn.items()}
         parsing.save(folder, name, {**facts, **({"masks": shares} if shares else {})})
+        for dataset in self.datasets:
+            _write(Path(folder) / f"{name}_{dataset}.png", parsing.as_dataset(dataset))
         for mask, pixels in drawn.items():
             _write(Path(folder) / f"{name}_{mask}.png", pixels)
             if self.cutout:
@@ -45,7 +51,8 @@ class Extras:
                 _write(Path(folder) / f"{name}_{mask}_grey.jpg", masks.greyed(parsing.image, pixels))
 
 
-def _write(path: Path, pixels: np.ndarray) -> None:
+def _write(path: Path, picture: np.ndarray | Image.Image) -> None:
     options: dict[str, Any] = {"compress_level": PNG_LEVEL} if path.suffix == ".png" else {"quality": 95}
     with replacing(path) as temporary:
-        Image.fromarray(pixels).save(temporary, **options)
+        image = Image.fromarray(picture) if isinstance(picture, np.ndarray) else picture
+        image.save(temporary, **options)

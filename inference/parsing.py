@@ -15,7 +15,7 @@ from dataloaders.palette import RGB
 from utils.errors import UserError
 from utils.files import replacing, write_json
 
-from . import masks
+from . import masks, translation
 from .recipes import FOREGROUND, Recipe, parse_recipe
 
 JPEG_SIDE = 65_000  # pixels; the format ends at 65,500, and a legend is added
@@ -124,6 +124,16 @@ class Parsing:
         picture = Image.fromarray(self.labels)
         picture.putpalette(palette.tobytes())
         return picture
+
+    def as_dataset(self, dataset: str) -> Image.Image:
+        """The label map in the ids of "atr", "lip" or "cihp", with a palette.
+
+        Classes take the id of their name or of a synonym (`translation.SYNONYMS`), others become background.
+        Raises `UserError` for other data sets.
+        """
+        if dataset not in translation.DATASETS:
+            raise UserError(f"as_dataset {dataset!r}: choose one of {', '.join(translation.DATASETS)}")
+        return translation.translated(dataset, self.labels, {c.id: c.name for c in self.classes})
 
     def save(self, folder: str | Path, name: str, facts: Mapping[str, Any] | None = None) -> list[Path]:
         """Write `<name>.png` (index map), `<name>_overlay.jpg` and `<name>.json` (`facts`, areas) into `folder`.
