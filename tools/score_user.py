@@ -9,7 +9,7 @@ other values of `--min-score` would do, and how well the score tells absent clas
 """
 
 import random
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 import numpy as np
 import torch
@@ -18,9 +18,11 @@ from tqdm import tqdm
 
 from dataloaders import catalog
 from dataloaders.split import Split
+from dataloaders.transforms import Sample
 from engine.metrics import ConfusionMatrix, mean
 from inference.parser import OneShotParser
 from inference.settings import DEFAULT_CHECKPOINT
+from inference.support import Support
 from networks import decoding
 from utils.config import ArgumentParser, whole
 from utils.constants import IGNORE
@@ -84,15 +86,10 @@ def draw(ids: Sequence[str], parses: int, references: int, seed: int) -> Iterato
         yield group
 
 
-def measure(
-    parser: OneShotParser,
-    split: Split,
-    classes: Sequence[int],
-    groups: Iterator[tuple[list[int], list[int]]],
-    steps: Sequence[float],
-) -> Tables:
-    """Parse the photos of each group under its references; only pixels of `classes` are marked in these."""
-    tables = Tables(split.spec.num_slots, steps)
+def meetings(
+    parser: OneShotParser, split: Split, classes: Sequence[int], groups: Iterable[tuple[list[int], list[int]]]
+) -> Iterator[tuple[Support, Sample]]:
+    """Each photo to parse with the reference that it meets; only pixels of `classes` are marked in this."""
     kept = torch.tensor([*classes, 0, IGNORE])
     for references, queries in groups:
         samples = [split.load(number) for number in references]
@@ -100,14 +97,30 @@ def measure(
         marked = [n for n, label in enumerate(labels) if ((label > 0) & (label != IGNORE)).any()]
         if not marked:
             continue
-        photos = [samples[n].image.permute(1, 2, 0).numpy() for n in marked]
-        support = parser.make_support(photos, [labels[n] for n in marked])
+        support = parser.make_support([rgb_of(samples[n]) for n in marked], [labels[n] for n in marked])
         for number in queries:
-            query = split.load(number)
-            maps = parser.maps(query.image.permute(1, 2, 0).numpy(), support)
-            presence = None if maps.presence is None else maps.presence.cpu()
-            on_cpu = decoding.Maps(maps.classes.cpu(), maps.coarse.cpu(), presence)
-            tables.add(on_cpu, query.label.long(), [c.id for c in support.classes])
+            yield support, split.load(number)
+
+
+def rgb_of(sample: Sample) -> np.ndarray:
+    """The photo of a sample, RGB uint8 (H, W, 3)."""
+    return sample.image.permute(1, 2, 0).numpy()
+
+
+def measure(
+    parser: OneShotParser,
+    split: Split,
+    classes: Sequence[int],
+    groups: Iterable[tuple[list[int], list[int]]],
+    steps: Sequence[float],
+) -> Tables:
+    """Parse the photos of each group under its references."""
+    tables = Tables(split.spec.num_slots, steps)
+    for support, query in meetings(parser, split, classes, groups):
+        maps = parser.maps(rgb_of(query), support)
+        presence = None if maps.presence is None else maps.presence.cpu()
+        on_cpu = decoding.Maps(maps.classes.cpu(), maps.coarse.cpu(), presence)
+        tables.add(on_cpu, query.label.long(), [c.id for c in support.classes])
     return tables
 
 

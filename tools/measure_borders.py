@@ -1,0 +1,111 @@
+"""How well the borders of label maps lie: plain, and refined under the photo.
+
+    python -m tools.measure_borders --split val --parses 150
+
+Photos meet references as in tools/score_user.py. mIoU is over all pixels. The boundary F-score is of each class of a
+photo: how much of its outline lies within 3 pixels of the true one, and the other way round; the mean over photos and
+classes is given. *Small* is the mean over classes that take less than 2 % of a photo. All are in percent, at the
+photo's own size.
+"""
+
+from collections.abc import Sequence
+
+import cv2
+import numpy as np
+import torch
+from tqdm import tqdm
+
+from dataloaders import catalog
+from dataloaders.split import Split
+from engine.metrics import ConfusionMatrix, mean
+from inference.parser import OneShotParser
+from inference.settings import DEFAULT_CHECKPOINT
+from inference.tiles import join_tiles, tiles
+from utils.config import ArgumentParser, whole
+from utils.constants import IGNORE
+from utils.errors import run_cli
+from utils.log import percent, table
+
+from .score_user import draw, meetings, rgb_of
+
+NEAR = 3  # pixels
+SMALL = 0.02  # share of a photo below which a class is small
+AROUND = np.ones((3, 3), dtype=np.uint8)
+NEARBY = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * NEAR + 1, 2 * NEAR + 1))
+
+
+class Borders:
+    """Of one kind of label map: counted pixels, and IoU and boundary F-score of each class of each photo."""
+
+    def __init__(self, slots: int) -> None:
+        self.pixels = ConfusionMatrix(slots)
+        self.iou: list[float] = []
+        self.boundary: list[float] = []
+        self.share: list[float] = []
+
+    def add(self, found: np.ndarray, truth: np.ndarray, ids: Sequence[int]) -> None:
+        """A label map (H, W), and the true one with 255 where nobody knows; `ids` are the reference's classes."""
+        self.pixels.update(torch.from_numpy(found), torch.from_numpy(truth))
+        known = truth != IGNORE
+        for class_id in ids:
+            true, own = truth == class_id, (found == class_id) & known
+            if true.any():
+                self.iou.append(100 * float((true & own).sum() / (true | own).sum()))
+                self.boundary.append(boundary_score(own, true))
+                self.share.append(float(true.mean()))
+
+    def row(self, classes: Sequence[int]) -> list[str]:
+        """mIoU without background, boundary F-score, both of small classes."""
+        iou = self.pixels.iou()
+        small = np.array(self.share) < SMALL
+        parts = (np.array(self.boundary), np.array(self.iou)[small], np.array(self.boundary)[small])
+        figures = [mean(iou[c] for c in classes if c), *(float(p.mean()) if len(p) else np.nan for p in parts)]
+        return [percent(figure) for figure in figures]
+
+
+def boundary_score(found: np.ndarray, true: np.ndarray) -> float:
+    """The boundary F-score of two masks (H, W) in percent; 0 where one is empty."""
+    outlines = [_outline(mask) for mask in (found, true)]
+    shares = []
+    for one, other in (outlines, outlines[::-1]):
+        near = cv2.dilate(other, NEARBY) > 0
+        shares.append((one > 0)[near].sum() / max(1, np.count_nonzero(one)))
+    return 100 * float(2 * shares[0] * shares[1] / max(sum(shares), 1e-9))
+
+
+def _outline(mask: np.ndarray) -> np.ndarray:
+    """The pixels of a mask that touch others; the rim of the photo is no outline."""
+    pixels = mask.astype(np.uint8)
+    return pixels - cv2.erode(pixels, AROUND)
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    options = ArgumentParser(description=__doc__.splitlines()[0])
+    options.add_argument("--checkpoint", default=DEFAULT_CHECKPOINT, help="checkpoint (default: %(default)s)")
+    options.add_argument("--dataset", default="ccp", help="data set to measure on (default: %(default)s)")
+    options.add_argument("--data-root", default="data/datasets", help="folder that holds the data sets' folders")
+    options.add_argument("--split", default="val", help="whose photos to take (default: %(default)s)")
+    options.add_argument("--parses", type=whole(1), default=150, help="how many photos to parse (default: %(default)s)")
+    options.add_argument("--seed", type=whole(0, 2**32), default=7, help="seed of who meets whom")
+    chosen = options.parse_args(arguments)
+    spec = catalog.load(chosen.dataset)
+    split = Split(spec, catalog.locate(spec, chosen.data_root), chosen.split)
+    parser = OneShotParser(chosen.checkpoint)
+    borders = {refine: Borders(spec.num_slots) for refine in (False, True)}
+    groups = draw(split.ids, chosen.parses, 1, chosen.seed)
+    for support, query in tqdm(meetings(parser, split, spec.classes, groups), unit="photo", total=chosen.parses):
+        ids = [c.id for c in support.classes]
+        truth = query.label.numpy()
+        truth = np.where(np.isin(truth, [*ids, IGNORE]), truth, 0).astype(np.uint8)
+        for refine, one in borders.items():
+            parser.network.refine = refine
+            maps = parser.maps(rgb_of(query), support)
+            slots, _, _ = join_tiles(tiles(truth.shape, max(truth.shape)), [maps], parser.min_score)
+            one.add(np.array([0, *ids], dtype=np.uint8)[slots], truth, ids)
+    header = ["label maps", "mIoU %", "boundary F %", "small: mIoU %", "small: boundary F %"]
+    titles = ("plain", "refined")
+    print(table(header, [[title, *one.row(spec.classes)] for title, one in zip(titles, borders.values(), strict=True)]))
+
+
+if __name__ == "__main__":
+    run_cli(main)
