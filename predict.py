@@ -82,6 +82,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if names_lost := unwritable(c.name for c in support.classes):
         print(f"no font here can write {', '.join(names_lost)} in the legend; install one, such as Noto Sans CJK")
     print(f"{options.checkpoint} on {parser.device}; classes: {', '.join(c.name for c in support.classes)}")
+    if support.known:
+        print(f"known by name, so blended with what training remembers of them: {', '.join(support.known)}")
+    if support.rivals:
+        print(f"known and not in the reference, so left to the background: {', '.join(support.rivals)}")
     note_results(Path(options.out), sources, extras.ends)
     photos, videos = ([s for s in sources if s.is_video == kind] for kind in (False, True))
     skipped = parse_photos(parser, photos, options.out, extras) + parse_videos(parser, videos, options.out)
@@ -127,7 +131,7 @@ def parse_options(arguments: Sequence[str] | None) -> argparse.Namespace:
         "--prototypes",
         default="auto",
         choices=PROTOTYPES,
-        help="the reference's alone, or blended with what training has remembered; auto: support-only",
+        help="the reference's alone, or blended with what training has remembered; auto: bank by name for AOPNet",
     )
     add("--bank-map", help='JSON file {"my name": "class of the checkpoint"}; by default equal names')
     add("--max-size", type=int, default=0, help="longest side that the network sees (default: as evaluated)")

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 from torch.utils.data import Dataset
+from torchvision.transforms import InterpolationMode
 from torchvision.transforms.v2 import functional as F
 
 from utils.constants import IGNORE
@@ -15,6 +16,7 @@ from utils.constants import IGNORE
 from .body import body_frame
 from .oshp_loader import held_out
 from .pseudo_classes import cluster, regions
+from .recolouring import recolour
 from .spec import DatasetSpec
 from .split import Split
 from .stages import FINE, stage_table
@@ -22,7 +24,7 @@ from .transforms import Sample, resize
 
 FEATURE_STRIDE = 4
 ASPECT = (0.85, 1.18)  # range of the random change of the aspect ratio
-JITTER, SHIFT = 0.4, 15.0  # of brightness, contrast and saturation; of each colour channel
+TURNED, TURN = 0.5, 10.0  # how often a photo is turned, and by how many degrees at most
 GREY = 127
 PSEUDO_SIDE = 192  # longest side at which the pseudo-classes are kept
 
@@ -39,11 +41,12 @@ class TrainingPhoto(TypedDict):
 class TrainingPhotos(Dataset[TrainingPhoto]):
     """The photos of the train list under the base classes of a fold, augmented, with pseudo-classes for the rest.
 
-    A photo is mirrored with probability 1/2, resized so that its longer side is the crop's height times a factor from
-    `zoom`, its aspect changed a little, padded at all sides or cropped to `crop_size` (H, W), and recoloured. Person
-    pixels that belong to no base class are sorted into `pseudo_classes` slots after the last label id. Photos with rare
-    classes are drawn more often, by the inverse frequency of the rarest to the power of `balance`. `tagged` is a folder
-    of label maps of further photos. Photos of the validation list take no part unless `train_on` is "all".
+    A photo is mirrored with probability 1/2, now and then turned a little, resized so that its longer side is the
+    crop's height times a factor from `zoom`, its aspect changed a little, padded at all sides or cropped to `crop_size`
+    (H, W), and recoloured. Person pixels that belong to no base class are sorted into `pseudo_classes` slots after the
+    last label id. Photos with rare classes are drawn more often, by the inverse frequency of the rarest to the power of
+    `balance`. `tagged` is a folder of label maps of further photos. Photos of the validation list take no part unless
+    `train_on` is "all".
 
     Every draw follows from (seed, epoch, index). Raises `UserError` as `Split` does.
     """
@@ -106,6 +109,8 @@ class TrainingPhotos(Dataset[TrainingPhoto]):
 
     def _view(self, sample: Sample, rng: np.random.Generator) -> TrainingPhoto:
         height = self.crop_size[0]
+        if rng.random() < TURNED:
+            sample = _turned(sample, float(rng.uniform(-TURN, TURN)))
         frame = body_frame(sample.foreground.numpy())
         rows, columns = sample.label.shape
         factor = height * rng.uniform(*self.zoom) / max(rows, columns)
@@ -114,11 +119,11 @@ class TrainingPhotos(Dataset[TrainingPhoto]):
         factors = np.array(sample.label.shape) / (rows, columns)
         spare = np.array(sample.label.shape) - self.crop_size
         corner = np.where(spare > 0, [rng.integers(0, max(s, 0) + 1) for s in spare], spare // 2)
-        sample = _window(sample, corner, self.crop_size)
+        sample = recolour(_window(sample, corner, self.crop_size), rng)
         grid = [np.linspace(0, n - 1, -(-n // FEATURE_STRIDE)) for n in self.crop_size]  # where the labels are taken
         places = frame.places(*((c + g) / f for c, g, f in zip(corner, grid, factors, strict=True)))
         return {
-            "image": _recolour(sample.image, rng),
+            "image": sample.image,
             "label": sample.label,
             "foreground": sample.foreground,
             "body": torch.from_numpy(places),
@@ -162,6 +167,14 @@ class TrainingPhotos(Dataset[TrainingPhoto]):
         return self._drawn[1]
 
 
+def _turned(sample: Sample, degrees: float) -> Sample:
+    """The sample turned about its middle; where nothing comes to lie grey, and 255 in the maps."""
+    image = F.rotate(sample.image, degrees, InterpolationMode.BILINEAR, fill=[GREY] * 3)
+    maps = torch.stack([sample.label, sample.foreground])
+    label, foreground = F.rotate(maps, degrees, InterpolationMode.NEAREST, fill=[IGNORE] * 2)
+    return Sample(image, label, foreground, sample.id)
+
+
 def _window(sample: Sample, corner: np.ndarray, size: tuple[int, int]) -> Sample:
     """The window of `size` (H, W) with its first pixel at `corner`; outside the photo grey, and 255 in the maps."""
     (top, left), (height, width) = corner.tolist(), size
@@ -172,14 +185,3 @@ def _window(sample: Sample, corner: np.ndarray, size: tuple[int, int]) -> Sample
     image = torch.where(inside, image, torch.full_like(image, GREY))
     label, foreground = (torch.where(inside, part, torch.full_like(part, IGNORE)) for part in (label, foreground))
     return Sample(image, label, foreground, sample.id)
-
-
-def _recolour(image: Tensor, rng: np.random.Generator) -> Tensor:
-    """The photo in a random light: brightness, contrast, saturation and a tint."""
-    if rng.random() < 0.2:
-        return image
-    brightness, contrast, saturation = rng.uniform(1 - JITTER, 1 + JITTER, size=3)
-    pixels = F.adjust_saturation(F.adjust_contrast(F.adjust_brightness(image, brightness), contrast), saturation)
-    tint = torch.from_numpy(rng.uniform(-SHIFT, SHIFT, size=(3, 1, 1))).float()
-    recoloured: Tensor = (pixels + tint).clamp(0, 255).to(torch.uint8)
-    return recoloured

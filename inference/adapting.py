@@ -25,10 +25,11 @@ def adapt(network: OneShotNetwork, references: Sequence[tuple[Features, Tensor]]
         classes = start.clone().requires_grad_()
         photos = [(_copy(features), _target(slots)) for features, slots in references]
         present, foreground = prototypes.present.clone(), prototypes.foreground.clone()
+        rivals = None if prototypes.rivals is None else prototypes.rivals.clone()
         optimizer = torch.optim.Adam([classes], lr=RATE)
         for _ in range(STEPS):
             optimizer.zero_grad()
-            now = Prototypes(F.normalize(classes, dim=-1, eps=1e-6) * length, present, foreground)
+            now = Prototypes(F.normalize(classes, dim=-1, eps=1e-6) * length, present, foreground, rivals)
             loss = torch.stack([_loss(network, features, target, now) for features, target in photos]).mean()
             far = (F.normalize(classes, dim=-1, eps=1e-6) - start).square().sum(dim=-1).mean()
             (loss + PULL * far).backward(inputs=[classes])

@@ -28,6 +28,11 @@ BaseIds = Mapping[str, int | str]  # the checkpoint's class, by id or name, of e
 Colors = Mapping[str, RGB]
 
 
+def plain_name(name: str) -> str:
+    """A class name for comparisons: without regard to case, and to spaces, hyphens and underscores between words."""
+    return re.sub(r"[\s_-]+", " ", name).strip().casefold()
+
+
 def read_labels(
     path: str | Path, colors: Colors | None = None, photo: Photo | None = None
 ) -> np.ndarray | dict[str, np.ndarray]:

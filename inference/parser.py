@@ -27,7 +27,14 @@ from utils.imaging import Photo, is_blank, resize_longest, to_rgb
 from .adapting import adapt as turn
 from .annotations import BaseIds, Labels, Names
 from .parsing import Parsing
-from .references import average_prototypes, bank_rows, blend_with_bank, extract_prototypes, shrink_labels
+from .references import (
+    average_prototypes,
+    bank_rows,
+    blend_with_bank,
+    extract_prototypes,
+    remembered_classes,
+    shrink_labels,
+)
 from .settings import DEFAULT_CHECKPOINT, DEFAULT_SIZE, MIN_SCORE
 from .support import Support, check_labels, named
 from .tiles import join_tiles, tiles
@@ -46,7 +53,7 @@ class OneShotParser:
 
     `checkpoint` is a released file, a checkpoint of this project, or one of the authors' (then `dataset` and `way`
     say which). `prototypes` is "support-only", "bank" (classes that the checkpoint was trained on blend with its memory
-    of them) or "auto", which is support-only.
+    of them) or "auto": for AOPNet bank where a class has the name of one in training, else support-only.
     Every photo is resized so that its longest side is `max_size`, by default as in the checkpoint's evaluation; where
     that took photos as they are, only those above 512 pixels are resized. With `tile=True` larger photos are parsed in
     overlapping windows of that size instead, at their own scale.
@@ -141,12 +148,25 @@ class OneShotParser:
         if unseen:
             where = f"beside its neighbours at {self.max_size} pixels"
             raise UserError(f"{named(images[0])}: {unseen} is too small to be seen {where}; raise max_size")
-        if self.prototypes == "bank":
-            rows = bank_rows(self.network, self.class_names, [c.name for c in classes], base_ids)
-            prototypes = blend_with_bank(self.network, prototypes, rows)
+        known = self._known([c.name for c in classes], base_ids)
+        if any(known):
+            prototypes = blend_with_bank(self.network, prototypes, known)
         if self.adapt:
             prototypes = turn(self.network, references, prototypes)
-        return Support(classes, prototypes)
+        names = {row: name for name, row in remembered_classes(self.network, self.class_names).items()}
+        rivals = tuple(names[row] for row in set(names) - set(known)) if prototypes.rivals is not None else ()
+        joined = tuple(c.name for c, row in zip(classes, known, strict=True) if row)
+        return Support(classes, prototypes, joined, rivals)
+
+    def _known(self, names: Sequence[str], base_ids: BaseIds | None) -> list[int]:
+        """The row of the bank with which each of the reference's classes blends; 0 for those that do not."""
+        if not (self.prototypes == "bank" or (self.prototypes == "auto" and self.network.takes_rivals)):
+            return [0] * len(names)
+        rows = bank_rows(self.network, self.class_names, names, base_ids)
+        if self.prototypes == "bank" and not any(rows):
+            choice = ", ".join(remembered_classes(self.network, self.class_names)) or "none"
+            raise UserError(f"bank: the reference has none of the remembered classes ({choice}); use support-only")
+        return rows
 
     @overload
     def parse(self, image: Photo, support: Support | None = None) -> Parsing: ...

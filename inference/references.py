@@ -10,7 +10,7 @@ from networks.layers import resize_labels
 from networks.prototypes import Prototypes
 from utils.errors import UserError
 
-from .annotations import BaseIds
+from .annotations import BaseIds, plain_name
 
 
 def extract_prototypes(network: OneShotNetwork, photo: Features, label: Tensor, classes: int) -> Prototypes:
@@ -29,7 +29,8 @@ def extract_prototypes(network: OneShotNetwork, photo: Features, label: Tensor, 
 
 def average_prototypes(photos: Iterable[Prototypes]) -> Prototypes:
     """Average the prototypes of several photos, each class over the photos that show it."""
-    classes, present, foreground = (torch.stack(parts) for parts in zip(*photos, strict=True))
+    parts = zip(*((one.classes, one.present, one.foreground) for one in photos), strict=True)
+    classes, present, foreground = (torch.stack(part) for part in parts)
     shown = present.sum(dim=0).clamp(min=1)[..., None]
     return Prototypes(classes.sum(dim=0) / shown, present.any(dim=0), foreground.mean(dim=0))
 
@@ -39,38 +40,42 @@ def bank_rows(
 ) -> list[int]:
     """For each of the reference's classes `names` the row of the bank that remembers it, or 0 where none is joined.
 
-    `known` are the checkpoint's classes by id, which is their row. `mapping` joins names to them, by default equal
-    names. Raises `UserError` for a class that the bank does not remember, and when none is joined.
+    `known` are the checkpoint's classes by id, which is their row. `mapping` joins names to them, by default names that
+    are equal but for case, spaces and hyphens. Raises `UserError` for a class that the bank does not remember.
     """
-    remembered = {name: row for row, name in known.items() if row > 0 and bool(network.bank.rows[row].any())}
-    choice = ", ".join(remembered) or "none"
+    remembered = remembered_classes(network, known)
     if mapping is None:
-        mapping = {name: name for name in names if name in remembered}
+        own = {plain_name(name): name for name in remembered}
+        mapping = {name: own[plain_name(name)] for name in names if plain_name(name) in own}
     rows = dict.fromkeys(names, 0)
     for name, base in mapping.items():
         row = remembered.get(base, 0) if isinstance(base, str) else base
         if name not in names or row not in remembered.values():
-            pair = f"{name!r} as {base!r}"
+            pair, choice = f"{name!r} as {base!r}", ", ".join(remembered) or "none"
             raise UserError(f"bank: {pair} joins no class of the reference to a remembered one ({choice})")
         rows[name] = row
-    if not mapping:
-        remedy = "map them or use support-only"
-        raise UserError(f"bank: the reference has none of the remembered classes ({choice}); {remedy}")
     return list(rows.values())
 
 
+def remembered_classes(network: OneShotNetwork, known: Mapping[int, str]) -> dict[str, int]:
+    """The rows of the bank that hold something, by the names of their classes."""
+    return {name: row for row, name in known.items() if row > 0 and bool(network.bank.rows[row].any())}
+
+
 def blend_with_bank(network: OneShotNetwork, prototypes: Prototypes, rows: Sequence[int]) -> Prototypes:
-    """Blend each class with the row of the bank that `rows` has for it; a class of row 0 stays as it is."""
+    """Blend each class with the row of the bank that `rows` has for it; a class of row 0 stays as it is.
+
+    Where every class is joined, the reference speaks of the checkpoint's own classes. Those that it does not show are
+    then rivals, for networks that take them (docs/method.md, step 40).
+    """
     row = torch.tensor(rows, device=prototypes.classes.device)
-    each = torch.arange(len(rows), device=row.device)
     classes = prototypes.classes.clone()
     vectors = classes.flatten(0, 1)[-len(rows) :]  # a view, (K, D), without the background's slot of k-way
-    static = vectors.new_zeros(len(rows), *network.bank.rows.shape)
-    static[each, row] = vectors
-    present = row[:, None] == torch.arange(len(network.bank.rows), device=row.device)
-    blended = network.bank.blend(static, present)[each, row]
-    vectors.copy_(torch.where(row[:, None] > 0, blended, vectors))
-    return prototypes._replace(classes=classes, foreground=network.blend_foreground(prototypes.foreground))
+    bank = network.bank.rows.to(vectors.dtype)
+    vectors.copy_(torch.where(row[:, None] > 0, vectors.lerp(bank[row], network.bank_share), vectors))
+    others = sorted(set(range(1, len(bank))) - set(rows))
+    rivals = bank[others][None] if network.takes_rivals and all(rows) else None
+    return Prototypes(classes, prototypes.present, network.blend_foreground(prototypes.foreground), rivals)
 
 
 def shrink_labels(

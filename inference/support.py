@@ -20,10 +20,13 @@ from .parsing import ClassInfo
 
 @dataclass(frozen=True)
 class Support:
-    """A reference: its classes, and their prototypes in the same order."""
+    """A reference: its classes, their prototypes in the same order, which of them the checkpoint knows by name, and
+    which other classes it knows that compete as background."""
 
     classes: tuple[ClassInfo, ...]
     prototypes: Prototypes
+    known: tuple[str, ...] = ()
+    rivals: tuple[str, ...] = ()
 
 
 def check_labels(

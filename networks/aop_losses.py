@@ -12,7 +12,7 @@ from utils.constants import IGNORE
 from .aopnet import PairOutputs
 from .layers import at_least_float32, labels_on_corners, resize
 
-UNSUPPORTED = 0.15  # weight of person pixels whose class the support lacks
+UNSUPPORTED = 0.15  # weight of person pixels whose class the support lacks, unless a rival may take them
 CLOSED, CONTRAST, PLACE, PRESENCE = 0.5, 0.5, 2.0, 0.5  # weights of the terms
 TEMPERATURE = 0.1
 
@@ -53,8 +53,10 @@ def _pairs(outputs: PairOutputs) -> Tensor:
     known = F.pad(outputs.shown.flatten(0, 1), (0, IGNORE + 1 - outputs.shown.shape[-1]))
     known[:, 0] = known[:, IGNORE] = True
     supported = known.gather(1, label.flatten(1)).view_as(label)
+    others = F.pad(outputs.rivals.flatten(0, 1), (0, IGNORE + 1 - outputs.rivals.shape[-1]))
+    rival = others.gather(1, label.flatten(1)).view_as(label)
     target = torch.where(supported, label, torch.zeros_like(label))
-    weight = torch.where(supported, 1.0, UNSUPPORTED) * (target != IGNORE) * _by_area(target)
+    weight = torch.where(supported | rival, 1.0, UNSUPPORTED) * (target != IGNORE) * _by_area(target)
     losses = F.cross_entropy(logits, target, ignore_index=IGNORE, reduction="none")
     return (losses * weight).sum() / weight.sum().clamp(min=1)
 
@@ -69,7 +71,7 @@ def _by_area(label: Tensor) -> Tensor:
 
 def _presence(outputs: PairOutputs) -> Tensor:
     """Binary cross entropy of the presence of the support's classes, those there and those not there weighing alike."""
-    shown = outputs.shown[..., 1:]
+    shown = (outputs.shown | outputs.rivals)[..., 1:]
     there = outputs.present[:, None, 1:].expand_as(shown)
     losses = F.binary_cross_entropy_with_logits(outputs.match.presence, there.float(), reduction="none")
     parts = [losses[shown & which].sum() / (shown & which).sum().clamp(min=1) for which in (there, ~there)]

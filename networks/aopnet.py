@@ -1,4 +1,4 @@
-"""AOPNet, All-pairs One-shot Human Parsing: this project's own network (docs/method.md, steps 32 to 42)."""
+"""AOPNet, All-pairs One-shot Human Parsing: this project's own network (docs/method.md, steps 32 to 43)."""
 
 from collections.abc import Mapping
 from typing import NamedTuple
@@ -23,6 +23,8 @@ PLACE_WEIGHT = 0.5  # of these features beside the learned ones
 LEAST_LOGIT = -12.0  # what lies below is as good as never, and would leak across borders
 MIN_PRESENCE = 0.25  # below it a class counts as absent; chosen on the validation list of CCP-OS
 SUPPORTS = (1, 1, 3)  # photos that make up each of the supports of a query in training; the last number is a mean
+BLENDED = 0.5  # how many of the supports know the bank in training
+BANK_SHARE = 0.75  # of the bank in a prototype that is blended with it; chosen on the validation list of CCP-OS
 
 
 class PairOutputs(NamedTuple):
@@ -34,6 +36,7 @@ class PairOutputs(NamedTuple):
     closed: Tensor  # (B, slots, h, w)
     label: Tensor  # (B, h, w)
     shown: Tensor  # (B, S, slots) bool: what each support holds
+    rivals: Tensor  # (B, S, slots) bool: what competes with it as background
     present: Tensor  # (B, slots) bool: what each photo holds
     prototypes: Tensor  # (B, slots, D) of each photo
 
@@ -50,6 +53,8 @@ class AOPNet(OneShotNetwork):
 
     method = "aop"
     refine = True
+    takes_rivals = True
+    bank_share = BANK_SHARE
     min_presence: float = MIN_PRESENCE
     waves: Tensor
     phase: Tensor
@@ -76,8 +81,21 @@ class AOPNet(OneShotNetwork):
         self._add_bank(channels, momentum)
 
     def bank_in_use(self, epoch: float) -> bool:
-        """Never by itself: the supports of a training are never blended with the bank."""
-        return False
+        """From the start: in training half of the supports know the bank."""
+        return True
+
+    def blend_with_bank(self, prototypes: Prototypes, class_id: Tensor | None = None) -> Prototypes:
+        """Prototypes over all slots: base classes blended with the bank, those that are not shown as rivals."""
+        classes, rivals = self.with_bank(prototypes.classes, prototypes.present)
+        return prototypes._replace(classes=classes, rivals=torch.where(rivals[..., None], self.bank.rows, 0))
+
+    def with_bank(self, classes: Tensor, present: Tensor) -> tuple[Tensor, Tensor]:
+        """Prototypes (..., N, D) of the slots, blended with the bank where both hold the class (docs/method.md, step
+        40), and which of the bank's classes (..., N) are not present."""
+        rows = F.pad(self.bank.rows, (0, 0, 0, classes.shape[-2] - len(self.bank.rows))).to(classes.dtype)
+        known = (rows != 0).any(dim=-1)
+        blended = torch.where((known & present)[..., None], classes.lerp(rows, self.bank_share), classes)
+        return blended, known & ~present
 
     def shrink_labels(self, labels: Tensor, size: tuple[int, int] | torch.Size) -> Tensor:
         """Label maps (B, H, W) at the pixels (B, *size) on which the feature's own lie when logits are enlarged."""
@@ -116,16 +134,34 @@ class AOPNet(OneShotNetwork):
         prototypes, present = masked_average(features.fine, masks), masks.flatten(2).any(dim=2)
         self.bank.remember(prototypes[:, : self.num_slots], present[:, : self.num_slots], dynamic=True)
         supports, shown = _mixed(prototypes, present, _support_sets(len(label)).to(label.device))
+        supports, rivals = self._some_with_bank(supports, shown)
         human = features.coarse.detach().softmax(dim=1)[:, 1:]
-        match = self.matcher(features.fine, human, supports[:, :, 1:], shown[:, :, 1:])
-        return PairOutputs(match, features.coarse, place, self.closed(feature), label, shown, present, prototypes)
+        match = self.matcher(features.fine, human, supports[:, :, 1:], (shown | rivals)[:, :, 1:], rivals[:, :, 1:])
+        return PairOutputs(
+            match, features.coarse, place, self.closed(feature), label, shown, rivals, present, prototypes
+        )
+
+    def _some_with_bank(self, supports: Tensor, shown: Tensor) -> tuple[Tensor, Tensor]:
+        """The supports (B, S, slots, D), some of them blended with the bank and with its other classes as rivals."""
+        blended, rivals = self.with_bank(supports, shown)
+        chosen = (torch.rand(supports.shape[1]) < BLENDED).to(supports.device)[:, None]
+        rivals = rivals & chosen
+        rows = F.pad(self.bank.rows, (0, 0, 0, self.slots - self.num_slots)).to(supports.dtype)
+        blended = torch.where(rivals[..., None], rows, blended)
+        return torch.where(chosen[..., None], blended, supports), rivals
 
     def match(self, query: Features, prototypes: Prototypes) -> Match:
         """A query under each of S prototypes (or of a batch of one): logits (S, K, h, w), presence (S, K)."""
         human = at_least_float32(query.coarse).softmax(dim=1)[:, 1:]
-        classes, present = prototypes.classes[None, :, 1:], prototypes.present[None, :, 1:]
-        found = self.matcher(query.fine, human, classes, present)
-        return Match(found.logits[0], found.presence[0])
+        classes, present = prototypes.classes[:, 1:], prototypes.present[:, 1:]
+        count, rivals = classes.shape[1], None
+        if prototypes.rivals is not None:
+            others = (prototypes.rivals != 0).any(dim=2)
+            classes = torch.cat([classes, prototypes.rivals], dim=1)
+            rivals = torch.cat([torch.zeros_like(present), others], dim=1)[None]
+            present = torch.cat([present, others], dim=1)
+        found = self.matcher(query.fine, human, classes[None], present[None], rivals)
+        return Match(found.logits[0, :, : 1 + count], found.presence[0, :, :count])
 
     def logits(self, query: Features, prototypes: Prototypes, with_agm: bool = False) -> Logits:
         """Logits at feature size for a query (batch 1) under one or several prototypes; there is no AGM."""

@@ -74,6 +74,7 @@ class OneShotNetwork(nn.Module):
     decoder: Layer
     min_presence = 0.0  # below which a class counts as absent, where the network judges that; else 0
     refine = False  # whether borders follow the photo, where the network can do that
+    takes_rivals = False  # whether known classes that the support does not show compete as background
     screened = False  # POPNet's background may keep to the classes that the support shows
     departures = NONE  # EOPNet's step of training may be as published
 
@@ -107,6 +108,11 @@ class OneShotNetwork(nn.Module):
     def coarse_logits(self, query: Features, prototypes: Prototypes) -> Tensor:
         """Logits (B, 2, h, w) of background and human foreground, at feature size."""
         raise NotImplementedError
+
+    @property
+    def bank_share(self) -> float:
+        """The bank's part in a prototype that is blended with it."""
+        return 1 - self.bank.momentum
 
     def bank_in_use(self, epoch: float) -> bool:
         """Whether the warm-up is over in `epoch`, so that prototypes are blended with the bank."""

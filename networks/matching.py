@@ -42,16 +42,19 @@ class Matcher(nn.Module):
         self.signs = nn.Linear(len(SIGNS), hidden)
         self.judge = nn.Sequential(nn.ReLU(), nn.Linear(hidden, hidden), nn.ReLU(), nn.Linear(hidden, 1))
 
-    def forward(self, fine: Tensor, human: Tensor, classes: Tensor, present: Tensor) -> Match:
+    def forward(
+        self, fine: Tensor, human: Tensor, classes: Tensor, present: Tensor, rivals: Tensor | None = None
+    ) -> Match:
         """Feature (B, D, h, w), foreground probability (B, 1, h, w), prototypes (B, S, K, D), present (B, S, K).
 
+        `rivals` (B, S, K) says which of the present classes are not the support's: what they win is background.
         Computed in float32 also under autocast: half precision would move the logits by more than a class is ahead.
         """
         with torch.autocast(fine.device.type, enabled=False):
             fine, human, classes = (at_least_float32(part) for part in (fine, human, classes))
-            return self._match(fine, human, classes, present)
+            return self._match(fine, human, classes, present, rivals)
 
-    def _match(self, fine: Tensor, human: Tensor, classes: Tensor, present: Tensor) -> Match:
+    def _match(self, fine: Tensor, human: Tensor, classes: Tensor, present: Tensor, rivals: Tensor | None) -> Match:
         fine, prototypes = F.normalize(fine, dim=1), F.normalize(classes, dim=-1, eps=1e-6)
         gathered, signs = self._look(fine, human, classes, prototypes, present)
         presence = self._presence(prototypes, gathered, fine, human, signs)
@@ -63,6 +66,10 @@ class Matcher(nn.Module):
         logits = self.scale * similarity + F.logsigmoid(presence)[..., None, None]
         logits = logits.masked_fill(~present[..., None, None], NEVER)
         background = (self.scale * self.threshold).expand_as(logits[:, :, :1])
+        if rivals is not None and rivals.shape[2]:
+            other = rivals[..., None, None]
+            background = torch.maximum(background, logits.masked_fill(~other, NEVER).amax(dim=2, keepdim=True))
+            logits = logits.masked_fill(other, NEVER)
         return Match(torch.cat([background, logits], dim=2), presence)
 
     def _look(

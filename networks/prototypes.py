@@ -19,10 +19,13 @@ class Prototypes(NamedTuple):
     classes: Tensor  # (B, K, D), zero where absent
     present: Tensor  # (B, K) bool
     foreground: Tensor  # (B, 1, D) prototype of the human foreground in the coarse space
+    rivals: Tensor | None = (
+        None  # (B, R, D) known classes that it does not show, or zero; AOPNet's background takes them
+    )
 
     @classmethod
-    def of_classes(cls, vectors: Tensor, foreground: Tensor, way: str) -> Prototypes:
-        """From one prototype for each of any number of classes, (K, D), and that of the foreground, (D,).
+    def of_classes(cls, vectors: Tensor, foreground: Tensor, way: str, rivals: Tensor | None = None) -> Prototypes:
+        """From a prototype for each of any number of classes, (K, D), that of the foreground, (D,), and rivals (R, D).
 
         In k-way they make up one reference; in 1-way each class is one of a batch of K. A zero prototype is absent.
         """
@@ -30,12 +33,15 @@ class Prototypes(NamedTuple):
             classes = vectors[:, None]
         else:
             classes = torch.cat([torch.zeros_like(vectors[:1]), vectors])[None]
-        return cls(classes, (classes != 0).any(dim=2), foreground[None, None])
+        return cls(classes, (classes != 0).any(dim=2), foreground[None, None], None if rivals is None else rivals[None])
 
     @classmethod
     def join(cls, parts: list[Prototypes]) -> Prototypes:
-        """Several as one batch."""
-        return cls(*(torch.cat(tensors) for tensors in zip(*parts, strict=True)))
+        """Several as one batch; all of them have rivals, or none."""
+        fields = zip(*((one.classes, one.present, one.foreground) for one in parts), strict=True)
+        classes, present, foreground = (torch.cat(field) for field in fields)
+        rivals = [one.rivals for one in parts if one.rivals is not None]
+        return cls(classes, present, foreground, torch.cat(rivals) if rivals else None)
 
 
 def class_masks(labels: Tensor, num_slots: int) -> Tensor:

@@ -5,6 +5,7 @@ import pytest
 import torch
 
 from inference.adapting import adapt
+from inference.references import blend_with_bank
 from networks.aop_losses import aop_losses
 from networks.aopnet import AOPNet
 from networks.backbones import LITE0
@@ -82,6 +83,31 @@ def test_evaluation_and_parsing_give_one_label_map(network, threshold):
     parsed, _ = decode(maps, (class_scores([maps]) >= threshold) & prototypes.present[0, 1:], (64, 48))
     assert torch.equal(evaluated, parsed)
     assert threshold < 1.0 or not evaluated.any()
+
+
+def test_what_a_rival_wins_is_background_in_evaluation_and_parsing(network):
+    """The bank knows class 4, which the support lacks: its pixels are nobody's, and classes move towards the bank."""
+    query = network.encode(photos(1))
+    label = torch.zeros(1, 64, 48, dtype=torch.long)
+    label[:, :20], label[:, 20:40] = 1, 2
+    alone = network.extract_prototypes(query, label, (label > 0).long())
+    network.bank.rows.zero_()
+    network.bank.rows[4] = query.fine[0, :, 14].mean(dim=-1)
+    network.bank.rows[2] = alone.classes[0, 2] + 0.1
+    network.min_presence = 0.0
+    with_bank = network.blend_with_bank(alone)
+    torch.testing.assert_close(with_bank.classes[0, 2], alone.classes[0, 2] + 0.1 * network.bank_share)
+    assert torch.equal(with_bank.classes[0, 1], alone.classes[0, 1])
+    before, after = (network.match(query, one).logits[0] for one in (alone, with_bank))
+    assert (after[0] >= before[0] - 1e-5).all() and (after[0] > before[0] + 0.1).any()
+    assert after[4].max() < -100 and set(after.argmax(dim=0).unique().tolist()) <= {0, 1, 2}
+    as_a_reference = blend_with_bank(network, network.extract_prototypes(query, label, (label > 0).long(), 3), [0, 2])
+    assert as_a_reference.rivals is None  # class 1 is not the network's: nobody knows what its pixels are
+    network.bank.rows[1] = alone.classes[0, 1]
+    reference = blend_with_bank(network, network.extract_prototypes(query, label, (label > 0).long(), 3), [1, 2])
+    evaluated = network.predict(query, network.blend_with_bank(alone), (64, 48)).npm[0]
+    maps = network.class_maps(query, reference)[0]
+    assert torch.equal(evaluated, decode(maps, class_scores([maps]) >= 0, (64, 48))[0])
 
 
 def test_photos_of_odd_sizes_keep_their_size(network):

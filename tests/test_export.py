@@ -13,11 +13,14 @@ from PIL import Image
 pytest.importorskip("onnxruntime")
 pytest.importorskip("onnx")
 
+from inference.references import blend_with_bank, remembered_classes
 from networks.aopnet import AOPNet
 from networks.backbones import LITE0
 from networks.base import OneShotNetwork
+from networks.prototypes import Prototypes
 from predict import OneShotParser
 from tools import export_onnx
+from tools.run_onnx import with_bank
 
 from .own_photos import SIZE, network, picture, write_checkpoint, write_grey_png
 from .samples import tiny_stages
@@ -57,6 +60,20 @@ def run_example(folder: Path, out: str = "out") -> subprocess.CompletedProcess:
     command = [sys.executable, "-c", program, str(ROOT / "tools" / "run_onnx.py"), *arguments]
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
     return subprocess.run(command, cwd=folder, capture_output=True, text=True, env=environment)
+
+
+def test_the_bank_is_in_the_example_too():
+    net = network_of("aopnet")
+    net.bank.rows[1:4] = torch.randn(3, 64, generator=torch.Generator().manual_seed(2))
+    own = Prototypes.of_classes(torch.randn(2, 64, generator=torch.Generator().manual_seed(3)), torch.zeros(64), "kway")
+    known = remembered_classes(net, dict(enumerate(("background", "hat", "upper-clothes", "bag"))))
+    facts = {"bank": {name: net.bank.rows[row].tolist() for name, row in known.items()}, "bank_share": net.bank_share}
+    for names, rows in ((["Upper clothes", "bag"], [2, 3]), (["coat", "bag"], [0, 3])):
+        expected = blend_with_bank(net, own, rows)
+        made, rivals = with_bank(own.classes[0, 1:].numpy(), names, facts)
+        np.testing.assert_allclose(made, expected.classes[0, 1:].detach().numpy(), atol=1e-5)
+        shown = np.zeros((0, 64)) if expected.rivals is None else expected.rivals[0].numpy()
+        np.testing.assert_allclose(rivals[(rivals != 0).any(axis=1)], shown[(shown != 0).any(axis=1)], atol=1e-6)
 
 
 @pytest.mark.parametrize("way, ids, size", [("kway", (0, 3, 200, 7), SIZE[0]), ("1way", (0, 300, 2, 1000), 0)])

@@ -9,11 +9,14 @@ import evaluate as evaluate_cli
 import train as train_cli
 from dataloaders import catalog
 from dataloaders.layout import tagged_path
+from dataloaders.recolouring import recolour
 from dataloaders.training_photos import TrainingPhotos
+from dataloaders.transforms import Sample
 from engine.run import Run
 from engine.settings import EvaluateSettings, TrainSettings
 from engine.training import StopSignal
 from inference.parser import OneShotParser
+from inference.references import remembered_classes
 from networks.checkpoints import files, open_checkpoint
 from tools import label_tagged
 from utils.constants import IGNORE
@@ -60,6 +63,36 @@ def test_a_run_is_evaluated_and_parses(toy_root, run_folder):
     parser.set_reference(photo, labels, {7: "hat", 9: "coat"})
     parsing = parser.parse(photo)
     assert set(np.unique(parsing.labels)) <= {0, 7, 9} and all(0 <= s <= 1 for s in parsing.scores.values())
+
+
+def test_what_a_reference_has_by_name_blends_with_the_bank(run_folder):
+    parser = OneShotParser(run_folder / "last.pt", device="cpu")
+    remembered = remembered_classes(parser.network, parser.class_names)
+    photo = np.random.default_rng(0).integers(0, 256, (90, 60, 3), dtype=np.uint8)
+    labels = np.zeros((90, 60), dtype=np.uint8)
+    labels[:30], labels[30:60] = 7, 9
+    one, two = list(remembered)[:2]
+    both = parser.make_support(photo, labels, {7: one.upper(), 9: two.replace("-", " ")})
+    assert both.known == (one.upper(), two.replace("-", " ")) and set(both.rivals) == set(remembered) - {one, two}
+    mixed = parser.make_support(photo, labels, {7: one, 9: "apron"})
+    assert mixed.known == (one,) and not mixed.rivals and mixed.prototypes.rivals is None
+    alone = OneShotParser(run_folder / "last.pt", device="cpu", prototypes="support-only")
+    assert not alone.make_support(photo, labels, {7: one, 9: two}).known
+
+
+def test_only_a_covered_patch_loses_its_labels():
+    label = torch.arange(120)[:, None].expand(120, 80).div(40, rounding_mode="floor").to(torch.uint8)
+    sample = Sample(torch.full((3, 120, 80), 90, dtype=torch.uint8), label, (label > 0).to(torch.uint8), "photo")
+    lost = 0
+    for seed in range(40):
+        changed = recolour(sample, np.random.default_rng(seed))
+        patch = changed.label == IGNORE
+        assert torch.equal(changed.label[~patch], label[~patch]) and torch.equal(patch, changed.foreground == IGNORE)
+        if patch.any():
+            rows, columns = patch.any(dim=1), patch.any(dim=0)
+            assert patch.sum() == rows.sum() * columns.sum() < 0.1 * patch.numel()
+            lost += 1
+    assert 4 <= lost <= 20 and torch.equal(sample.label, label)
 
 
 def photos_of(toy_root, **options) -> TrainingPhotos:

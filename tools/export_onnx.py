@@ -19,6 +19,7 @@ from torch import Tensor, nn
 from torch.onnx import symbolic_helper
 
 from dataloaders import catalog
+from inference.references import remembered_classes
 from inference.settings import DEFAULT_SIZE, MIN_SCORE
 from networks.base import OneShotNetwork
 from networks.checkpoints import open_checkpoint
@@ -36,6 +37,7 @@ FREE = {  # axes of any length, by input and output
     "labels": {0: "label_height", 1: "label_width"},
     "class_ids": {0: "classes"},
     "prototypes": {0: "classes"},
+    "rivals": {0: "rivals"},
     "canvas": {0: "photo_height", 1: "photo_width"},
     "scores": {0: "classes"},
 }
@@ -56,11 +58,15 @@ def main(arguments: Sequence[str] | None = None) -> None:
     network = checkpoint.build()
     folder = Path(chosen.out)
     export(network, folder)
-    facts = {
+    facts: dict[str, Any] = {
         "max_size": checkpoint.test_size or DEFAULT_SIZE,
         "enlarge": bool(checkpoint.test_size),
         "min_score": MIN_SCORE if checkpoint.min_score is None else checkpoint.min_score,
     }
+    if network.takes_rivals:
+        known = remembered_classes(network, checkpoint.class_names)
+        bank = {name: network.bank.rows[row].tolist() for name, row in known.items()}
+        facts |= {"bank": bank, "bank_share": network.bank_share}
     write_json(folder / "graphs.json", facts)
     for size, classes in CHECKS:
         agreement = check(network, folder, size, classes)
@@ -84,6 +90,7 @@ def export(network: OneShotNetwork, folder: Path) -> None:
             "image": image,
             "prototypes": prototypes,
             "foreground": foreground,
+            "rivals": torch.zeros_like(prototypes),
             "min_score": torch.tensor(0.0),
             "canvas": canvas_of((90, 70)),
         },
@@ -113,11 +120,13 @@ def check(network: OneShotNetwork, folder: Path, size: tuple[int, int], classes:
     with torch.inference_mode():
         expected = ReferenceGraph(network)(image, labels, ids)
         own = (size[0] * 3 // 2, size[1] * 2)
-        parsed, scores = ParserGraph(network)(image, *expected, torch.tensor(0.0), canvas_of(own))
+        rivals = torch.randn(2, expected[0].shape[1], generator=torch.Generator().manual_seed(1))
+        parsed, scores = ParserGraph(network)(image, *expected, rivals, torch.tensor(0.0), canvas_of(own))
     reference, parser = (onnxruntime.InferenceSession(folder / f"{name}.onnx") for name in ("reference", "parser"))
     inputs = {"image": image.numpy(), "labels": labels.numpy(), "class_ids": ids.numpy()}
     prototypes, foreground = reference.run(None, inputs)
     made = {"prototypes": prototypes, "foreground": foreground, "min_score": np.array(0, np.float32)}
+    made["rivals"] = rivals.numpy()
     made["canvas"] = canvas_of(own).numpy()
     graph_labels, graph_scores = parser.run(None, {"image": image.numpy(), **made})
     agreement = float((graph_labels == parsed.numpy()).mean())

@@ -16,7 +16,7 @@ import numpy as np
 import onnxruntime
 from PIL import Image
 
-from inference.annotations import read_index_map
+from inference.annotations import names_by_id, plain_name, read_index_map, read_names
 from inference.inputs import check_results, collect, note_results
 from utils.config import ArgumentParser
 from utils.constants import IGNORE
@@ -37,6 +37,18 @@ def seen(rgb: np.ndarray, facts: dict[str, Any]) -> np.ndarray:
     return pixels
 
 
+def with_bank(prototypes: np.ndarray, names: Sequence[str], facts: dict[str, Any]) -> tuple[np.ndarray, np.ndarray]:
+    """Prototypes (K, D) blended with the bank where it knows their names, and the rivals (R, D), or a row of zeros.
+
+    As `inference.references.blend_with_bank` does it.
+    """
+    bank = {plain_name(name): np.array(row, dtype=np.float32) for name, row in facts.get("bank", {}).items()}
+    share, own = facts.get("bank_share", 0), [plain_name(name) for name in names]
+    blended = np.stack([p + share * (bank.get(name, p) - p) for p, name in zip(prototypes, own, strict=True)])
+    others = [row for name, row in bank.items() if name not in own] if all(name in bank for name in own) else []
+    return blended, np.stack(others) if others else np.zeros_like(prototypes[:1])
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """The command line; returns 1 when photos had to be skipped."""
     options = ArgumentParser(description=(__doc__ or "").splitlines()[0])
@@ -44,6 +56,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options.add_argument("--graphs", required=True, help="the folder that export_onnx.py wrote")
     options.add_argument("--reference", required=True, help="the labelled photo")
     options.add_argument("--labels", required=True, help="its labels: an index PNG, 0 background, 255 ignored")
+    options.add_argument(
+        "--names", help='JSON file of class names by id: {"1": "hat"}; for what the network knows of them'
+    )
     options.add_argument("--out", default="parsed", help="folder for the index PNGs (default: %(default)s)")
     chosen = options.parse_args(arguments)
     folder, out = Path(chosen.graphs), Path(chosen.out)
@@ -61,6 +76,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         raise UserError(f"{chosen.labels}: has another size than {chosen.reference}; save both at one size")
     made = {"image": seen(photo, facts), "labels": labels, "class_ids": ids}
     prototypes, foreground = reference.run(None, made)
+    names = names_by_id(read_names(chosen.names)) if chosen.names else {}
+    prototypes, rivals = with_bank(prototypes, [names.get(int(i), "") for i in ids], facts)
 
     # For each photo: slots 0..K at its own size, back to the user's ids.
     note_results(out, sources)
@@ -76,7 +93,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         height, width = photo.shape[:2]
         factor = min(1.0, (LOGITS_AT_ONCE / (len(table) * height * width)) ** 0.5)
         canvas = np.zeros((max(1, int(height * factor)), max(1, int(width * factor))), dtype=np.uint8)
-        made = {"image": seen(photo, facts), "prototypes": prototypes, "foreground": foreground}
+        made = {"image": seen(photo, facts), "prototypes": prototypes, "foreground": foreground, "rivals": rivals}
         slots, _ = parser.run(None, {**made, "min_score": min_score, "canvas": canvas})
         found = np.zeros_like(table[slots]) if is_blank(photo) else table[slots]
         with replacing(out / f"{source.name}.png") as temporary:

@@ -25,7 +25,7 @@ from inference.settings import DEFAULT_CHECKPOINT
 from inference.support import Support
 from networks import decoding
 from utils.config import ArgumentParser, whole
-from utils.constants import IGNORE
+from utils.constants import IGNORE, PROTOTYPES
 from utils.errors import run_cli
 
 STEPS = [round(0.05 * i, 2) for i in range(20)]
@@ -90,14 +90,14 @@ def meetings(
     parser: OneShotParser, split: Split, classes: Sequence[int], groups: Iterable[tuple[list[int], list[int]]]
 ) -> Iterator[tuple[Support, Sample]]:
     """Each photo to parse with the reference that it meets; only pixels of `classes` are marked in this."""
-    kept = torch.tensor([*classes, 0, IGNORE])
+    kept, names = torch.tensor([*classes, 0, IGNORE]), {i: split.spec.labels[i] for i in classes}
     for references, queries in groups:
         samples = [split.load(number) for number in references]
         labels = [torch.where(torch.isin(s.label, kept), s.label, 0).numpy() for s in samples]
         marked = [n for n, label in enumerate(labels) if ((label > 0) & (label != IGNORE)).any()]
         if not marked:
             continue
-        support = parser.make_support([rgb_of(samples[n]) for n in marked], [labels[n] for n in marked])
+        support = parser.make_support([rgb_of(samples[n]) for n in marked], [labels[n] for n in marked], names)
         for number in queries:
             yield support, split.load(number)
 
@@ -134,6 +134,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         "--references", type=whole(1, 100), default=1, help="labelled photos at once (default: %(default)s)"
     )
     options.add_argument("--parses", type=whole(1), default=300, help="how many photos to parse (default: %(default)s)")
+    options.add_argument("--prototypes", default="auto", choices=PROTOTYPES, help="as of predict.py")
     options.add_argument("--novel-of", type=whole(0), default=0, help="mark only the novel classes of this fold")
     options.add_argument("--adapt", action="store_true", help="as of predict.py")
     options.add_argument("--no-refine", action="store_true", help="as of predict.py")
@@ -146,7 +147,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     spec = catalog.load(chosen.dataset)
     split = Split(spec, catalog.locate(spec, chosen.data_root), chosen.split)
     options_of_parser = {"adapt": chosen.adapt, "refine": not chosen.no_refine, "min_score": chosen.min_score}
-    parser = OneShotParser(chosen.checkpoint, **options_of_parser)
+    parser = OneShotParser(chosen.checkpoint, prototypes=chosen.prototypes, **options_of_parser)
     classes = spec.novel(chosen.novel_of) if chosen.novel_of else spec.classes
     groups = draw(split.ids, chosen.parses, chosen.references, chosen.seed)
     steps = STEPS if chosen.sweep else [parser.min_score]
