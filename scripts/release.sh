@@ -1,15 +1,29 @@
 #!/usr/bin/env bash
-# Train the checkpoint that comes with the project, on CCP-OS prepared with --with-tagged; arguments go to both trainings:
-# bash scripts/release.sh --amp bf16. Started again, it goes on where it was. docs/model-card.md tells what comes out.
+# Train the checkpoint that comes with the project, on CCP-OS prepared with --with-tagged; arguments go to all trainings:
+# bash scripts/release.sh --amp bf16. Started again, it goes on where it was. DATA_ROOT=packed takes the photos from there,
+# EPOCHS="10 12 7 3" are those of the four trainings. docs/model-card.md tells what comes out.
 source "$(dirname "$0")/common.sh"
-RECIPE=(--dataset ccp --method aop --way kway --fold 0 @scripts/aop.args --pseudo-classes 3 --resume auto "$@")
-LABELS=data/datasets/CCP_OS/tagged
+ROOT=${DATA_ROOT:-data/datasets}
+read -r SMALL FIRST SECOND LAST <<< "${EPOCHS:-10 12 7 3}"
+RECIPE=(--dataset ccp --data-root "$ROOT" --method aop --way kway --fold 0 @scripts/aop.args --pseudo-classes 3 --resume auto "$@")
+WIDE=(--zoom 0.7 1.5 --weight-decay 0.05 --cache-mb 6000)
 
-# 1. A first training on small photos, which then labels the tagged ones.
-"$PYTHON" train.py "${RECIPE[@]}" --crop-size 256 176 --test-size 256 --epochs 10 --run-dir runs/release_first
-[ -e runs/release_labelled ] || "$PYTHON" -m tools.label_tagged --checkpoint runs/release_first/last.pt --out "$LABELS"
-touch runs/release_labelled
+# label NAME: label the tagged photos with the last weights of runs/release_NAME, once; into runs/release_NAME/tagged.
+label() {
+    [ -e "runs/release_$1/labelled" ] ||
+        "$PYTHON" -m tools.label_tagged --data-root "$ROOT" --checkpoint "runs/release_$1/last.pt" --out "runs/release_$1/tagged"
+    touch "runs/release_$1/labelled"
+}
 
-# 2. The training of the release, on labelled and tagged photos.
-"$PYTHON" train.py "${RECIPE[@]}" --pretrained runs/release_first/last.pt --tagged "$LABELS" \
-    --epochs 12 --zoom 0.8 1.35 --cache-mb 6000 --run-dir runs/release
+# 1. A training on small photos, which then labels the tagged ones; 2. and 3. trainings on both, each with better labels.
+"$PYTHON" train.py "${RECIPE[@]}" --crop-size 256 176 --test-size 256 --epochs "$SMALL" --run-dir runs/release_small
+label small
+"$PYTHON" train.py "${RECIPE[@]}" "${WIDE[@]}" --pretrained runs/release_small/last.pt --tagged runs/release_small/tagged \
+    --epochs "$FIRST" --run-dir runs/release_first
+label first
+"$PYTHON" train.py "${RECIPE[@]}" "${WIDE[@]}" --pretrained runs/release_first/last.pt --tagged runs/release_first/tagged \
+    --epochs "$SECOND" --run-dir runs/release_second
+
+# 4. With all settings chosen, the photos of the validation list join in.
+"$PYTHON" train.py "${RECIPE[@]}" "${WIDE[@]}" --pretrained runs/release_second/last.pt --tagged runs/release_first/tagged \
+    --train-on all --epochs "$LAST" --run-dir runs/release

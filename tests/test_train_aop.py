@@ -1,5 +1,7 @@
 """Training AOPNet on the toy data set: the whole run, a resumed one, tagged photos, and what comes out."""
 
+import shutil
+
 import numpy as np
 import pytest
 import torch
@@ -10,6 +12,7 @@ import train as train_cli
 from dataloaders import catalog
 from dataloaders.layout import tagged_path
 from dataloaders.recolouring import recolour
+from dataloaders.split import Split
 from dataloaders.training_photos import TrainingPhotos
 from dataloaders.transforms import Sample
 from engine.run import Run
@@ -18,8 +21,9 @@ from engine.training import StopSignal
 from inference.parser import OneShotParser
 from inference.references import remembered_classes
 from networks.checkpoints import files, open_checkpoint
-from tools import label_tagged
+from tools import label_tagged, pack_photos
 from utils.constants import IGNORE
+from utils.errors import UserError
 from utils.files import write_json
 
 from .test_train import settings as settings_of_eop
@@ -95,9 +99,12 @@ def test_only_a_covered_patch_loses_its_labels():
     assert 4 <= lost <= 20 and torch.equal(sample.label, label)
 
 
+FOLD_0 = {"fold": 0, "crop_size": (64, 48), "zoom": (1.0, 1.0), "pseudo_classes": 2}
+
+
 def photos_of(toy_root, **options) -> TrainingPhotos:
     spec = catalog.load("toy")
-    options = {"fold": 1, "crop_size": (64, 48), "zoom": (1.0, 1.0), "pseudo_classes": 2, **options}
+    options = {**FOLD_0, "fold": 1, **options}
     return TrainingPhotos(spec, catalog.locate(spec, toy_root), **options)
 
 
@@ -170,3 +177,22 @@ def test_tagged_photos_are_labelled_where_their_tags_allow_and_trained_on(toy_ro
         assert found <= {0, IGNORE, spec.spare_slot(), *(spec.labels.index(name) for name in names)}
     photos, plain = photos_of(toy_root, tagged=str(out)), photos_of(toy_root)
     assert len(photos) == len(plain) + 3
+
+
+def test_a_pack_is_trained_on_elsewhere_and_what_comes_out_parses(toy_root, tmp_path):
+    spec, bare = catalog.load("toy"), tmp_path / "bare"
+    pack_photos.main(["--dataset=toy", f"--data-root={toy_root}", "--size=64", f"--out={tmp_path / 'packed'}"])
+    shutil.move(tmp_path / "packed", bare)
+    root, whole = catalog.locate(spec, bare), catalog.locate(spec, toy_root)
+    assert Split(spec, root, "test").ids == Split(spec, whole, "test").ids
+    sample = Split(spec, root, "train").load(0)
+    assert max(sample.label.shape) == 64 and sample.image.shape[1:] == sample.label.shape
+    assert set(sample.label.unique().tolist()) <= set(Split(spec, whole, "train").load(0).label.unique().tolist())
+    steps = settings(bare, tmp_path / "run", fold=0, epochs=1, batch_size=2)
+    assert train_cli.train(steps) is None and len(TrainingPhotos(spec, root, **FOLD_0)) // 2 >= 10
+    parsing = OneShotParser(tmp_path / "run" / "last.pt", device="cpu")
+    photo = np.zeros((90, 60, 3), dtype=np.uint8)
+    photo[::7] = 200
+    assert parsing.make_support(photo, photo[..., 0], {200: "stripe"}).classes[0].name == "stripe"
+    with pytest.raises(UserError, match="holds something already"):
+        pack_photos.pack(spec, toy_root, bare, 64, 75)
