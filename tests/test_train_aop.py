@@ -10,7 +10,7 @@ from PIL import Image
 import evaluate as evaluate_cli
 import train as train_cli
 from dataloaders import catalog
-from dataloaders.layout import tagged_path
+from dataloaders.layout import read_ids, tagged_path
 from dataloaders.recolouring import recolour
 from dataloaders.split import Split
 from dataloaders.training_photos import TrainingPhotos
@@ -20,11 +20,12 @@ from engine.settings import EvaluateSettings, TrainSettings
 from engine.training import StopSignal
 from inference.parser import OneShotParser
 from inference.references import remembered_classes
-from networks.checkpoints import files, open_checkpoint
-from tools import label_tagged, pack_photos
+from networks.aopnet import AOPNet
+from networks.checkpoints import files, initialise, open_checkpoint
+from tools import label_tagged, pack_photos, simulate_labelling
 from utils.constants import IGNORE
 from utils.errors import UserError
-from utils.files import write_json
+from utils.files import read_json, write_json
 
 from .test_train import settings as settings_of_eop
 
@@ -97,6 +98,48 @@ def test_only_a_covered_patch_loses_its_labels():
             assert patch.sum() == rows.sum() * columns.sum() < 0.1 * patch.numel()
             lost += 1
     assert 4 <= lost <= 20 and torch.equal(sample.label, label)
+
+
+def test_a_training_goes_on_with_other_classes(run_folder):
+    network = AOPNet(7, "tf_efficientnet_lite0", channels=64)
+    notes = initialise(network, str(run_folder / "last.pt"))
+    assert {note.split(" ")[0] for note in notes[1:]} == {"bank.rows", "closed.weight", "closed.bias"}
+    weights = open_checkpoint(run_folder / "last.pt").weights
+    assert torch.equal(network.fine_space.weight, weights["fine_space.weight"]) and len(network.closed.bias) == 7
+
+
+def test_labelling_step_by_step(toy_root, run_folder, tmp_path, capsys):
+    """Of the toy set's train list the second half is labelled: 6 photos, on which a training goes on."""
+    words = [
+        "--out",
+        str(tmp_path),
+        "--dataset",
+        "toy",
+        "--data-root",
+        str(toy_root),
+        "--correct",
+        "6",
+        "--photos",
+        "3",
+    ]
+    simulate_labelling.main(words)
+    assert "train.py --dataset toy --method aop" in capsys.readouterr().out
+    known, ids = (read_ids(root / "TOY_OS", "train") for root in (tmp_path / "known", toy_root))
+    assert known == ids[: len(ids) // 2]
+    size = ["--crop-size", "64", "48", "--test-size", "64", "--epochs", "1", "--batch-size", "3", "--lr-warmup", "0"]
+    network = ["--encoder", "tf_efficientnet_lite0", "--channels", "64", "--pseudo-classes", "2", "--device", "cpu"]
+    checkpoint = ["--checkpoint", str(run_folder / "last.pt")]
+    simulate_labelling.main([*words, *checkpoint, "--train", *size, *network])
+    steps = read_json(tmp_path / "steps.json")
+    assert [step["labelled"] for step in steps] == [1, 5, 5, 6, 6, 6] and all(0 <= s["miou"] <= 100 for s in steps)
+    trained = read_ids(tmp_path / "corrected/TOY_OS", "train")
+    assert len(trained) == 6 and not {*trained, *read_ids(tmp_path / "collection/TOY_OS", "train")} & set(known)
+
+
+def test_photos_are_labelled_first_that_show_what_is_missing():
+    holds = [{1, 2}, {1}, {1, 2, 3}, {4}, {5, 1}, {1, 2}]
+    order = simulate_labelling.order_of_labelling(holds, seed=0)
+    assert order[0] == 2 and set(order[1:3]) == {3, 4} and sorted(order) == list(range(6))
 
 
 FOLD_0 = {"fold": 0, "crop_size": (64, 48), "zoom": (1.0, 1.0), "pseudo_classes": 2}

@@ -17,6 +17,7 @@ from ..settings import COCO_WEIGHTS, ENCODER_WEIGHTS
 from . import authors, checkpoint, files, hub
 
 COARSE_BANK = "coarse_bank.rows"
+BY_CLASS = (authors.BANK, "closed.weight", "closed.bias")  # ends of the names of tensors with a row for each class
 COCO_FOLDER = "https://drive.google.com/drive/folders/16o31vdARktW5jxLwKvPcVfaypzzy5Fdl"
 UNREADABLE = (
     OSError,
@@ -64,10 +65,10 @@ def _initialise(network: OneShotNetwork, pretrained: str) -> list[str]:
 
 def _from_own(network: OneShotNetwork, trained: checkpoint.Checkpoint) -> list[str]:
     weights, state, notes = dict(trained.weights), network.state_dict(), []
-    for name in [name for name in state if name.endswith(authors.BANK) and name in weights]:
+    for name in [name for name in state if name.endswith(BY_CLASS) and name in weights]:
         if len(weights[name]) != len(state[name]):
             weights[name] = state[name]
-            notes.append(f"{name} starts empty, since {trained.path} is of a data set with other classes")
+            notes.append(f"{name} starts anew, since {trained.path} is of a data set with other classes")
     try:
         checkpoint.load_weights(network, _with_own_coarse_bank(network, weights))
     except ValueError as error:
