@@ -13,13 +13,15 @@ docs/own-photos.md explains the options and shows results.
 import argparse
 import sys
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from dataloaders.fonts import unwritable
 from dataloaders.prepare.sources import first_names
 from inference import translation
-from inference.annotations import class_names, read_bank_map, read_colors, read_labels, read_names
+from inference.annotations import class_names, names_beside, read_bank_map, read_colors, read_labels, read_names
+from inference.exports.project import FORMS, check_exports, exporting
 from inference.extras import Extras
 from inference.inputs import check_results, collect, note_results
 from inference.recipes import read_recipes
@@ -53,11 +55,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     colors = read_colors(options.colors) if options.colors else None
     photos = options.reference if len(options.reference) == len(options.labels) else [None] * len(options.labels)
     labels = [read_labels(path, colors, photo) for path, photo in zip(options.labels, photos, strict=True)]
-    names = read_names(options.names) if options.names else None
+    names = read_names(options.names) if options.names else names_beside(options.labels if not colors else (), print)
     base_ids = read_bank_map(options.bank_map) if options.bank_map else None
     files = (options.names, options.colors, options.bank_map, options.checkpoint, *options.masks)
-    extras = wanted_extras(options, class_names(labels, names or {}))
-    check_results(Path(options.out), sources, [*options.reference, *options.labels, *filter(None, files)], extras.ends)
+    extras = wanted_extras(options, class_names(labels, names))
+    read = [*options.reference, *options.labels, *filter(None, files)]
+    check_results(Path(options.out), sources, read, extras.ends)
+    exports = list(dict.fromkeys(options.export))
+    check_exports(exports, Path(options.out), class_names(labels, names), sources, read)
 
     from inference.batches import parse_photos, parse_videos  # late: torch takes seconds, a mistake above none
     from inference.parser import OneShotParser
@@ -88,7 +93,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(f"known and not in the reference, so left to the background: {', '.join(support.rivals)}")
     note_results(Path(options.out), sources, extras.ends)
     photos, videos = ([s for s in sources if s.is_video == kind] for kind in (False, True))
-    skipped = parse_photos(parser, photos, options.out, extras) + parse_videos(parser, videos, options.out)
+    if videos and exports:
+        print(f"not exported, since they are videos: {first_names([source.path.name for source in videos])}")
+    with exporting(exports, Path(options.out), support.classes) as projects:
+        skipped = parse_photos(parser, photos, options.out, replace(extras, projects=projects))
+        for line in [line for project in projects for line in project.finish()]:
+            print(line)
+    skipped += parse_videos(parser, videos, options.out)
     for line in skipped:
         print(f"skipped: {line}", file=sys.stderr)
     print(f"{len(sources) - len(skipped)} of {len(sources)} files parsed into {options.out}")
@@ -146,6 +157,15 @@ def parse_options(arguments: Sequence[str] | None) -> argparse.Namespace:
         choices=range(8, 17),
         help="bits of 16-bit photos (default: what their files say)",
     )
+    add("--device", default="auto", help="cuda, mps, cpu, or auto for the best there is")
+    add("--amp", default="off", choices=PRECISIONS, help="mixed precision; auto: bf16 where the device is fast at it")
+    add_extras(options)
+    return options.parse_args(arguments)
+
+
+def add_extras(options: ArgumentParser) -> None:
+    """Add the options for what is written beside the usual results."""
+    add = options.add_argument_group("beside the usual results").add_argument
     add(
         "--mask", action="append", default=[], metavar="NAME=RECIPE",
         help="also write a mask: 'clothes=foreground - hair - skin | grow 2%%'; may be given several times",
@@ -157,9 +177,10 @@ def parse_options(arguments: Sequence[str] | None) -> argparse.Namespace:
         "--as", dest="datasets", action="append", default=[], choices=translation.DATASETS,
         help="also write the label map in the ids and colours of this data set; may be given several times",
     )  # fmt: skip
-    add("--device", default="auto", help="cuda, mps, cpu, or auto for the best there is")
-    add("--amp", default="off", choices=PRECISIONS, help="mixed precision; auto: bf16 where the device is fast at it")
-    return options.parse_args(arguments)
+    add(
+        "--export", action="append", default=[], choices=tuple(FORMS),
+        help="also write all results as one annotation project of this form; may be given several times",
+    )  # fmt: skip
 
 
 if __name__ == "__main__":

@@ -9,16 +9,18 @@ import numpy as np
 from PIL import Image
 
 from dataloaders.palette import RGB
-from dataloaders.prepare.formats import labelme
-from dataloaders.prepare.formats.common import id_of_label, is_background, without_background
+from dataloaders.prepare.formats import coco, labelme
+from dataloaders.prepare.formats.common import id_of_label, is_background, read_names_file, without_background
+from dataloaders.prepare.formats.index_png import LABEL_FOLDERS
 from dataloaders.reading import looks_smoothed
 from utils.constants import IGNORE
 from utils.errors import UserError
 from utils.files import read_json
 from utils.imaging import Photo
-from utils.pictures import LOSSY, MAX_PIXELS, SUFFIXES, open_picture, stored_values
+from utils.pictures import LOSSY, MAX_PIXELS, SUFFIXES, Tell, open_picture, silent, stored_values
 
-IGNORED = "__ignore__"  # the mask of what does not count
+from .project_labels import IGNORED, read_coco, read_cvat
+
 LARGEST_ID = 65535
 UNNAMED = "class {}"  # what a class without a name is called, by its id
 LABEL_STUDIO = re.compile(r".*-tag-(.+)-\d+")  # task-1-annotation-2-by-3-tag-NAME-0.png
@@ -36,16 +38,20 @@ def plain_name(name: str) -> str:
 def read_labels(
     path: str | Path, colors: Colors | None = None, photo: Photo | None = None
 ) -> np.ndarray | dict[str, np.ndarray]:
-    """Labels as the file has them: an index map (H, W), or {name: mask (H, W)} from colours, a folder or labelme.
+    """Labels as the file has them: an index map (H, W), or {name: mask (H, W)} from any other form.
 
     A colour PNG needs `colors`, name -> (r, g, b). In a folder each image is the mask of the class that it is named by;
-    of Label Studio's several may be of one class. `photo` is the labelled one, whose size a labelme file must have.
+    of Label Studio's several may be of one class. `photo` is the labelled one, whose size a labelme file must have, and
+    by whose name its labels are found in COCO files and in the zips of CVAT.
     Raises `UserError` for anything else.
     """
     if Path(path).is_dir():
         return _read_folder(Path(path))
+    if Path(path).suffix.lower() == ".zip":
+        return read_cvat(Path(path), photo)
     if Path(path).suffix.lower() == ".json":
-        return _read_labelme(Path(path), photo)
+        content = read_json(path)
+        return read_coco(Path(path), content, photo) if coco.is_coco(content) else _read_labelme(Path(path), photo)
     return read_index_map(path) if colors is None else _split_colors(path, colors)
 
 
@@ -84,8 +90,32 @@ def read_colors(path: str | Path) -> dict[str, RGB]:
 
 
 def read_names(path: str | Path) -> dict[int, str]:
-    """Class names by id from a JSON file: {"1": "hat"} or a list, the background first. Raises `UserError`."""
+    """Class names by id from a JSON file, {"1": "hat"} or a list, the background first, or from a labels.txt.
+
+    Raises `UserError` for anything else.
+    """
+    if Path(path).suffix.lower() == ".txt":
+        return dict(enumerate(read_names_file(Path(path)).labels))
     return names_by_id(read_json(path), str(path))
+
+
+def names_beside(labels: Sequence[Labels], tell: Tell = silent) -> dict[int, str]:
+    """The names of a labels.txt that lies with label maps, as in an export: beside them, or beside their folder.
+
+    `tell` takes a line that says so. Empty without one. Raises `UserError` where two of them differ.
+    """
+    found: dict[Path, dict[int, str]] = {}
+    for path in (Path(one) for one in labels if isinstance(one, (str, Path))):
+        if path.is_dir() or path.suffix.lower() not in SUFFIXES:
+            continue
+        folders = [path.parent, *([path.parent.parent] if path.parent.name in LABEL_FOLDERS else [])]
+        file = next((folder / "labels.txt" for folder in folders if (folder / "labels.txt").is_file()), None)
+        if file and file not in found:
+            tell(f"names of the classes: {file}")
+            found[file] = read_names(file)
+    if any(names != next(iter(found.values())) for names in found.values()):
+        raise UserError(f"{' and '.join(map(str, found))} name the classes differently; give the names with --names")
+    return next(iter(found.values()), {})
 
 
 def names_by_id(content: object, source: str = "names") -> dict[int, str]:
@@ -108,7 +138,8 @@ def class_names(labels: Sequence[np.ndarray | Mapping[str, np.ndarray]], names: 
     named: dict[str, None] = {}
     for one in labels:
         if isinstance(one, Mapping):
-            named |= dict.fromkeys(name for name in one if name != IGNORED and not is_background(name))
+            marked = [name for name, mask in one.items() if np.any(mask)]
+            named |= dict.fromkeys(name for name in marked if name != IGNORED and not is_background(name))
         else:
             ids = set(np.unique(one).tolist()) - {0, IGNORE}
             named |= dict.fromkeys(names.get(i, UNNAMED.format(i)) for i in sorted(ids))
@@ -163,7 +194,7 @@ def _mask(path: Path, picture: Image.Image) -> np.ndarray:
 def _read_labelme(path: Path, photo: Photo | None) -> dict[str, np.ndarray]:
     content = read_json(path)
     if not labelme.is_labelme(content):
-        raise UserError(f"{path}: not a labelme file; labels are a PNG, a folder of masks or a labelme file")
+        raise UserError(f"{path}: neither a labelme nor a COCO file; labels may also be a PNG or a folder of masks")
     if isinstance(photo, (str, Path)):
         size = labelme.drawn_size(path, content, Path(photo))
     else:

@@ -38,7 +38,7 @@ def parse_photos(parser: OneShotParser, sources: Sequence[Source], out: str, ext
                     skipped.append(str(error))
             for source, parsing in _parsed(parser, photos, skipped):
                 try:
-                    extras.save(parsing, out, source.name, {"photo": str(source.path)})
+                    extras.save(parsing, out, source)
                 except UserError as error:
                     skipped.append(f"{source.path}: {error}")
             bar.update(len(sources[start : start + BATCH_SIZE]))

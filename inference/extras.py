@@ -11,6 +11,8 @@ from PIL import Image
 from utils.files import replacing
 
 from . import masks
+from .exports.project import Project
+from .inputs import Source
 from .parsing import PNG_LEVEL, Parsing
 from .recipes import Recipe
 
@@ -19,13 +21,14 @@ from .recipes import Recipe
 class Extras:
     """The masks to draw by their names, whether each comes with a cut-out and the greyed photo, and data sets.
 
-    For each data set the label map is written in its ids too.
+    For each data set the label map is written in its ids too. All photos go into the `projects`.
     """
 
     recipes: Mapping[str, Recipe] = field(default_factory=dict)
     cutout: bool = False
     grey: bool = False
     datasets: Sequence[str] = ()
+    projects: Sequence[Project] = ()
 
     @property
     def ends(self) -> tuple[str, ...]:
@@ -33,14 +36,14 @@ class Extras:
         kinds = (".png", *(["_cutout.png"] if self.cutout else []), *(["_grey.jpg"] if self.grey else []))
         return (*(f"_{name}{kind}" for name in self.recipes for kind in kinds), *(f"_{d}.png" for d in self.datasets))
 
-    def save(self, parsing: Parsing, folder: str | Path, name: str, facts: Mapping[str, Any]) -> None:
-        """Write the usual results of a photo into `folder`, and these; `facts` go into its JSON file.
-
-        Raises `UserError` as `Parsing.save` does.
-        """
+    def save(self, parsing: Parsing, folder: str | Path, source: Source) -> None:
+        """Write the usual results of a photo into `folder`, and these. Raises `UserError` as `Parsing.save` does."""
+        name, facts = source.name, {"photo": str(source.path)}
         drawn = {mask: parsing.mask(recipe) for mask, recipe in self.recipes.items()}
         shares = {mask: {"share": round(float(pixels.mean()) / 255, 6)} for mask, pixels in drawn.items()}
         parsing.save(folder, name, {**facts, **({"masks": shares} if shares else {})})
+        for project in self.projects:
+            project.add(source, parsing)
         for dataset in self.datasets:
             _write(Path(folder) / f"{name}_{dataset}.png", parsing.as_dataset(dataset))
         for mask, pixels in drawn.items():

@@ -16,7 +16,7 @@ from utils.errors import UserError
 from utils.files import replacing, write_json
 
 from . import masks, translation
-from .recipes import FOREGROUND, Recipe, parse_recipe
+from .recipes import BACKGROUND, FOREGROUND, Recipe, parse_recipe
 
 JPEG_SIDE = 65_000  # pixels; the format ends at 65,500, and a legend is added
 COUNTED_EXACTLY = 2**23  # pixels: OpenCV counts in single precision
@@ -102,8 +102,10 @@ class Parsing:
         """
         if isinstance(recipe, str):
             recipe = parse_recipe(recipe, [c.name for c in self.classes])
-        wanted = {operation.operand for operation in recipe.operations}
+        wanted = {operation.operand for operation in recipe.operations} - {"", FOREGROUND, BACKGROUND}
         regions = {c.name: self.labels == c.id for c in self.classes if c.name in wanted}
+        if lacking := sorted(wanted - regions.keys()):
+            raise UserError(f"mask: the reference has no class {lacking[0]!r}, which the recipe names; read it anew")
         return masks.draw(recipe, {FOREGROUND: self.foreground, **regions})
 
     def cutout(self, recipe: str | Recipe) -> np.ndarray:

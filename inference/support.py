@@ -14,8 +14,9 @@ from utils.errors import UserError
 from utils.imaging import Photo, to_rgb
 from utils.pictures import Tell, silent
 
-from .annotations import IGNORED, LARGEST_ID, UNNAMED, Labels, Names, names_by_id, read_labels
+from .annotations import LARGEST_ID, UNNAMED, Labels, Names, names_beside, names_by_id, read_labels
 from .parsing import ClassInfo
+from .project_labels import IGNORED
 
 
 @dataclass(frozen=True)
@@ -39,7 +40,7 @@ def check_labels(
     """
     if len(photos) != len(labels) or not photos:
         raise UserError(f"{len(photos)} reference photos but {len(labels)} label maps; give one for each photo")
-    names = names_by_id(names) if names else {}
+    names = names_by_id(names) if names else names_beside(labels, tell)
     pairs = list(zip(photos, labels, strict=True))
     labels = [read_labels(one, photo=photo) if isinstance(one, (str, Path)) else one for photo, one in pairs]
     ids_of_masks = _ids_by_name(labels, names)

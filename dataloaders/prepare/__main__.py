@@ -19,7 +19,7 @@ from .. import catalog
 from .ccp import CCP_SIZE, prepare_ccp
 from .ccp_tagged import prepare_tagged
 from .check import Outcome
-from .custom import prepare_custom
+from .custom import prepare_custom, prepare_zip
 from .published import prepare_published
 from .toy_set import prepare_toy
 
@@ -79,7 +79,8 @@ def prepare(options: argparse.Namespace) -> Outcome:
     place["skip_bad"] = options.skip_bad
     if options.dataset == "custom":
         own = {"name": options.name, "annotations": options.annotations, "seed": options.seed}
-        return prepare_custom(**place, **own, depth=options.depth, val=options.val)
+        is_zip = options.source.suffix.lower() == ".zip" and options.source.is_file()
+        return (prepare_zip if is_zip else prepare_custom)(**place, **own, depth=options.depth, val=options.val)
     if options.dataset == "ccp":
         outcome = prepare_ccp(**place, size=options.size, val=options.val)
         if options.with_tagged:

@@ -2,6 +2,8 @@
 
 import json
 import re
+import tempfile
+import zipfile
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -59,7 +61,7 @@ def prepare_custom(
     name = spec.name if spec else folder
     root = Path(data_root) / name
     if not source.is_dir():
-        raise UserError(f"{source}: no such folder; --source is the folder of your images")
+        raise UserError(f"{source}: no such folder; --source is the folder of your images, or a zip of it")
     found = read_source(source, annotations, spec.labels if spec else None, depth, skip_bad)
     photos = with_ids_of_their_own(found.photos)
     labels, by_id = found.labels, {photo.id: photo for photo in photos}
@@ -87,6 +89,24 @@ def prepare_custom(
         print(f"wrote a first {draft}: look at its folds and class names")
     print(f"use it with --dataset {draft}")
     return outcome
+
+
+def prepare_zip(
+    source: Path, data_root: str | Path = catalog.DATA_ROOT, *, name: str | None = None, **more: Any
+) -> Outcome:
+    """As `prepare_custom`, from a zip of the source. Raises `UserError` for a file that is none."""
+    with tempfile.TemporaryDirectory(prefix=f"{source.stem}-") as folder:
+        try:
+            with zipfile.ZipFile(source) as archive:
+                archive.extractall(folder)
+        except (zipfile.BadZipFile, NotImplementedError, RuntimeError) as error:
+            raise UserError(f"{source}: not a readable zip file ({error}); unpack it, and name its folder") from error
+        if not name and not (Path(folder) / "dataset.json").exists():
+            name = _name_of(source.with_suffix(""))
+        if more.get("annotations"):
+            more["annotations"] = Path(folder) / more["annotations"]
+        # the folder goes away, so links into it would lead nowhere
+        return prepare_custom(folder, data_root, name=name, **{**more, "copy": True})
 
 
 def read_source(

@@ -2,7 +2,7 @@
 
 import re
 from collections import Counter, defaultdict
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -51,7 +51,7 @@ def read(
     named after a split or in a folder so named, keep their splits.
     """
     left_out, index = LeftOut(), PhotoIndex(source)
-    categories = {path: _categories(path, content) for path, content in files.items()}
+    categories = {path: categories_of(path, content) for path, content in files.items()}
     names = without_background([name for named in categories.values() for name in named.values()])
     labels = labels or ("background", *names)
     id_of = id_of_label(labels)
@@ -75,7 +75,7 @@ def read(
     return Labelled(labels, photos, splits if len(files) > 1 and "" not in splits else None)
 
 
-def _categories(path: Path, content: Mapping[str, Any]) -> dict[str, str]:
+def categories_of(path: Path, content: Mapping[str, Any]) -> dict[str, str]:
     """Names by id, as text. A category 0 that stands for the others and marks nothing is left out."""
     try:
         entries = sorted(content["categories"], key=lambda c: int(c["id"]))
@@ -131,15 +131,21 @@ def _draw(depth: int, job: Job) -> Photo:
         sizes = f"{upright[1]}x{upright[0]}, but its annotations were drawn at {job.size[1]}x{job.size[0]}"
         raise UserError(f"{job.photo}: is {sizes}; resize it back, or annotate it anew")
     size = upright if job.size == upright or all(_fits(code, upright) for code, _ in job.regions) else stored
+    label, left_out = paint(job.regions, size)
+    return fitted_photo(job.photo.stem, job.photo, label, depth=depth)._replace(left_out=tuple(left_out))
+
+
+def paint(regions: Sequence[Region], size: tuple[int, int]) -> tuple[np.ndarray, list[str]]:
+    """The label map (H, W) of regions, the large ones first; and a reason for each that cannot be used."""
     drawn, left_out = [], []
-    for code, value in job.regions:
+    for code, value in regions:
         mask, unusable = _mask(code, size)
         drawn.append((mask, value))
         left_out += unusable
     label = np.zeros(size, dtype=np.uint8)
     for mask, value in sorted(drawn, key=lambda pair: -int(pair[0].sum())):
         label[mask] = value
-    return fitted_photo(job.photo.stem, job.photo, label, depth=depth)._replace(left_out=tuple(left_out))
+    return label, left_out
 
 
 def _fits(code: Any, size: tuple[int, int]) -> bool:
@@ -172,10 +178,6 @@ def _outlines(code: Any) -> tuple[list[list[float]], list[str]]:
 
 def _mask(code: Any, size: tuple[int, int]) -> tuple[np.ndarray, list[str]]:
     """The pixels (H, W) of a segmentation, and a reason for each part of it that cannot be used."""
-    try:
-        from pycocotools import mask as coco_mask
-    except ImportError as error:
-        raise UserError("COCO annotations need pycocotools; run: pip install pycocotools") from error
     nothing = np.zeros(size, dtype=bool)
     if not isinstance(code, list):
         try:
@@ -184,6 +186,10 @@ def _mask(code: Any, size: tuple[int, int]) -> tuple[np.ndarray, list[str]]:
             return nothing, ["masks that are broken, or of another size than their photo"]
     outlines, unusable = _outlines(code)
     if outlines:
+        try:
+            from pycocotools import mask as coco_mask
+        except ImportError as error:
+            raise UserError("COCO polygons need pycocotools; run: pip install pycocotools") from error
         nothing = coco_mask.decode(coco_mask.merge(coco_mask.frPyObjects(outlines, *size))).astype(bool)
     return nothing, unusable
 

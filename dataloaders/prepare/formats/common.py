@@ -137,6 +137,11 @@ def is_background(name: str) -> bool:
     return "".join(words(re.sub(r"^\d+\W+", "", name))) in BACKGROUND_WORDS
 
 
+def is_ignored(name: str) -> bool:
+    """Whether a label's name means what does not count, as labelme's __ignore__ does."""
+    return "".join(words(name)) in IGNORE_WORDS
+
+
 def id_of_label(labels: Sequence[str]) -> IdOf:
     """The ids of the labels by name: exact, or the same words in another form where only one label has these."""
     by_words: dict[tuple[str, ...], list[int]] = defaultdict(list)
@@ -148,7 +153,7 @@ def id_of_label(labels: Sequence[str]) -> IdOf:
             return labels.index(name)
         if is_background(name):
             return 0
-        if "".join(words(name)) in IGNORE_WORDS:
+        if is_ignored(name):
             return IGNORE
         alike = by_words.get(words(name), [])
         return alike[0] if len(alike) == 1 else None
@@ -158,18 +163,21 @@ def id_of_label(labels: Sequence[str]) -> IdOf:
 
 def without_background(names: Sequence[str]) -> list[str]:
     """The names of classes alone, each once."""
-    return [n for n in dict.fromkeys(names) if not is_background(n) and "".join(words(n)) not in IGNORE_WORDS]
+    return [n for n in dict.fromkeys(names) if not is_background(n) and not is_ignored(n)]
 
 
 def names_file(source: Path) -> Names | None:
-    """Label names from labels.txt: one a line from the background on, which may be left out, or "id name" lines.
+    """Label names from the source's labels.txt, if it has one; see `read_names_file`."""
+    path = source / "labels.txt"
+    return read_names_file(path) if path.exists() else None
+
+
+def read_names_file(path: Path) -> Names:
+    """Label names of a text file: one a line from the background on, which may be left out, or "id name" lines.
 
     Raises `UserError` for a file that holds a name or an id twice, or names a class for id 0.
     """
-    path = source / "labels.txt"
-    if not path.exists():
-        return None
-    lines = [line for line in read_lines(path, "one label name a line") if "".join(words(line)) not in IGNORE_WORDS]
+    lines = [line for line in read_lines(path, "one label name a line") if not is_ignored(line)]
     numbered = [match for match in map(NUMBERED.fullmatch, lines) if match]
     ids = [int(match[1]) for match in numbered]
     if lines and len(numbered) == len(lines) and ids == sorted(set(ids)) and ids[0] in (0, 1) and ids[-1] < IGNORE:

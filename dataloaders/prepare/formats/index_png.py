@@ -80,7 +80,7 @@ def _folders(source: Path) -> Found:
         what = what if alone else "its image folder is empty"
         raise UserError(f"{source}: {what}; each photo needs a label PNG of the same name")
     files = [SourceFiles(image_id, images[image_id], labels[image_id]) for image_id in images]
-    names, colours = _labelmap(photos.parent / "labelmap.txt")
+    names, colours = labelmap(photos.parent / "labelmap.txt")
     return Found(files, names, colours, _voc_splits(lists, images))
 
 
@@ -94,7 +94,7 @@ def _voc_splits(lists: Path, images: Mapping[str, Path]) -> dict[str, list[Path]
     return ids
 
 
-def _labelmap(path: Path) -> tuple[tuple[str, ...] | None, Colours | None]:
+def labelmap(path: Path) -> tuple[tuple[str, ...] | None, Colours | None]:
     """Class names and colours of CVAT's labelmap.txt, lines "name:r,g,b:parts:actions"; None where there is none."""
     if not path.is_file():
         return None, None
@@ -155,7 +155,7 @@ def _read_one(slots: int, colours: Colours | None, depth: int, files: SourceFile
     if picture.format in LOSSY:
         raise UserError(f"{files.label}: labels in a {picture.format} file are not exact; save them anew as PNG")
     if picture.mode in ("RGB", "RGBA"):
-        raw, label = _by_colour(files.label, np.array(picture.convert("RGB")), colours, slots), None
+        raw, label = by_colour(files.label, np.array(picture.convert("RGB")), colours, slots), None
     else:
         raw = read_label(files.label, slots)
         label = files.label if picture.format == "PNG" else None
@@ -166,8 +166,11 @@ def _read_one(slots: int, colours: Colours | None, depth: int, files: SourceFile
     return photo._replace(notes=(*photo.notes, ONLY_IGNORED)) if alone else photo
 
 
-def _by_colour(path: Path, pixels: np.ndarray, colours: Colours | None, slots: int) -> np.ndarray:
-    """The ids (H, W) of RGB pixels (H, W, 3). Raises `UserError` for a colour that none of the classes has."""
+def by_colour(path: Path, pixels: np.ndarray, colours: Colours | None, slots: int) -> np.ndarray:
+    """The ids (H, W) of RGB pixels (H, W, 3), by Pascal VOC's colours where no `colours` are given.
+
+    Raises `UserError` for a colour that none of the classes has.
+    """
     if colours is None:
         colours = {VOC_EDGE: IGNORE, **{voc_colour(i): i for i in range(min(slots, IGNORE))}}
     codes = pixels.astype(np.int32) @ (65536, 256, 1)

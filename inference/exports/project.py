@@ -1,0 +1,158 @@
+"""Annotation projects in the folder of results: one for each form, written aside and put in place at the end."""
+
+import hashlib
+import os
+import shutil
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+from PIL import Image
+
+from dataloaders.prepare.formats.common import is_background, is_ignored
+from dataloaders.prepare.sources import first_names
+from utils.constants import IGNORE
+from utils.errors import UserError
+from utils.files import read_json, reported, write_json, write_text
+from utils.pictures import orientation
+
+from ..inputs import JUNK, Source
+from ..parsing import ClassInfo, Parsing
+from .coco import Coco
+from .cvat import Cvat
+from .forms import Form, Index, require
+from .labelme import Labelme
+
+FORMS: dict[str, type[Form]] = {"coco": Coco, "labelme": Labelme, "cvat": Cvat, "index": Index}
+RECORD, REVIEW = ".export.json", "review.txt"
+KEPT = {"JPEG": ".jpg", "PNG": ".png"}  # photos that every tool shows as they are
+SHOWN_MODES = ("RGB", "L", "RGBA", "P")
+QUALITY = 95  # of the JPEG files that the others become
+
+
+class Project:
+    """The project of one form, `out`/`form`. Until `finish` it lies beside that, hidden."""
+
+    def __init__(self, form: str, out: Path, classes: Sequence[ClassInfo]) -> None:
+        self.folder, self.partial = out / form, out / f".{form}.partial"
+        shutil.rmtree(self.partial, ignore_errors=True)  # of a run that was killed
+        with reported(self.partial):
+            self.partial.mkdir(parents=True)
+        self.form = FORMS[form](self.partial, classes)
+        self.certainty: dict[str, tuple[float, str]] = {}  # of each photo, and its classes by score
+        self.photos: list[str] = []
+
+    def add(self, source: Source, parsing: Parsing) -> None:
+        """Add a photo with its annotations. Raises `UserError` where that cannot be written."""
+        with reported(self.folder):
+            image = _write_photo(self.partial / self.form.images, source, parsing)
+            self.form.add(image, parsing)
+        self.certainty[image] = _certainty(parsing)
+        self.photos.append(source.name)
+
+    def finish(self) -> list[str]:
+        """Put the project in its place; returns lines to print. Without a photo there is none."""
+        if not self.photos:
+            return [f"{self.folder}: not written, since no photo was parsed"]
+        with reported(self.folder):
+            lines = self.form.finish()
+            ranked = sorted(self.certainty.items(), key=lambda item: (item[1][0], item[0]))
+            write_text(self.partial / REVIEW, "".join(f"{mean:.4f}\t{i}\t{text}\n" for i, (mean, text) in ranked))
+            files = {name: _digest(self.partial / name) for name in _files(self.partial)}
+            write_json(self.partial / RECORD, {"photos": self.photos, "files": files})
+            if self.folder.exists():
+                old = self.partial.with_suffix(".old")
+                os.replace(self.folder, old)
+                os.replace(self.partial, self.folder)
+                shutil.rmtree(old)
+            else:
+                os.replace(self.partial, self.folder)
+        return [f"{self.folder}: {len(self.photos)} photos", *lines]
+
+
+def check_exports(
+    forms: Iterable[str], out: Path, names: Sequence[str], sources: Sequence[Source], read: Iterable[str | Path]
+) -> None:
+    """Raise `UserError` where a project could not be written, or would take the place of work that is not its own.
+
+    That is a folder which no earlier run has written, in which files have been changed or added since, which has photos
+    that this run does not parse, or from which this run reads (`read`, and its photos).
+    """
+    used = [Path(path).resolve() for path in (*read, *(source.path for source in sources))]
+    photos = {source.name for source in sources}
+    for form in forms:
+        require(len(names) < IGNORE, f"--export {form}: {len(names)} classes; the form holds {IGNORE - 1}")
+        for name in names:
+            plain = name == " ".join(name.splitlines()).strip() and not is_background(name) and not is_ignored(name)
+            require(plain, f"--export {form}: a class cannot be called {name!r} there; give it another name")
+        FORMS[form].check(names)
+        folder = out / form
+        if foreign := _foreign(folder, photos):
+            raise UserError(f"{folder}: {foreign}; move it away, or choose another --out")
+        if any(folder.resolve() in path.parents for path in used):
+            raise UserError(
+                f"{folder}: this run reads files there, which the export would replace; choose another --out"
+            )
+
+
+@contextmanager
+def exporting(forms: Iterable[str], out: Path, classes: Sequence[ClassInfo]) -> Iterator[list[Project]]:
+    """The projects to which photos are added within; what is not finished then is removed."""
+    projects: list[Project] = []
+    try:
+        for form in forms:
+            projects.append(Project(form, out, classes))
+        yield projects
+    finally:
+        for project in projects:
+            shutil.rmtree(project.partial, ignore_errors=True)
+
+
+def _certainty(parsing: Parsing) -> tuple[float, str]:
+    """The mean score of the pixels' classes, 0 where nothing is found; and the classes, the least certain first.
+
+    Among means and least scores, this mean orders photos of the validation list most as their mIoU does.
+    """
+    shown = sorted((area["score"], name, area["pixels"]) for name, area in parsing.areas().items() if area["pixels"])
+    text = ", ".join(f"{name} {score:.2f}" for score, name, _ in shown) or "nothing found"
+    return sum(score * pixels for score, _, pixels in shown) / max(sum(pixels for *_, pixels in shown), 1), text
+
+
+def _foreign(folder: Path, photos: Iterable[str]) -> str:
+    """What a folder holds that is not an export of these photos alone, in words; empty if there is nothing."""
+    if not os.path.lexists(folder) or (folder.is_dir() and not any(folder.iterdir())):
+        return ""
+    try:
+        record = read_json(folder / RECORD)
+        files, earlier = dict(record["files"]), set(record["photos"])
+    except (UserError, KeyError, TypeError, ValueError):
+        return "stands already, and is no export of an earlier run"
+    if others := sorted(earlier - set(photos)):
+        return f"is an export of other photos too ({first_names(others)})"
+    changed = [name for name in _files(folder) if files.get(name) != _digest(folder / name)]
+    return f"files were changed or added since it was exported ({first_names(changed)})" if changed else ""
+
+
+def _files(folder: Path) -> list[str]:
+    """The paths in a folder of its files, without hidden ones and what systems leave behind."""
+    paths = [path for path in sorted(folder.rglob("*")) if path.is_file()]
+    names = [path.relative_to(folder) for path in paths if path.name.lower() not in JUNK]
+    return [name.as_posix() for name in names if not name.name.startswith(".")]
+
+
+def _digest(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def _write_photo(folder: Path, source: Source, parsing: Parsing) -> str:
+    """Write the photo upright, as its own file where every tool shows that as it is; returns the name."""
+    folder.mkdir(parents=True, exist_ok=True)
+    if source.path.is_file():
+        with Image.open(source.path) as picture:
+            upright = orientation(picture) == 1 and picture.mode in SHOWN_MODES
+            suffix = KEPT.get(picture.format or "") if upright and getattr(picture, "n_frames", 1) == 1 else None
+        if suffix:
+            shutil.copyfile(source.path, folder / f"{source.name}{suffix}")
+            return f"{source.name}{suffix}"
+    Image.fromarray(parsing.image).save(folder / f"{source.name}.jpg", quality=QUALITY)
+    return f"{source.name}.jpg"
