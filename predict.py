@@ -20,14 +20,14 @@ from typing import TYPE_CHECKING
 from dataloaders.fonts import unwritable
 from dataloaders.prepare.sources import first_names
 from inference import translation
-from inference.annotations import class_names, names_beside, read_bank_map, read_colors, read_labels, read_names
+from inference.annotations import class_names
+from inference.command import add_parser_options, add_reference_options, make_parser, read_reference, tell_reference
 from inference.exports.project import FORMS, check_exports, exporting
 from inference.extras import Extras
 from inference.inputs import check_results, collect, note_results
 from inference.recipes import read_recipes
 from inference.settings import DEFAULT_CHECKPOINT
 from utils.config import ArgumentParser
-from utils.constants import PRECISIONS, PROTOTYPES, WAYS
 from utils.errors import UserError, run_cli
 
 if TYPE_CHECKING:
@@ -52,45 +52,22 @@ def main(arguments: Sequence[str] | None = None) -> int:
     sources, passed_over = collect(options.inputs)
     if passed_over:
         print(f"passed over, no photos or videos: {len(passed_over)} files ({first_names(passed_over)})")
-    colors = read_colors(options.colors) if options.colors else None
-    photos = options.reference if len(options.reference) == len(options.labels) else [None] * len(options.labels)
-    labels = [read_labels(path, colors, photo) for path, photo in zip(options.labels, photos, strict=True)]
-    names = read_names(options.names) if options.names else names_beside(options.labels if not colors else (), print)
-    base_ids = read_bank_map(options.bank_map) if options.bank_map else None
+    reference = read_reference(options)
+    names = class_names(reference.labels, reference.names)
     files = (options.names, options.colors, options.bank_map, options.checkpoint, *options.masks)
-    extras = wanted_extras(options, class_names(labels, names))
+    extras = wanted_extras(options, names)
     read = [*options.reference, *options.labels, *filter(None, files)]
     check_results(Path(options.out), sources, read, extras.ends)
     exports = list(dict.fromkeys(options.export))
-    check_exports(exports, Path(options.out), class_names(labels, names), sources, read)
+    check_exports(exports, Path(options.out), names, sources, read)
 
     from inference.batches import parse_photos, parse_videos  # late: torch takes seconds, a mistake above none
-    from inference.parser import OneShotParser
 
-    parser = OneShotParser(
-        options.checkpoint,
-        options.device,
-        options.prototypes,
-        max_size=options.max_size,
-        tile=options.tile,
-        min_score=options.min_score,
-        dataset=options.dataset,
-        way=options.way,
-        depth=options.depth,
-        adapt=options.adapt,
-        refine=not options.no_refine,
-        amp=options.amp,
-    )
-    support = parser.set_reference(options.reference, labels, names, base_ids)
-    for line in parser.notes:
-        print(line)
+    parser = make_parser(options)
+    support = parser.set_reference(*reference)
     if names_lost := unwritable(c.name for c in support.classes):
         print(f"no font here can write {', '.join(names_lost)} in the legend; install one, such as Noto Sans CJK")
-    print(f"{options.checkpoint} on {parser.device}; classes: {', '.join(c.name for c in support.classes)}")
-    if support.known:
-        print(f"known by name, so blended with what training remembers of them: {', '.join(support.known)}")
-    if support.rivals:
-        print(f"known and not in the reference, so left to the background: {', '.join(support.rivals)}")
+    tell_reference(parser, options.checkpoint)
     note_results(Path(options.out), sources, extras.ends)
     photos, videos = ([s for s in sources if s.is_video == kind] for kind in (False, True))
     if videos and exports:
@@ -128,37 +105,9 @@ def parse_options(arguments: Sequence[str] | None) -> argparse.Namespace:
     options = ArgumentParser(description="Parse photos and videos into the classes of a labelled reference.")
     add = options.add_argument
     add("inputs", nargs="+", help="photos, videos, or folders of them")
-    add("--reference", action="append", required=True, help="the labelled photo; may be given several times")
-    add("--labels", action="append", required=True, help="its labels: index PNG, colour PNG, or folder of masks")
-    add("--names", help='JSON file of class names by id: {"1": "hat"}, or a list with the background first')
-    add("--colors", help='JSON file of the colours in colour PNGs: {"hat": [230, 25, 75]}')
+    add_reference_options(options)
     add("--out", default="parsed", help="folder for the results (default: %(default)s)")
-    add(
-        "--checkpoint", default=DEFAULT_CHECKPOINT, help="weights: released, own or the authors' (default: %(default)s)"
-    )
-    add("--dataset", default="", help="data set of an authors' checkpoint")
-    add("--way", default="", choices=("", *WAYS), help="kind of an authors' checkpoint")
-    add(
-        "--prototypes",
-        default="auto",
-        choices=PROTOTYPES,
-        help="the reference's alone, or blended with what training has remembered; auto: bank by name for AOPNet",
-    )
-    add("--bank-map", help='JSON file {"my name": "class of the checkpoint"}; by default equal names')
-    add("--max-size", type=int, default=0, help="longest side that the network sees (default: as evaluated)")
-    add("--tile", action="store_true", help="parse photos larger than --max-size in windows, at their own scale")
-    add("--adapt", action="store_true", help="turn the prototypes until the reference itself is parsed well")
-    add("--no-refine", action="store_true", help="leave the borders as coarse as the network's features")
-    add("--min-score", type=float, help="score below which a class is absent (default: as measured for the weights)")
-    add(
-        "--depth",
-        type=int,
-        default=0,
-        choices=range(8, 17),
-        help="bits of 16-bit photos (default: what their files say)",
-    )
-    add("--device", default="auto", help="cuda, mps, cpu, or auto for the best there is")
-    add("--amp", default="off", choices=PRECISIONS, help="mixed precision; auto: bf16 where the device is fast at it")
+    add_parser_options(options)
     add_extras(options)
     return options.parse_args(arguments)
 

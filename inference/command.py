@@ -1,0 +1,108 @@
+"""The options of a reference and of a parser, shared by the commands that parse photos."""
+
+from __future__ import annotations
+
+import argparse
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+
+from utils.constants import PRECISIONS, PROTOTYPES, WAYS
+
+from .annotations import BaseIds, Names, names_beside, read_bank_map, read_colors, read_labels, read_names
+from .settings import DEFAULT_CHECKPOINT
+
+if TYPE_CHECKING:
+    from .parser import OneShotParser
+
+
+class LabelledReference(NamedTuple):
+    """What the options say of the reference: see `OneShotParser.make_support`."""
+
+    photos: list[str]
+    labels: list[np.ndarray | dict[str, np.ndarray]]
+    names: Names
+    base_ids: BaseIds | None
+
+
+def add_reference_options(options: argparse.ArgumentParser) -> None:
+    """The labelled photos, and how their labels are read."""
+    add = options.add_argument
+    add("--reference", action="append", required=True, help="the labelled photo; may be given several times")
+    add("--labels", action="append", required=True, help="its labels: index PNG, colour PNG, or folder of masks")
+    add("--names", help='JSON file of class names by id: {"1": "hat"}, or a list with the background first')
+    add("--colors", help='JSON file of the colours in colour PNGs: {"hat": [230, 25, 75]}')
+
+
+def add_parser_options(options: argparse.ArgumentParser) -> None:
+    """The checkpoint, and how it parses."""
+    add = options.add_argument
+    add(
+        "--checkpoint", default=DEFAULT_CHECKPOINT, help="weights: released, own or the authors' (default: %(default)s)"
+    )
+    add("--dataset", default="", help="data set of an authors' checkpoint")
+    add("--way", default="", choices=("", *WAYS), help="kind of an authors' checkpoint")
+    add(
+        "--prototypes",
+        default="auto",
+        choices=PROTOTYPES,
+        help="the reference's alone, or blended with what training has remembered; auto: bank by name for AOPNet",
+    )
+    add("--bank-map", help='JSON file {"my name": "class of the checkpoint"}; by default equal names')
+    add("--max-size", type=int, default=0, help="longest side that the network sees (default: as evaluated)")
+    add("--tile", action="store_true", help="parse photos larger than --max-size in windows, at their own scale")
+    add("--adapt", action="store_true", help="turn the prototypes until the reference itself is parsed well")
+    add("--no-refine", action="store_true", help="leave the borders as coarse as the network's features")
+    add("--min-score", type=float, help="score below which a class is absent (default: as measured for the weights)")
+    add(
+        "--depth",
+        type=int,
+        default=0,
+        choices=range(8, 17),
+        help="bits of 16-bit photos (default: what their files say)",
+    )
+    add("--device", default="auto", help="cuda, mps, cpu, or auto for the best there is")
+    add("--amp", default="off", choices=PRECISIONS, help="mixed precision; auto: bf16 where the device is fast at it")
+
+
+def read_reference(options: argparse.Namespace) -> LabelledReference:
+    """Read labels, names and colours. Raises `UserError` as the functions of `annotations` do."""
+    colors = read_colors(options.colors) if options.colors else None
+    photos = options.reference if len(options.reference) == len(options.labels) else [None] * len(options.labels)
+    labels = [read_labels(path, colors, photo) for path, photo in zip(options.labels, photos, strict=True)]
+    names = read_names(options.names) if options.names else names_beside(options.labels if not colors else (), print)
+    base_ids = read_bank_map(options.bank_map) if options.bank_map else None
+    return LabelledReference(options.reference, labels, names, base_ids)
+
+
+def make_parser(options: argparse.Namespace) -> OneShotParser:
+    """The parser that the options describe, without a reference yet. Raises `UserError` as `OneShotParser` does."""
+    from .parser import OneShotParser  # late: torch takes seconds, a mistake in the options none
+
+    return OneShotParser(
+        options.checkpoint,
+        options.device,
+        options.prototypes,
+        max_size=options.max_size,
+        tile=options.tile,
+        min_score=options.min_score,
+        dataset=options.dataset,
+        way=options.way,
+        depth=options.depth,
+        adapt=options.adapt,
+        refine=not options.no_refine,
+        amp=options.amp,
+    )
+
+
+def tell_reference(parser: OneShotParser, checkpoint: str) -> None:
+    """Print what the user should know of the parser and of its reference."""
+    assert parser.support is not None
+    support = parser.support
+    for line in parser.notes:
+        print(line)
+    print(f"{checkpoint} on {parser.device}; classes: {', '.join(c.name for c in support.classes)}")
+    if support.known:
+        print(f"known by name, so blended with what training remembers of them: {', '.join(support.known)}")
+    if support.rivals:
+        print(f"known and not in the reference, so left to the background: {', '.join(support.rivals)}")
