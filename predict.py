@@ -21,6 +21,7 @@ from dataloaders.fonts import unwritable
 from dataloaders.prepare.sources import first_names
 from inference import translation
 from inference.annotations import class_names
+from inference.boxes import boxes_for
 from inference.command import add_parser_options, add_reference_options, make_parser, read_reference, tell_reference
 from inference.exports.project import FORMS, check_exports, exporting
 from inference.extras import Extras
@@ -54,16 +55,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(f"passed over, no photos or videos: {len(passed_over)} files ({first_names(passed_over)})")
     reference = read_reference(options)
     names = class_names(reference.labels, reference.names)
-    files = (options.names, options.colors, options.bank_map, options.checkpoint, *options.masks)
+    boxes = boxes_for(options.people, options.people_images, sources)
+    files = (options.names, options.colors, options.bank_map, options.checkpoint, *options.masks, options.people_images)
     extras = wanted_extras(options, names)
-    read = [*options.reference, *options.labels, *filter(None, files)]
+    read = [*options.reference, *options.labels, *filter(None, files), *([] if boxes is None else [options.people])]
     check_results(Path(options.out), sources, read, extras.ends)
     exports = list(dict.fromkeys(options.export))
     check_exports(exports, Path(options.out), names, sources, read)
 
     from inference.batches import parse_photos, parse_videos  # late: torch takes seconds, a mistake above none
 
-    parser = make_parser(options)
+    parser = make_parser(options, people="off" if boxes is not None else options.people)
     support = parser.set_reference(*reference)
     if names_lost := unwritable(c.name for c in support.classes):
         print(f"no font here can write {', '.join(names_lost)} in the legend; install one, such as Noto Sans CJK")
@@ -73,7 +75,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if videos and exports:
         print(f"not exported, since they are videos: {first_names([source.path.name for source in videos])}")
     with exporting(exports, Path(options.out), support.classes) as projects:
-        skipped = parse_photos(parser, photos, options.out, replace(extras, projects=projects))
+        skipped = parse_photos(parser, photos, options.out, replace(extras, projects=projects), boxes)
         for line in [line for project in projects for line in project.finish()]:
             print(line)
     skipped += parse_videos(parser, videos, options.out)
@@ -97,7 +99,7 @@ def wanted_extras(options: argparse.Namespace, names: Sequence[str]) -> Extras:
     datasets = list(dict.fromkeys(options.datasets))
     for dataset in datasets:
         print(translation.told(dataset, names))
-    return Extras(recipes, options.cutout, options.grey, datasets)
+    return Extras(recipes, options.cutout, options.grey, datasets, people=options.people != "off")
 
 
 def parse_options(arguments: Sequence[str] | None) -> argparse.Namespace:
@@ -108,6 +110,11 @@ def parse_options(arguments: Sequence[str] | None) -> argparse.Namespace:
     add_reference_options(options)
     add("--out", default="parsed", help="folder for the results (default: %(default)s)")
     add_parser_options(options)
+    add(
+        "--people", default="off",
+        help="several people in a photo: off; auto looks for them; or a JSON file of a detector's boxes (default: off)",
+    )  # fmt: skip
+    add("--people-images", help="COCO file whose images are those of the boxes, by their id")
     add_extras(options)
     return options.parse_args(arguments)
 

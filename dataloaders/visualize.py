@@ -49,6 +49,20 @@ def legend(entries: Sequence[tuple[str, RGB]], width: int) -> np.ndarray:
     return np.asarray(strip)
 
 
+def numbered(image: np.ndarray, boxes: Mapping[int, tuple[int, int, int, int]]) -> np.ndarray:
+    """An RGB image (H, W, 3) with each number above its box (x, y, width, height), white on black."""
+    if not boxes:
+        return image
+    picture = Image.fromarray(image)
+    draw, size = ImageDraw.Draw(picture), min(max(LEAST_LETTERS, image.shape[1] // 50), LARGEST_LETTERS)
+    for number, (x, y, width, _) in boxes.items():
+        place = (x + width / 2, max(y - size // 2, size))
+        font = ImageFont.load_default(size)
+        draw.rectangle(draw.textbbox(place, f" {number} ", font, anchor="mm"), fill="black")
+        draw.text(place, str(number), fill="white", font=font, anchor="mm")
+    return np.asarray(picture)
+
+
 def titled_row(panels: Mapping[str, np.ndarray], height: int = 256) -> np.ndarray:
     """RGB images by their titles, resized to `height` and set side by side, a white gap between them."""
     gap = np.full((height, GAP, 3), 255, dtype=np.uint8)

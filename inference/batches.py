@@ -13,6 +13,7 @@ from utils.errors import UserError, out_of_memory
 from utils.files import write_json
 from utils.imaging import is_blank, network_size, to_rgb
 
+from .boxes import Boxes
 from .extras import Extras
 from .inputs import Source
 from .parser import BATCH_SIZE, OneShotParser
@@ -22,8 +23,17 @@ from .videos import Frame, Video, write_video
 NARROW = 100  # pixels of a side at network size: below, there is little to see
 
 
-def parse_photos(parser: OneShotParser, sources: Sequence[Source], out: str, extras: Extras | None = None) -> list[str]:
-    """Parse and save photos, a batch at a time; returns one line for each that could not be read, parsed or written."""
+def parse_photos(
+    parser: OneShotParser,
+    sources: Sequence[Source],
+    out: str,
+    extras: Extras | None = None,
+    boxes: Boxes | None = None,
+) -> list[str]:
+    """Parse and save photos, a batch at a time; returns one line for each that could not be read, parsed or written.
+
+    `boxes` has those of the persons to parse for each photo's path.
+    """
     extras = extras or Extras()
     skipped: list[str] = []
     with tqdm(total=len(sources), desc="photos", unit="photo", disable=not sources) as bar:
@@ -36,7 +46,7 @@ def parse_photos(parser: OneShotParser, sources: Sequence[Source], out: str, ext
                         bar.write(f"{source.path}: {line}")
                 except UserError as error:
                     skipped.append(str(error))
-            for source, parsing in _parsed(parser, photos, skipped):
+            for source, parsing in _parsed(parser, photos, skipped, boxes):
                 try:
                     extras.save(parsing, out, source)
                 except UserError as error:
@@ -70,11 +80,12 @@ def narrow(parser: OneShotParser, size: tuple[int, int]) -> str:
 
 
 def _parsed(
-    parser: OneShotParser, photos: Mapping[Source, np.ndarray], skipped: list[str]
+    parser: OneShotParser, photos: Mapping[Source, np.ndarray], skipped: list[str], boxes: Boxes | None
 ) -> Iterator[tuple[Source, Parsing]]:
     """Parse photos together or, where memory does not suffice for that, one by one; notes those that fail."""
     try:
-        yield from zip(photos, parser.parse(list(photos.values())), strict=True)
+        own = None if boxes is None else [boxes[source.path] for source in photos]
+        yield from zip(photos, parser.parse(list(photos.values()), boxes=own), strict=True)
     except (MemoryError, RuntimeError) as error:
         if not out_of_memory(error):
             raise
@@ -83,7 +94,7 @@ def _parsed(
             skipped.append(f"{path}: memory has run out ({str(error)[:80]}); choose a smaller --max-size, or --tile")
             return
         for source, rgb in photos.items():
-            yield from _parsed(parser, {source: rgb}, skipped)
+            yield from _parsed(parser, {source: rgb}, skipped, boxes)
 
 
 def _parse_video(parser: OneShotParser, video: Video, out: Path, source: Source, bar: tqdm) -> None:

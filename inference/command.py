@@ -75,7 +75,7 @@ def read_reference(options: argparse.Namespace) -> LabelledReference:
     return LabelledReference(options.reference, labels, names, base_ids)
 
 
-def make_parser(options: argparse.Namespace) -> OneShotParser:
+def make_parser(options: argparse.Namespace, people: str = "off") -> OneShotParser:
     """The parser that the options describe, without a reference yet. Raises `UserError` as `OneShotParser` does."""
     from .parser import OneShotParser  # late: torch takes seconds, a mistake in the options none
 
@@ -85,6 +85,7 @@ def make_parser(options: argparse.Namespace) -> OneShotParser:
         options.prototypes,
         max_size=options.max_size,
         tile=options.tile,
+        people=people,
         min_score=options.min_score,
         dataset=options.dataset,
         way=options.way,

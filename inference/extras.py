@@ -21,7 +21,8 @@ from .recipes import Recipe
 class Extras:
     """The masks to draw by their names, whether each comes with a cut-out and the greyed photo, and data sets.
 
-    For each data set the label map is written in its ids too. All photos go into the `projects`.
+    For each data set the label map is written in its ids too; with `people`, a map of the persons' numbers. All photos
+    go into the `projects`.
     """
 
     recipes: Mapping[str, Recipe] = field(default_factory=dict)
@@ -29,12 +30,14 @@ class Extras:
     grey: bool = False
     datasets: Sequence[str] = ()
     projects: Sequence[Project] = ()
+    people: bool = False
 
     @property
     def ends(self) -> tuple[str, ...]:
         """How the names of these files end, behind the name of the photo."""
         kinds = (".png", *(["_cutout.png"] if self.cutout else []), *(["_grey.jpg"] if self.grey else []))
-        return (*(f"_{name}{kind}" for name in self.recipes for kind in kinds), *(f"_{d}.png" for d in self.datasets))
+        maps = (*self.datasets, *(["people"] if self.people else []))
+        return (*(f"_{name}{kind}" for name in self.recipes for kind in kinds), *(f"_{name}.png" for name in maps))
 
     def save(self, parsing: Parsing, folder: str | Path, source: Source) -> None:
         """Write the usual results of a photo into `folder`, and these. Raises `UserError` as `Parsing.save` does."""
@@ -46,6 +49,8 @@ class Extras:
             project.add(source, parsing)
         for dataset in self.datasets:
             _write(Path(folder) / f"{name}_{dataset}.png", parsing.as_dataset(dataset))
+        if self.people:
+            _write(Path(folder) / f"{name}_people.png", parsing.people_image())
         for mask, pixels in drawn.items():
             _write(Path(folder) / f"{name}_{mask}.png", pixels)
             if self.cutout:

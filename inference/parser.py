@@ -5,9 +5,10 @@ parser.set_reference("ref.jpg", label_map, {1: "hat", 2: "coat"})
 parsing = parser.parse("photo.jpg")   # .labels (H, W) of class ids, .areas(), .overlay(), .save(folder, name)
 """
 
+import functools
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TypeVar, overload
+from typing import Any, TypeVar, overload
 
 import cv2
 import numpy as np
@@ -26,7 +27,9 @@ from utils.imaging import Photo, is_blank, resize_longest, to_rgb
 
 from .adapting import adapt as turn
 from .annotations import BaseIds, Labels, Names
+from .boxes import Box
 from .parsing import Parsing
+from .people import Place, Sight, apart, find_people, places_of_boxes
 from .references import (
     average_prototypes,
     bank_rows,
@@ -35,9 +38,9 @@ from .references import (
     remembered_classes,
     shrink_labels,
 )
-from .settings import DEFAULT_CHECKPOINT, DEFAULT_SIZE, MIN_SCORE
+from .settings import DEFAULT_CHECKPOINT, DEFAULT_SIZE, MIN_SCORE, PEOPLE
 from .support import Support, check_labels, named
-from .tiles import join_tiles, tiles
+from .tiles import Decoded, join_tiles, tiles
 
 BYTES_A_PIXEL = 150  # that the smallest encoder takes at the least: what needs more than there is would be killed
 BATCH_SIZE = 4  # photos that are in memory at once
@@ -56,7 +59,8 @@ class OneShotParser:
     of them) or "auto": for AOPNet bank where a class has the name of one in training, else support-only.
     Every photo is resized so that its longest side is `max_size`, by default as in the checkpoint's evaluation; where
     that took photos as they are, only those above 512 pixels are resized. With `tile=True` larger photos are parsed in
-    overlapping windows of that size instead, at their own scale.
+    overlapping windows of that size instead, at their own scale. With `people="auto"` the persons are looked for, and
+    each is parsed as a photo of its own.
     A class whose score stays below `min_score` is taken to be absent from a photo; the default is what was measured for
     the checkpoint. `adapt` turns the prototypes until the reference itself is parsed well, which takes seconds.
     `amp` is the precision: "off" is single, "auto" bf16 where the device is fast at it.
@@ -73,6 +77,7 @@ class OneShotParser:
         *,
         max_size: int = 0,
         tile: bool = False,
+        people: str = "off",
         min_score: float | None = None,
         dataset: str = "",
         way: str = "",
@@ -91,6 +96,10 @@ class OneShotParser:
             raise UserError(f"depth {depth}: must be 8 to 16 bits, or 0 for what the files say")
         if min_score is not None and not 0 <= min_score <= 1:
             raise UserError(f"min_score {min_score}: must lie between 0 and 1")
+        if people not in PEOPLE:
+            raise UserError(f"people {people!r}: choose one of {', '.join(PEOPLE)}")
+        if tile and people == "auto":
+            raise UserError("people: each is parsed at its own scale already; leave tile away")
         if amp not in PRECISIONS:
             raise UserError(f"amp {amp!r}: choose one of {', '.join(PRECISIONS)}")
         spec = catalog.load(dataset) if dataset else None
@@ -107,7 +116,7 @@ class OneShotParser:
         self.class_names = opened.class_names or dict(enumerate(spec.labels if spec else ()))
         self.max_size = max_size or opened.test_size or DEFAULT_SIZE
         self.enlarge = bool(max_size or opened.test_size)
-        self.prototypes, self.tile, self.adapt = prototypes, tile, adapt
+        self.prototypes, self.tile, self.people, self.adapt = prototypes, tile, people, adapt
         if adapt and self.network.way != "kway":
             raise UserError("adapt is for k-way checkpoints; leave it away")
         defaults = (min_score, opened.min_score, self.network.min_presence or None, MIN_SCORE)
@@ -169,26 +178,32 @@ class OneShotParser:
         return rows
 
     @overload
-    def parse(self, image: Photo, support: Support | None = None) -> Parsing: ...
+    def parse(self, image: Photo, support: Support | None = None, boxes: Sequence[Box] | None = None) -> Parsing: ...
 
     @overload
-    def parse(self, image: Several[P], support: Support | None = None) -> list[Parsing]: ...
+    def parse(
+        self, image: Several[P], support: Support | None = None, boxes: Sequence[Sequence[Box] | None] | None = None
+    ) -> list[Parsing]: ...
 
-    def parse(self, image: P | Several[P], support: Support | None = None) -> Parsing | list[Parsing]:
+    def parse(
+        self, image: P | Several[P], support: Support | None = None, boxes: Sequence[Any] | None = None
+    ) -> Parsing | list[Parsing]:
         """Parse one photo, or a list of them into a list, under `support`, by default the one that was set.
 
-        The result is at the photo's own size. Raises `UserError` without a reference and for unreadable photos.
+        The result is at the photo's own size. `boxes` (x, y, width, height in pixels) are of the persons of the photo,
+        or a list of such boxes for each photo: these persons are parsed, and nobody else.
+        Raises `UserError` without a reference, for unreadable photos, and for boxes outside a photo.
         """
         support = support or self.support
         if support is None:
             raise UserError("there is no reference yet; call set_reference first")
         if not isinstance(image, (list, tuple)):
-            return self._parse([to_rgb(image, depth=self.depth)], support)[0]
+            return self._parse([to_rgb(image, depth=self.depth)], support, [boxes])[0]
         results: list[Parsing] = []
+        boxes = boxes or [None] * len(image)
         for start in range(0, len(image), BATCH_SIZE):
-            results += self._parse(
-                [to_rgb(one, depth=self.depth) for one in image[start : start + BATCH_SIZE]], support
-            )
+            batch = slice(start, start + BATCH_SIZE)
+            results += self._parse([to_rgb(one, depth=self.depth) for one in image[batch]], support, boxes[batch])
         return results
 
     @torch.inference_mode()
@@ -197,24 +212,54 @@ class OneShotParser:
         return self._class_maps(self._encode_resized([photo])[0], support)
 
     @torch.inference_mode()
-    def _parse(self, photos: Sequence[np.ndarray], support: Support) -> list[Parsing]:
+    def _parse(
+        self, photos: Sequence[np.ndarray], support: Support, boxes: Sequence[Sequence[Box] | None]
+    ) -> list[Parsing]:
+        """Parse RGB photos, person by person where these are looked for or have boxes."""
+        results, ids = [], [c.id for c in support.classes]
+        id_of_slot = np.zeros(max(256, len(ids) + 1), dtype=np.uint8 if max(ids) < IGNORE else np.uint16)
+        id_of_slot[1 : len(ids) + 1] = ids
+        for rgb, whole, given in zip(photos, self._decode(photos, support), boxes, strict=True):
+            one, person_ids = whole, None
+            each: list[Tensor] = []
+            if given is not None or self.people == "auto":
+                places = self._places(rgb, given, support)
+                decode = functools.partial(self._decode_one, support=support)
+                one, person_ids, each = apart(rgb, whole, places, decode, others=given is None)
+            labels = cv2.LUT(one.slots, id_of_slot) if one.slots.dtype == np.uint8 else id_of_slot[one.slots]
+            scores, *of_persons = (dict(zip(ids, s.tolist(), strict=True)) for s in (one.scores, *each))
+            results.append(Parsing(rgb, labels, one.foreground, scores, support.classes, person_ids, tuple(of_persons)))
+        return results
+
+    def _places(self, rgb: np.ndarray, boxes: Sequence[Box] | None, support: Support) -> list[Place]:
+        """Where the persons of an RGB photo are, by their boxes, or else by looking for them."""
+
+        def look(photo: np.ndarray, longest: int) -> Sight:
+            features = self._encode([resize_longest(self._image(photo), longest)])[0]
+            with autocast(self.device, self.amp):
+                foreground = self.network.coarse_logits(features, support.prototypes)[0].float().softmax(dim=0)[1]
+            height = None if features.place is None else features.place[0, 0].float().cpu().numpy()
+            return Sight(foreground.cpu().numpy(), height)
+
+        if boxes is not None:
+            return places_of_boxes(boxes, rgb.shape[:2])
+        return [] if is_blank(rgb) else find_people(rgb, self.max_size, look)
+
+    def _decode_one(self, photo: np.ndarray, support: Support) -> Decoded:
+        return self._decode([photo], support)[0]
+
+    def _decode(self, photos: Sequence[np.ndarray], support: Support) -> list[Decoded]:
         """Parse RGB photos: those that are resized in one pass of the network, the windows of the others one by one."""
         windows = [tiles(rgb.shape[:2], self.max_size if self.tile else max(rgb.shape)) for rgb in photos]
         resized = iter(self._encode_resized([rgb for rgb, own in zip(photos, windows, strict=True) if len(own) == 1]))
-        ids = [c.id for c in support.classes]
-        id_of_slot = np.zeros(max(256, len(ids) + 1), dtype=np.uint8 if max(ids) < IGNORE else np.uint16)
-        id_of_slot[1 : len(ids) + 1] = ids
         results = []
         for rgb, own in zip(photos, windows, strict=True):
             cut = (self._encode([self._image(rgb[tile.window])])[0] for tile in own)  # one in memory at a time
             features = [next(resized)] if len(own) == 1 else cut
-            maps = [self._class_maps(one, support) for one in features]
-            slots, foreground, scores = join_tiles(own, maps, self.min_score)
+            decoded = join_tiles(own, [self._class_maps(one, support) for one in features], self.min_score)
             if is_blank(rgb):  # black, of one colour, or noise: nobody is there
-                slots[:], foreground[:], scores = 0, False, torch.zeros_like(scores)
-            by_id = dict(zip(ids, scores.tolist(), strict=True))
-            labels = cv2.LUT(slots, id_of_slot) if slots.dtype == np.uint8 else id_of_slot[slots]
-            results.append(Parsing(rgb, labels, foreground, by_id, support.classes))
+                decoded = decoded.blank()
+            results.append(decoded)
         return results
 
     def _reference(self, rgb: np.ndarray, slots: np.ndarray) -> tuple[Features, Tensor]:

@@ -12,6 +12,7 @@ from PIL import Image
 
 from dataloaders import visualize
 from dataloaders.palette import RGB
+from dataloaders.palette import palette as colours_of
 from utils.errors import UserError
 from utils.files import replacing, write_json
 
@@ -40,6 +41,14 @@ class Area(TypedDict):
     score: float
 
 
+class Person(TypedDict):
+    """A person of a photo: number, the box (x, y, width, height) of the person's pixels, and areas of the classes."""
+
+    id: int
+    box: tuple[int, int, int, int]
+    classes: dict[str, Area]
+
+
 @dataclass(frozen=True)
 class Parsing:
     """One parsed photo.
@@ -48,6 +57,9 @@ class Parsing:
     `foreground` is the coarse branch's mask of the person, bool (H, W). `scores` gives for each class id how sure the
     network is that the photo shows it, 0..1: its presence where the network tells that, else the mean probability over
     the pixels that the class won, before absent classes were left out.
+
+    Where it was parsed person by person, `person_ids` (H, W) has for each pixel the number of its person, from 1 on,
+    and 0 for nobody's; `scores_of_persons` has the scores of each.
     """
 
     image: np.ndarray  # RGB uint8 (H, W, 3), upright
@@ -55,6 +67,8 @@ class Parsing:
     foreground: np.ndarray
     scores: Mapping[int, float]
     classes: tuple[ClassInfo, ...]
+    person_ids: np.ndarray | None = None
+    scores_of_persons: tuple[Mapping[int, float], ...] = ()
 
     def areas(self) -> dict[str, Area]:
         """The area of each class by its name."""
@@ -67,13 +81,29 @@ class Parsing:
 
     @functools.cached_property
     def _areas(self) -> dict[str, Area]:
-        found = _counted(self.labels, 1 + max(c.id for c in self.classes))
+        return self._measured(self.labels, self.scores)
+
+    def _measured(self, labels: np.ndarray, scores: Mapping[int, float]) -> dict[str, Area]:
+        """The areas of the classes in labels of the photo, or of a part of it."""
+        found = _counted(labels, 1 + max(c.id for c in self.classes))
         areas = {}
         for c in self.classes:
             pixels = int(found[c.id])
             share = round(pixels / self.labels.size, 6)
-            areas[c.name] = Area(id=c.id, pixels=pixels, share=share, score=round(self.scores[c.id], 4))
+            areas[c.name] = Area(id=c.id, pixels=pixels, share=share, score=round(scores[c.id], 4))
         return areas
+
+    @functools.cached_property
+    def people(self) -> list[Person]:
+        """The persons, where the photo was parsed person by person."""
+        people = []
+        for number, scores in enumerate(self.scores_of_persons, start=1):
+            mask = np.asarray(self.person_ids == number).astype(np.uint8)
+            x, y, width, height = cv2.boundingRect(mask)
+            box = slice(y, y + height), slice(x, x + width)
+            areas = self._measured(self.labels[box][mask[box] > 0], scores)
+            people.append(Person(id=number, box=(x, y, width, height), classes=areas))
+        return people
 
     def overlay(self, opacity: float | Mapping[str, float] = visualize.OPACITY, legend: bool = True) -> np.ndarray:
         """The photo under the classes' colours, RGB uint8; with a legend of the classes found below it.
@@ -90,6 +120,7 @@ class Parsing:
                 painted[info.id] = np.rint(share * np.array(info.color))
         picture = cv2.multiply(self.image, _looked_up(kept, self.labels), scale=1 / 255)
         picture = cv2.add(picture, _looked_up(painted, self.labels))
+        picture = visualize.numbered(picture, {person["id"]: person["box"] for person in self.people})
         if not legend or not shown:
             return picture
         return np.concatenate([picture, visualize.legend([c[1:] for c in shown], picture.shape[1])])
@@ -127,6 +158,16 @@ class Parsing:
         picture.putpalette(palette.tobytes())
         return picture
 
+    def people_image(self) -> Image.Image:
+        """The number of each pixel's person as an image with a palette; 16-bit grey where there are more than 255."""
+        assert self.person_ids is not None
+        picture = Image.fromarray(self.person_ids)
+        if self.person_ids.dtype == np.uint8:
+            picture.putpalette(
+                np.array(colours_of(["background", *(f"person {n}" for n in range(1, 256))]), np.uint8).tobytes()
+            )
+        return picture
+
     def as_dataset(self, dataset: str) -> Image.Image:
         """The label map in the ids of "atr", "lip" or "cihp", with a palette.
 
@@ -154,7 +195,8 @@ class Parsing:
             Image.fromarray(self.overlay()).save(temporary, quality=92)
         height, width = self.labels.shape
         size = {"width": width, "height": height}
-        write_json(areas, {**(facts or {}), **size, "classes": self.areas(), "absent": self.absent})
+        people = {} if self.person_ids is None else {"people": self.people}
+        write_json(areas, {**(facts or {}), **size, "classes": self.areas(), "absent": self.absent, **people})
         return [labels, overlay, areas]
 
 

@@ -103,7 +103,12 @@ class AOPNet(OneShotNetwork):
 
     def embed(self, images: Tensor) -> Features:
         """Normalised images (B, 3, H, W) -> features at stride 4."""
-        return self._spaces(self._feature(images))[0]
+        features, place = self._spaces(self._feature(images))
+        return features._replace(place=place)
+
+    def coarse_logits(self, query: Features, prototypes: Prototypes) -> Tensor:
+        """The foreground's logits (B, 2, h, w), which no prototype changes."""
+        return query.coarse
 
     def _feature(self, images: Tensor) -> Tensor:
         """Normalised images (B, 3, H, W) -> the decoder's feature (B, channels, h, w)."""

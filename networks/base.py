@@ -24,17 +24,20 @@ from .settings import NONE
 class Features(NamedTuple):
     """An image in the two metric spaces: `coarse` and `fine`, each (B, D, h, w) at stride 4.
 
-    `guide` (B, 3, H, W), values 0..1, is the image itself where borders are to follow it.
+    `guide` (B, 3, H, W), values 0..1, is the image itself where borders are to follow it. `place` (B, 2, h, w) is each
+    pixel's place on the body, where the network tells that: height, and distance from the axis, in body heights.
     """
 
     coarse: Tensor
     fine: Tensor
     guide: Tensor | None = None
+    place: Tensor | None = None
 
     def of(self, photo: int) -> Features:
         """One photo of the batch, as a batch of its own."""
         one = slice(photo, photo + 1)
-        return Features(self.coarse[one], self.fine[one], None if self.guide is None else self.guide[one])
+        guide, place = (None if part is None else part[one] for part in (self.guide, self.place))
+        return Features(self.coarse[one], self.fine[one], guide, place)
 
 
 class Logits(NamedTuple):

@@ -1,0 +1,103 @@
+"""Boxes of persons as detectors write them: COCO's results format, put to the photos that they are of."""
+
+import math
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from utils.errors import UserError
+from utils.files import read_json
+from utils.pictures import picture_size
+
+from .inputs import Source
+from .settings import PEOPLE
+
+PERSON = 1  # COCO's category id
+LEAST_SCORE = 0.5  # of a box that counts
+LAYOUT = '[{"image_id": "photo.jpg", "bbox": [x, y, width, height], "score": 0.9, "category_id": 1}, ...]'
+OVERHANG = 0.1  # of a box: how much of it may lie outside the photo
+Box = Sequence[float]
+"""x, y, width and height in pixels of the upright photo."""
+Boxes = Mapping[Path, Sequence[Box]]
+
+
+def check_box(box: Box, size: tuple[int, int], name: str) -> None:
+    """Raise `UserError` for a box that does not lie in a photo of `size` (H, W); `name` is what to call the photo."""
+    x, y, width, height = box
+    inside = [min(a + b, length) - max(a, 0) for a, b, length in ((x, width, size[1]), (y, height, size[0]))]
+    if not (inside[0] >= (1 - OVERHANG) * width > 0 and inside[1] >= (1 - OVERHANG) * height > 0):  # nor is NaN
+        numbers = ", ".join(f"{value:g}" for value in box)
+        sizes = f"the photo is {size[1]}x{size[0]} upright"
+        raise UserError(f"{name}: the box [{numbers}] does not lie in it ({sizes}); give x, y, width, height in pixels")
+
+
+def boxes_for(people: str, images: str | None, sources: Sequence[Source]) -> Boxes | None:
+    """The boxes of the persons of each photo, where `people` is a file of them. Raises as `read_boxes`."""
+    if people in PEOPLE:
+        if images:
+            raise UserError("--people-images: names the photos of a file of boxes; give that with --people")
+        return None
+    if videos := [source.path.name for source in sources if source.is_video]:
+        raise UserError(f"--people {people}: boxes are of photos; parse {videos[0]} without it")
+    return read_boxes(people, images, sources)
+
+
+def read_boxes(path: str | Path, images: str | Path | None, sources: Sequence[Source]) -> Boxes:
+    """The persons' boxes (x, y, width, height in pixels) of each photo, from a file of a detector's results.
+
+    `image_id` is a photo's file name, or an id of the COCO file `images`. Boxes of a score below `LEAST_SCORE` do not
+    count, nor do those of other categories than the person's: 1, or the one that `images` calls "person".
+    Raises `UserError` for files of another form, photos that are not in them, and boxes outside their photo.
+    """
+    entries = read_json(path)
+    if not isinstance(entries, list):
+        raise UserError(f"{path}: must be a list like {LAYOUT}")
+    names, person = _read_images(images) if images else ({}, PERSON)
+    boxes: dict[str, list[list[float]]] = defaultdict(list)
+    boxes.update({name: [] for name in names.values()})
+    for number, entry in enumerate(entries):
+        image_id, box, score, category = _checked(path, number, entry)
+        if images and image_id not in names:
+            raise UserError(f"{path}: entry {number} is of the image id {image_id}, which {images} does not have")
+        found = boxes[names.get(image_id, image_id)]
+        if category in (None, person) and score >= LEAST_SCORE:
+            found.append(box)
+    return {source.path: _of_photo(path, source.path, boxes) for source in sources if not source.is_video}
+
+
+def _of_photo(path: str | Path, photo: Path, boxes: Mapping[str, list[list[float]]]) -> list[list[float]]:
+    if photo.name not in boxes:
+        remedy = "name it by image_id, or give --people-images"
+        raise UserError(f"{path}: has no entry for {photo.name}; {remedy}")
+    try:
+        size, _ = picture_size(photo)
+    except UserError:  # told when the photo's turn comes
+        return boxes[photo.name]
+    for box in boxes[photo.name]:
+        check_box(box, size, f"{path}: {photo.name}")
+    return boxes[photo.name]
+
+
+def _read_images(path: str | Path) -> tuple[dict[str, str], int]:
+    """File names by image id, and the category id of persons, of a COCO file."""
+    content = read_json(path)
+    try:
+        names = {str(image["id"]): Path(image["file_name"]).name for image in content["images"]}
+        persons = [one["id"] for one in content.get("categories", []) if str(one["name"]).lower() == "person"]
+    except (KeyError, TypeError, AttributeError) as error:
+        raise UserError(f'{path}: must hold "images" with id and file_name, as a COCO file does') from error
+    return names, persons[0] if persons else PERSON
+
+
+def _checked(path: str | Path, number: int, entry: Any) -> tuple[str, list[float], float, Any]:
+    """Image id, box, score and category of an entry."""
+    try:
+        box = [float(value) for value in entry["bbox"]]
+        score = float(entry.get("score", 1))
+        image_id = str(entry["image_id"])
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise UserError(f"{path}: entry {number} must have image_id and bbox, as in {LAYOUT}") from error
+    if len(box) != 4 or not all(map(math.isfinite, box)) or min(box[2:]) <= 0:
+        raise UserError(f"{path}: entry {number} has the bbox {entry['bbox']}; give x, y, width, height in pixels")
+    return image_id, box, score, entry.get("category_id")

@@ -1,0 +1,172 @@
+"""Several people in a photo: found by a look that is made up, by boxes, and by the released checkpoint."""
+
+import itertools
+import json
+
+import cv2
+import numpy as np
+import pytest
+from PIL import Image
+
+from inference.boxes import read_boxes
+from inference.inputs import Source
+from inference.people import Sight, find_people, places_of_boxes
+from predict import OneShotParser
+from tools.compositions import compose, cut_out
+from utils.errors import UserError
+
+from .own_photos import complaint, picture, run, write_checkpoint
+
+SIZE = 64  # at which the made-up network sees photos
+RED, GREEN, GREY = (250, 0, 0), (0, 250, 0), (90, 90, 90)
+
+
+def look(rgb, longest):
+    """Sees red as a person, of which green is the head, and sees grey as one only where it is shown large."""
+    scale = longest / max(rgb.shape) / 4
+    small = cv2.resize(rgb, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
+    seen = (small[..., :2].max(axis=2) > 200) | ((small.min(axis=2) > 80) & (longest > 2 * SIZE))
+    rows = np.arange(len(seen), dtype=np.float32)[:, None]
+    return Sight(seen.astype(np.float32), np.tile(rows, (1, seen.shape[1])))
+
+
+def people(*boxes, size=(128, 192), color=RED):
+    """A black picture with upright rectangles (x, y, width, height)."""
+    image = np.zeros((*size, 3), np.uint8)
+    for x, y, width, height in boxes:
+        image[y : y + height, x : x + width] = color
+    return image
+
+
+def test_each_patch_is_a_person_and_owns_what_is_near():
+    image = people((20, 20, 24, 90), (52, 40, 20, 70), (140, 60, 16, 40))
+    places = find_people(image, SIZE, look)
+    assert len(places) == 3 and [p.window[1].start for p in places] == sorted(p.window[1].start for p in places)
+    owners = np.zeros(image.shape[:2], int)
+    for place in places:
+        owners[place.window] += place.own
+    assert owners.max() == 1, "no pixel is two persons'"
+    first = places[0]
+    rows, columns = first.window
+    assert first.own[60 - rows.start, 30 - columns.start]
+    rows, columns = places[1].window
+    assert not places[1].own[60 - rows.start, 42 - columns.start] and places[1].own[60 - rows.start, 54 - columns.start]
+
+
+def test_a_patch_that_a_second_look_does_not_confirm_is_nobody():
+    image = people((20, 20, 24, 90), (110, 20, 24, 90))
+    image[40:110, 150:180] = GREY
+
+    def fickle(rgb, longest):
+        sight = look(rgb, longest)
+        return sight if longest > SIZE else Sight(sight.foreground * (rgb.max() > 200), sight.height)
+
+    assert len(find_people(image, SIZE, fickle)) == 2
+    lying = Sight(np.ones((16, 16), np.float32), np.tile(np.arange(16, dtype=np.float32), (16, 1)))
+    sideways = find_people(image, SIZE, lambda rgb, longest: look(rgb, longest) if longest > SIZE else lying)
+    assert len(sideways) == 1 and sideways[0].own.all(), "where nobody is confirmed, all is one person"
+
+
+def test_a_head_that_is_cut_off_belongs_to_its_body():
+    image = people((30, 40, 24, 80), (120, 20, 24, 100))
+    image[22:36, 36:48] = GREEN
+    places = find_people(image, SIZE, look)
+    assert len(places) == 2
+    rows, columns = places[0].window
+    assert rows.start <= 28 and places[0].own[28 - rows.start, 42 - columns.start]
+
+
+def test_nobody_is_found_in_an_empty_photo():
+    assert find_people(people(), SIZE, look) == []
+
+
+def test_boxes_share_the_pixels_between_them():
+    places = places_of_boxes([(10, 10, 40, 80), (40, 10, 40, 80)], (100, 100))
+    owners = np.zeros((100, 100), int)
+    for number, place in enumerate(places, 1):
+        owners[place.window] += number * place.own
+    assert owners[50, 30] == 1 and owners[50, 60] == 2 and owners[50, 44] == 1 and owners[50, 46] == 2
+    assert owners[50, 95] == 0
+    with pytest.raises(UserError, match="does not lie in it"):
+        places_of_boxes([(80, 10, 40, 80)], (100, 100))
+
+
+@pytest.fixture
+def parser(tmp_path):
+    made = OneShotParser(write_checkpoint(tmp_path / "tiny.pt"), "cpu")
+    made.set_reference(*picture(), {1: "hat", 2: "coat", 3: "shoes"})
+    return made
+
+
+def test_each_box_is_parsed_as_a_photo_of_its_own(parser):
+    image = np.concatenate([picture(seed=n)[0] for n in range(3)], axis=1)
+    parsing = parser.parse(image, boxes=[(0, 0, 64, 96), (128, 0, 64, 96)])
+    assert [person["id"] for person in parsing.people] == [1, 2]
+    assert set(np.unique(parsing.person_ids)) == {0, 1, 2} and not parsing.labels[:, 75:120].any()
+    for name, area in parsing.areas().items():
+        assert area["pixels"] == sum(person["classes"][name]["pixels"] for person in parsing.people)
+        assert area["score"] == max(person["classes"][name]["score"] for person in parsing.people)
+    assert parser.parse(image).people == [] and parser.parse(image).person_ids is None
+
+
+BOX = {"image_id": "1.jpg", "bbox": [5, 5, 20, 60], "score": 0.9, "category_id": 1}
+
+
+def write(path, content):
+    path.write_text(content if isinstance(content, str) else json.dumps(content))
+    return path
+
+
+def test_people_on_the_command_line(place):
+    entries = [BOX, {**BOX, "bbox": [25, 5, 20, 60]}, {**BOX, "score": 0.1}, {**BOX, "category_id": 3}]
+    boxes = write(place / "boxes.json", entries)
+    for _ in range(2):  # the results of the first run may be written anew
+        assert run(place, "photos/1.jpg", more=("--people", boxes)) == 0
+    found = json.loads((place / "out" / "1.json").read_text())["people"]
+    assert [person["id"] for person in found] == [1, 2] and set(found[0]["classes"]) == {"hat", "coat", "shoes"}
+    ids = np.array(Image.open(place / "out" / "1_people.png"))
+    assert ids.shape == (70, 50) and set(np.unique(ids)) <= {0, 1, 2}
+    assert run(place, "photos", more=("--people", "auto")) == 0 and (place / "out" / "2_people.png").exists()
+
+
+def test_images_are_resolved_by_their_ids(tmp_path):
+    content = {"images": [{"id": 7, "file_name": "a.jpg"}, {"id": 8, "file_name": "sub/b.jpg"}]}
+    images = write(tmp_path / "coco.json", {**content, "categories": [{"id": 4, "name": "Person"}]})
+    boxes = write(tmp_path / "boxes.json", [{**BOX, "image_id": 7, "category_id": 4}, {**BOX, "image_id": 7}])
+    sources = [Source(tmp_path / name, name) for name in ("a.jpg", "b.jpg")]
+    assert [len(found) for found in read_boxes(boxes, images, sources).values()] == [1, 0]
+    with pytest.raises(UserError, match="image id 9"):
+        read_boxes(write(boxes, [{**BOX, "image_id": 9}]), images, sources)
+
+
+@pytest.mark.parametrize(
+    "content, told",
+    [
+        ("no json", "boxes.json: not a readable JSON file"),
+        ({"a": 1}, "boxes.json: must be a list"),
+        ([{**BOX, "image_id": "2.jpg"}], "has no entry for 1.jpg"),
+        ([{"image_id": "1.jpg"}], "entry 0 must have image_id and bbox"),
+        ([{**BOX, "bbox": [1, 2, 0, 4]}], "entry 0 has the bbox"),
+        ([{**BOX, "bbox": [40, 5, 20, 60]}], "1.jpg: the box [40, 5, 20, 60] does not lie in it (the photo is 50x70"),
+    ],
+)
+def test_bad_boxes(content, told, place, capsys):
+    boxes = write(place / "boxes.json", content)
+    assert run(place, "photos/1.jpg", more=("--people", boxes)) == 2
+    assert told in complaint(capsys) and not (place / "out").exists()
+
+
+def test_compositions_keep_gaps_and_labels():
+    cutouts = []
+    for seed in range(3):
+        image, label = picture(seed=seed)
+        cutouts.append(cut_out(np.pad(image, ((0, 0), (20, 20), (0, 0))), np.pad(label, ((0, 0), (20, 20))),
+                               np.pad(label, ((0, 0), (20, 20))) > 0))  # fmt: skip
+    made = compose(cutouts, np.random.default_rng(0))
+    assert made.image.shape[:2] == made.label.shape == made.people.shape and set(np.unique(made.people)) == {0, 1, 2, 3}
+    heights = [np.ptp(np.nonzero(made.people == n)[0]) + 1 for n in (1, 2, 3)]
+    assert max(heights) == len(cutouts[0].label) and min(heights) >= max(heights) / 4 - 1
+    columns = [np.nonzero((made.people == n).any(axis=0))[0] for n in (1, 2, 3)]
+    gaps = [b.min() - a.max() for a, b in itertools.pairwise(columns)]
+    assert all(gap >= 0.02 * max(pair) for gap, pair in zip(gaps, itertools.pairwise(heights), strict=True))
+    assert all((made.people[frame] == n).any() for n, frame in enumerate(made.frames, 1))
