@@ -10,7 +10,13 @@ from PIL import Image
 
 from dataloaders.palette import RGB
 from dataloaders.prepare.formats import coco, labelme
-from dataloaders.prepare.formats.common import id_of_label, is_background, read_names_file, without_background
+from dataloaders.prepare.formats.common import (
+    check_names,
+    id_of_label,
+    is_background,
+    read_names_file,
+    without_background,
+)
 from dataloaders.prepare.formats.index_png import LABEL_FOLDERS
 from dataloaders.reading import looks_smoothed
 from utils.constants import IGNORE
@@ -102,7 +108,8 @@ def read_names(path: str | Path) -> dict[int, str]:
 def names_beside(labels: Sequence[Labels], tell: Tell = silent) -> dict[int, str]:
     """The names of a labels.txt that lies with label maps, as in an export: beside them, or beside their folder.
 
-    `tell` takes a line that says so. Empty without one. Raises `UserError` where two of them differ.
+    `tell` takes a line that says so. Empty without one. Raises `UserError` where two of them differ, or where the names
+    may be meant for other ids.
     """
     found: dict[Path, dict[int, str]] = {}
     for path in (Path(one) for one in labels if isinstance(one, (str, Path))):
@@ -111,8 +118,10 @@ def names_beside(labels: Sequence[Labels], tell: Tell = silent) -> dict[int, str
         folders = [path.parent, *([path.parent.parent] if path.parent.name in LABEL_FOLDERS else [])]
         file = next((folder / "labels.txt" for folder in folders if (folder / "labels.txt").is_file()), None)
         if file and file not in found:
+            names = read_names_file(file)
+            check_names(names, max(set(np.unique(read_index_map(path)).tolist()) - {IGNORE}, default=0))
             tell(f"names of the classes: {file}")
-            found[file] = read_names(file)
+            found[file] = dict(enumerate(names.labels))
     if any(names != next(iter(found.values())) for names in found.values()):
         raise UserError(f"{' and '.join(map(str, found))} name the classes differently; give the names with --names")
     return next(iter(found.values()), {})

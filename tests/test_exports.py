@@ -181,7 +181,11 @@ def test_a_folder_that_holds_other_work_is_left_alone(tmp_path):
     file.write_text(content.replace("hat", "cap"))
     refused(r"changed or added since it was exported \(photo 1.json\)")
     file.write_text(content)
-    (out / "labelme/notes.txt").write_text("mine")
+    with pytest.raises(UserError, match="while this run parsed"), exporting(["labelme"], out, CLASSES) as projects:
+        (out / "labelme/notes.txt").write_text("mine")
+        projects[0].photos.append("photo 0")
+        projects[0].finish()
+    assert (out / "labelme/notes.txt").exists() and not list(out.glob(".*"))
     refused(r"changed or added since it was exported \(notes.txt\)")
     (out / "labelme/.export.json").unlink()
     refused("stands already, and is no export")
@@ -215,6 +219,22 @@ def test_the_command_exports_twice_and_reads_its_export(place, capsys):
     assert "classes: hat, coat, shoes\n" in capsys.readouterr().out
     assert run(place, "photos/1.jpg", more=("--export", "index")) == 2
     assert "out/index: is an export of other photos too (2)" in complaint(capsys)
+
+
+def test_names_that_lie_beside_a_label_map_are_read_where_they_are_sure(tmp_path):
+    for name, lines in (("a", "hat\ncoat\n"), ("b", "nothing\nhat\ncoat\n"), ("c", "bg\nhat\ncoat\n")):
+        (tmp_path / name / "labels").mkdir(parents=True)
+        Image.fromarray(np.eye(4, dtype=np.uint8) * 2).save(tmp_path / name / "labels/p.png")
+        (tmp_path / name / "labels.txt").write_text(lines)
+    told: list[str] = []
+    a, b, c = (tmp_path / name / "labels/p.png" for name in "abc")
+    assert names_beside([a], told.append) == names_beside([c]) == {0: "background", 1: "hat", 2: "coat"}
+    assert told == [f"names of the classes: {tmp_path / 'a/labels.txt'}"]
+    with pytest.raises(UserError, match="if 'nothing' is the background"):
+        names_beside([b])
+    (tmp_path / "c/labels.txt").write_text("bg\nhat\nbag\n")
+    with pytest.raises(UserError, match="name the classes differently"):
+        names_beside([a, c])
 
 
 def test_labels_of_a_project_that_lacks_the_photo_are_told(tmp_path):

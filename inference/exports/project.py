@@ -6,6 +6,7 @@ import shutil
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 from PIL import Image
 
@@ -51,9 +52,14 @@ class Project:
         self.photos.append(source.name)
 
     def finish(self) -> list[str]:
-        """Put the project in its place; returns lines to print. Without a photo there is none."""
+        """Put the project in its place; returns lines to print. Without a photo there is none.
+
+        Raises `UserError` where that cannot be written, or where somebody has worked in the folder meanwhile.
+        """
         if not self.photos:
             return [f"{self.folder}: not written, since no photo was parsed"]
+        if changed := _changed(self.folder):
+            raise UserError(f"{self.folder}: {changed}, while this run parsed; choose another --out")
         with reported(self.folder):
             lines = self.form.finish()
             ranked = sorted(self.certainty.items(), key=lambda item: (item[1][0], item[0]))
@@ -62,6 +68,7 @@ class Project:
             write_json(self.partial / RECORD, {"photos": self.photos, "files": files})
             if self.folder.exists():
                 old = self.partial.with_suffix(".old")
+                shutil.rmtree(old, ignore_errors=True)  # of a run that was killed
                 os.replace(self.folder, old)
                 os.replace(self.partial, self.folder)
                 shutil.rmtree(old)
@@ -120,17 +127,30 @@ def _certainty(parsing: Parsing) -> tuple[float, str]:
 
 def _foreign(folder: Path, photos: Iterable[str]) -> str:
     """What a folder holds that is not an export of these photos alone, in words; empty if there is nothing."""
+    if changed := _changed(folder):
+        return changed
+    others = sorted(set(_record(folder).get("photos", ())) - set(photos))
+    return f"is an export of other photos too ({first_names(others)})" if others else ""
+
+
+def _changed(folder: Path) -> str:
+    """What a folder holds that no export has written, in words; empty if there is nothing, or no folder."""
     if not os.path.lexists(folder) or (folder.is_dir() and not any(folder.iterdir())):
         return ""
-    try:
-        record = read_json(folder / RECORD)
-        files, earlier = dict(record["files"]), set(record["photos"])
-    except (UserError, KeyError, TypeError, ValueError):
+    files = _record(folder).get("files")
+    if not files:
         return "stands already, and is no export of an earlier run"
-    if others := sorted(earlier - set(photos)):
-        return f"is an export of other photos too ({first_names(others)})"
     changed = [name for name in _files(folder) if files.get(name) != _digest(folder / name)]
     return f"files were changed or added since it was exported ({first_names(changed)})" if changed else ""
+
+
+def _record(folder: Path) -> dict[str, Any]:
+    """What an export has noted about itself; empty where there is none."""
+    try:
+        content = read_json(folder / RECORD)
+        return {"photos": [str(name) for name in content["photos"]], "files": dict(content["files"])}
+    except (UserError, KeyError, TypeError, ValueError):
+        return {}
 
 
 def _files(folder: Path) -> list[str]:
