@@ -134,25 +134,25 @@ class OneShotParser:
 
     @torch.inference_mode()
     def make_support(
-        self, image: P | Several[P], labels: L | Several[L], names: Names | None = None, base_ids: BaseIds | None = None
-    ) -> Support:
+        self, image: P | Several[P], labels: L | Several[L], names: Names | None = None,
+        base_ids: BaseIds | None = None, adapt: bool | None = None,
+    ) -> Support:  # fmt: skip
         """Compute a reference once. Each photo has its `labels`: an index map (H, W), or masks {name: (H, W)}.
 
         In an index map 0 is the background, 255 is ignored, and every other id (up to 65535) is a class; `names` names
         them. Masks are named already; they take the ids of `names`, or 1, 2, ... in order. Several photos average
         their prototypes, each class over the photos that hold it. For `prototypes="bank"`, `base_ids` maps class names
-        to the checkpoint's classes, by id or name; without it equal names are the same class.
+        to the checkpoint's classes, by id or name; without it equal names are the same class. `adapt` is for this call.
         Raises `UserError` when the labels do not fit their photo or hold no class.
         """
         images = image if isinstance(image, (list, tuple)) else [image]
         maps = labels if isinstance(labels, (list, tuple)) else [labels]
         classes, pairs = check_labels(images, maps, names or {}, self.depth, self.notes.append)
-        count = len(classes)
         references = [self._reference(rgb, slots) for rgb, slots in pairs]
         prototypes = average_prototypes(
-            extract_prototypes(self.network, features, slots, count) for features, slots in references
+            extract_prototypes(self.network, features, slots, len(classes)) for features, slots in references
         )
-        present = prototypes.present.flatten()[-count:].tolist()  # in k-way the background's slot comes first
+        present = prototypes.present.flatten()[-len(classes) :].tolist()  # in k-way the background's slot comes first
         unseen = ", ".join(c.name for c, seen in zip(classes, present, strict=True) if not seen)
         if unseen:
             where = f"beside its neighbours at {self.max_size} pixels"
@@ -160,7 +160,7 @@ class OneShotParser:
         known = self._known([c.name for c in classes], base_ids)
         if any(known):
             prototypes = blend_with_bank(self.network, prototypes, known)
-        if self.adapt:
+        if self.adapt if adapt is None else adapt:
             prototypes = turn(self.network, references, prototypes)
         names = {row: name for name, row in remembered_classes(self.network, self.class_names).items()}
         rivals = tuple(names[row] for row in set(names) - set(known)) if prototypes.rivals is not None else ()
@@ -207,9 +207,14 @@ class OneShotParser:
         return results
 
     @torch.inference_mode()
+    def features(self, photo: np.ndarray) -> Features:
+        """What the network makes of an RGB photo (H, W, 3), resized as one: a batch of 1."""
+        return self._encode_resized([photo])[0]
+
+    @torch.inference_mode()
     def maps(self, photo: np.ndarray, support: Support) -> Maps:
         """Logits at feature size of an RGB photo (H, W, 3), resized as one: what the label map is decoded from."""
-        return self._class_maps(self._encode_resized([photo])[0], support)
+        return self._class_maps(self.features(photo), support)
 
     @torch.inference_mode()
     def _parse(

@@ -66,7 +66,8 @@ def serving(checkpoint: str | Path) -> Iterator[Server]:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
-    command = [sys.executable, "-u", "demo.py", "--checkpoint", str(Path(checkpoint).resolve()), "--port", str(port)]
+    options = ("--checkpoint", str(Path(checkpoint).resolve()), "--port", str(port), "--data-root", "none")
+    command = [sys.executable, "-u", "demo.py", *options]  # no data: the example is the drawn one
     with tempfile.TemporaryFile("w+") as log:
         process = subprocess.Popen(command, cwd=ROOT, stdout=log, stderr=subprocess.STDOUT)
         try:
@@ -114,7 +115,7 @@ def _visit(server: Server, user: int, parses: int, deadline: float, folder: Path
     Image.fromarray(np.where(label > 0, user + 1, 0).astype(np.uint8)).save(labels)
     client = Client(server.address, verbose=False, download_files=str(folder / f"user{user}"))
     files, mine = (handle_file(photo), handle_file(labels)), f"user{user}"
-    message = client.predict(*files, f"{user + 1} {mine}", api_name="/reference")
+    _, message = client.predict(*files, f"{user + 1} {mine}", api_name="/reference")
     if set(NAME.findall(str(message))) != {mine}:
         outcome.failures.append(f"{mine}: set a reference, was told {message!r}")
     for _ in range(parses):
@@ -122,7 +123,7 @@ def _visit(server: Server, user: int, parses: int, deadline: float, folder: Path
             outcome.failures.append(f"{mine}: out of time")
             return
         start = time.monotonic()
-        _, table, archive, *_ = client.predict([handle_file(photo)], 0.6, api_name="/parse")
+        _, table, archive, *_ = client.predict([handle_file(photo)], 0.6, False, api_name="/parse")
         outcome.seconds.append(time.monotonic() - start)
         with zipfile.ZipFile(archive) as packed, packed.open(f"01_{photo.name}") as file:
             label_map = np.array(Image.open(file))

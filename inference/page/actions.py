@@ -1,8 +1,8 @@
-"""What the page's buttons do: take a reference, parse photos under it, show and hide its classes."""
+"""What the page's buttons do: take references, parse photos under them, show and hide classes, make downloads."""
 
+import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -10,102 +10,189 @@ import gradio as gr
 import numpy as np
 from PIL import Image
 
-from dataloaders import catalog, toy
+from utils.constants import IGNORE
 from utils.errors import UserError
+from utils.files import read_json, write_json
 from utils.imaging import to_rgb
 
 from ..annotations import read_index_map
+from ..exports.project import FORMS, check_exports, exporting
+from ..extras import Extras
+from ..inputs import Source
 from ..parser import OneShotParser
 from ..parsing import Parsing
+from ..recipes import read_recipes
 from ..support import Support
 from . import view
+from .example import Example
+from .references import Reference, added, fitted, of_painting, pictures, support_of
 
 MAX_PIXELS = 24_000_000
-MAX_PHOTOS, MAX_CLASSES = 8, 64
-TOY_SIZE = (384, 256)
-TOY_PHOTOS = 4
+MAX_PHOTOS, MAX_CLASSES, MAX_REFERENCES = 8, 64, 5
 ALL_CLASSES = "all classes"
+NO_REFERENCE, NO_PROJECT = "No reference yet.", "none"
+Taken = tuple[list[Reference], list[tuple[np.ndarray, str]], str]  # references, their pictures, what is told
 
 
 class Kept(NamedTuple):
-    """What a session keeps of its last parse: the results at the size shown, and each class's opacity by name."""
+    """What a session keeps of its last parse: the results at the size shown, and each class's opacity by name.
+
+    The photos' files and the support are for downloads at the photos' own size.
+    """
 
     parsings: list[Parsing]
     opacities: dict[str, float]
+    files: list[str]
+    support: Support
 
 
 class Page:
     """The page's actions over one parser that all sessions share; what a session owns travels in and out.
 
-    `folder` takes the drawn photos, and in `cache`, which Gradio empties of what is old, the downloads.
+    `folder` takes the example's photos, and in `cache`, which Gradio empties of what is old, the downloads.
     """
 
-    def __init__(self, parser: OneShotParser, folder: Path) -> None:
-        self.parser, self.cache = parser, folder / "cache"
-        self.toys = [toy.draw(7, index, TOY_SIZE) for index in range(TOY_PHOTOS + 1)]
-        self.toy_files = [str(folder / f"toy_{number}.png") for number in range(1, TOY_PHOTOS + 1)]
-        for (image, _), file in zip(self.toys[1:], self.toy_files, strict=True):
-            Image.fromarray(image).save(file)
+    def __init__(self, parser: OneShotParser, folder: Path, example: Example) -> None:
+        self.parser, self.cache, self.example = parser, folder / "cache", example
+        self.example_files = [str(folder / f"example_{number}.png") for number in range(1, len(example.photos) + 1)]
+        for photo, file in zip(example.photos, self.example_files, strict=True):
+            Image.fromarray(photo.photo).save(file)
 
-    def take_painted(self, canvas: view.Canvas | None, *names: str) -> tuple[Support, str]:
-        """Reference from the canvas; its classes keep the brushes' colours."""
+    def take_painted(
+        self, references: list[Reference], canvas: view.Canvas | None, growing: bool, *names: str
+    ) -> Taken:
+        """One more reference, from the canvas; its classes keep the brushes' colours."""
         with errors_as_toasts():
-            painting = view.painted(canvas, names)
-            support = self.parser.make_support(painting.photo, painting.masks)
-        classes = tuple(c._replace(color=painting.colors[c.name]) for c in support.classes)
-        return _announced(replace(support, classes=classes))
+            return self._add(references, of_painting(self.parser, view.painted(canvas, names), growing))
 
-    def take_files(self, photo: str | None, labels: str | None, names: str) -> tuple[Support, str]:
-        """Reference from a photo and an index PNG, with class names by id: "1 hat, 2 coat"."""
+    def take_files(self, references: list[Reference], photo: str | None, labels: str | None, names: str) -> Taken:
+        """One more reference, from a photo and an index PNG, with class names by id: "1 hat, 2 coat"."""
         with errors_as_toasts(photo, labels):
-            if not photo or not labels:
-                raise UserError("a photo and its label map are both needed; choose two files")
-            label_map = read_index_map(labels, MAX_PIXELS)
-            if len(np.unique(label_map)) > MAX_CLASSES + 2:
-                raise UserError(f"{labels}: holds more than {MAX_CLASSES} classes; use predict.py for so many")
-            return _announced(self.parser.make_support(to_rgb(photo, MAX_PIXELS), label_map, parse_names(names)))
+            return self._add(references, self._read(photo, labels, names))
 
-    def take_toy(self) -> tuple[Support, str]:
-        """The drawn reference with its exact labels."""
-        spec, (image, label) = catalog.load("toy"), self.toys[0]
-        names = {c: spec.class_name(c) for c in spec.classes}
-        return _announced(self.parser.make_support(image, spec.merge_table()[label], names))
+    def take_example(self) -> Taken:
+        """The example's reference, alone."""
+        return self._add([], self.example.reference)
 
     def parse(
-        self, support: Support | None, files: Sequence[str] | None, opacity: float
-    ) -> tuple[Kept, list[np.ndarray], str, str, dict[str, Any], dict[str, Any]]:
-        """What is kept, overlays, table, zip file, and Gradio's updates: visible classes, and the slider's class."""
+        self, references: list[Reference], files: Sequence[str] | None, opacity: float, adapt: bool = False
+    ) -> Iterator[tuple[Any, ...]]:
+        """Photo by photo: what is kept, bars, table, zip file, Gradio's updates of the visible classes and of the
+        slider's class, and a slider before/after for each of `MAX_PHOTOS`.
+        """
         with errors_as_toasts(*(files or ())):
-            if support is None:
-                raise UserError("there is no reference yet; finish step 1")
-            if not files:
-                raise UserError("there are no photos yet; drop some in step 2")
-            if len(files) > MAX_PHOTOS:
-                raise UserError(f"{len(files)} photos at once; choose at most {MAX_PHOTOS}")
-            parsings = [self.parser.parse(to_rgb(file, MAX_PIXELS), support) for file in files]
-        names = [Path(file).name for file in files]
-        archive = view.packed(parsings, names, self.cache)
-        classes = [c.name for c in support.classes]
-        kept = Kept([view.reduced(parsing) for parsing in parsings], dict.fromkeys(classes, opacity))
+            files = self._checked(references, files)
+            names, sliders = [Path(file).name for file in files], [gr.skip()] * MAX_PHOTOS
+            yield (gr.skip(), view.progress(names, 0), *[gr.skip()] * 4, *[gr.update(visible=False)] * MAX_PHOTOS)
+            support = support_of(self.parser, references, adapt)
+            classes = [c.name for c in support.classes]
+            opacities, parsings, folder = dict.fromkeys(classes, opacity), [], self._folder()
+            for number, (file, name) in enumerate(zip(files, names, strict=True)):
+                parsing = self.parser.parse(to_rgb(file, MAX_PIXELS), support)
+                parsing.save(folder, view.title(number + 1, name))
+                parsings.append(view.reduced(parsing))
+                sliders[number] = view.compared(parsings[-1], opacities, name)
+                yield (gr.skip(), view.progress(names, number + 1), *[gr.skip()] * 4, *sliders)
+                sliders[number] = gr.skip()
+        kept = Kept(parsings, opacities, list(files), support)
         visible = gr.update(choices=classes, value=classes)
         faded = gr.update(choices=[ALL_CLASSES, *classes], value=ALL_CLASSES)
-        return kept, self.overlays(kept, classes), view.table(kept.parsings, names), archive, visible, faded
+        archive = view.packed(folder, "parsed.zip")
+        yield kept, view.progress(names, len(names)), view.table(parsings, names), archive, visible, faded, *sliders
 
-    def overlays(self, kept: Kept | None, visible: Sequence[str]) -> list[np.ndarray]:
+    def parse_files(
+        self, photo: str | None, labels: str | None, names: str, files: Sequence[str] | None
+    ) -> tuple[dict[str, Any], str]:
+        """For programs, in one call: the areas of each photo, and a zip file of label maps, overlays and areas."""
+        with errors_as_toasts(photo, labels, *(files or ())):
+            reference = self._read(photo, labels, names)
+            files, folder, areas = self._checked([reference], files), self._folder(), {}
+            support = support_of(self.parser, [reference])
+            for number, file in enumerate(files, 1):
+                parsing = self.parser.parse(to_rgb(file, MAX_PIXELS), support)
+                parsing.save(folder, view.title(number, Path(file).name))
+                areas[view.title(number, Path(file).name)] = parsing.areas()
+        return areas, view.packed(folder, "parsed.zip")
+
+    def show(self, kept: Kept | None, visible: Sequence[str]) -> list[Any]:
         """The photos under the classes that are visible."""
         if kept is None:
-            return []
+            return [gr.skip()] * MAX_PHOTOS
         shown = {name: kept.opacities[name] for name in visible if name in kept.opacities}
-        return [parsing.overlay(shown) for parsing in kept.parsings]
+        sliders = [view.compared(p, shown, Path(f).name) for p, f in zip(kept.parsings, kept.files, strict=True)]
+        return sliders + [gr.skip()] * (MAX_PHOTOS - len(sliders))
 
-    def fade(
-        self, kept: Kept | None, visible: Sequence[str], which: str, opacity: float
-    ) -> tuple[Kept | None, list[np.ndarray]]:
-        """Give one class, or all, another opacity."""
+    def fade(self, kept: Kept | None, visible: Sequence[str], which: str, opacity: float) -> tuple[Any, ...]:
+        """Give one class, or all, another opacity: what is kept, and the sliders."""
         if kept is not None:
             changed = kept.opacities if which == ALL_CLASSES else [which]
             kept = kept._replace(opacities={**kept.opacities, **dict.fromkeys(changed, opacity)})
-        return kept, self.overlays(kept, visible)
+        return kept, *self.show(kept, visible)
+
+    def pack(self, kept: Kept | None, recipes: str, cutout: bool, form: str) -> str:
+        """A zip file, at the photos' own size: masks by recipe, one "name = recipe" a line, cut-outs, and a project.
+
+        `form` is that of the annotation project, one of `FORMS`, or `NO_PROJECT`.
+        """
+        with errors_as_toasts(*(kept.files if kept else ())):
+            if kept is None:
+                raise UserError("nothing is parsed yet; finish step 2")
+            classes, folder, forms = kept.support.classes, self._folder(), [form] if form in FORMS else []
+            names = [c.name for c in classes]
+            drawn, _ = read_recipes([line for line in recipes.splitlines() if line.strip()], [], names)
+            sources = [Source(Path(f), view.title(n, Path(f).name)) for n, f in enumerate(kept.files, 1)]
+            check_exports(forms, folder, names, sources, [])
+            with exporting(forms, folder, classes) as projects:
+                extras = Extras(drawn, cutout and bool(drawn), projects=projects)
+                for source in sources:
+                    extras.save(self.parser.parse(to_rgb(source.path, MAX_PIXELS), kept.support), folder, source)
+                    facts = folder / f"{source.name}.json"
+                    write_json(facts, {**read_json(facts), "photo": source.path.name})  # without the server's folders
+                for project in projects:
+                    project.finish()
+        return view.packed(folder, "masks.zip")
+
+    def _add(self, references: Sequence[Reference], new: Reference) -> Taken:
+        with errors_as_toasts():
+            references = added(references, fitted(new, self.parser.max_size))
+            if len(references) > MAX_REFERENCES:
+                raise UserError(f"there are {MAX_REFERENCES} references already; remove them and begin anew")
+            support = support_of(self.parser, references)
+        ready = "Reference" if len(references) == 1 else f"{len(references)} references"
+        told = f"{ready} ready: {', '.join(c.name for c in support.classes)}. Go on with step 2."
+        return list(references), pictures(references, support), told
+
+    def _read(self, photo: str | None, labels: str | None, names: str) -> Reference:
+        if not photo or not labels:
+            raise UserError("a photo and its label map are both needed; choose two files")
+        label_map = read_index_map(labels, MAX_PIXELS)
+        if len(np.unique(label_map)) > MAX_CLASSES + 2:
+            raise UserError(f"{labels}: holds more than {MAX_CLASSES} classes; use predict.py for so many")
+        if not set(np.unique(label_map)) - {0, IGNORE}:
+            raise UserError(f"{labels}: holds no class, only background; mark at least one class")
+        rgb = to_rgb(photo, MAX_PIXELS)
+        if rgb.shape[:2] != label_map.shape:
+            (height, width), (rows, columns) = rgb.shape[:2], label_map.shape
+            raise UserError(
+                f"{photo}: upright it is {width}x{height}, its labels are {columns}x{rows}; save both alike"
+            )
+        return Reference(rgb, label_map, parse_names(names), {})
+
+    def _checked(self, references: Sequence[Reference], files: Sequence[str] | None) -> Sequence[str]:
+        if not references:
+            raise UserError("there is no reference yet; finish step 1")
+        if not files:
+            raise UserError("there are no photos yet; drop some in step 2")
+        if len(files) > MAX_PHOTOS:
+            raise UserError(f"{len(files)} photos at once; choose at most {MAX_PHOTOS}")
+        return files
+
+    def _folder(self) -> Path:
+        """A new folder for the files of a download, inside one of its own."""
+        self.cache.mkdir(exist_ok=True)
+        folder = Path(tempfile.mkdtemp(dir=self.cache)) / "files"
+        folder.mkdir()
+        return folder
 
 
 @contextmanager
@@ -129,7 +216,3 @@ def parse_names(text: str) -> dict[int, str]:
             raise UserError(f"names by id: {part!r} is not of the form '1 hat'; separate them by commas")
         names[int(number)] = name.strip()
     return names
-
-
-def _announced(support: Support) -> tuple[Support, str]:
-    return support, f"Reference ready: {', '.join(c.name for c in support.classes)}. Go on with step 2."

@@ -1,17 +1,20 @@
-"""What the page takes and shows: painted masks, photos at the size shown, tables of areas, downloads."""
+"""What the page takes and shows: painted strokes, photos at the size shown, bars, tables of areas, zip files."""
 
 import html
-import tempfile
+import shutil
 import zipfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import NamedTuple, TypedDict
+from typing import Any, NamedTuple, TypedDict
 
+import gradio as gr
 import numpy as np
 from PIL import Image, ImageColor
 
 from dataloaders.palette import RGB
+from dataloaders.prepare.formats.common import is_background
+from utils.constants import IGNORE
 from utils.errors import UserError
 from utils.imaging import to_rgb
 
@@ -30,38 +33,59 @@ class Canvas(TypedDict):
 
 
 class Painting(NamedTuple):
-    """A painted photo, RGB (H, W, 3), and for each class name its mask (H, W) and the brush's colour (RGB)."""
+    """A painted photo, RGB (H, W, 3), and its strokes (H, W): ids, 0 for background, 255 where nothing is painted.
+
+    `names` are of the classes by id, `colors` the brushes' (RGB) by name.
+    """
 
     photo: np.ndarray
-    masks: dict[str, np.ndarray]
+    strokes: np.ndarray
+    names: dict[int, str]
     colors: dict[str, RGB]
 
 
 def painted(canvas: Canvas | None, names: Sequence[str]) -> Painting:
     """What is painted on the canvas, with the names of the brushes.
 
-    A pixel is of the nearest brush; brushes of one name make one class. Raises `UserError` where nothing is painted.
+    A pixel is of the nearest brush; brushes of one name make one class. Raises `UserError` where no class is painted.
     """
     if not canvas or canvas["background"] is None:
         raise UserError("there is no reference photo yet; drop one on the canvas")
     photo = to_rgb(canvas["background"])
     brushes = np.array([ImageColor.getrgb(color) for color in BRUSHES])
-    masks: dict[str, np.ndarray] = {}
+    strokes = np.full(photo.shape[:2], IGNORE, dtype=np.uint8)
+    ids: dict[str, int] = {}
     colors: dict[str, RGB] = {}
     for layer in canvas["layers"]:
         if layer.shape[:2] != photo.shape[:2]:
             raise UserError("the painting has another size than the photo; clear the canvas and paint again")
         solid = layer[..., 3] > 127
-        distance = np.abs(layer[solid][:, None, :3].astype(int) - brushes).sum(axis=2)
-        nearest = np.full(solid.shape, -1)
-        nearest[solid] = distance.argmin(axis=1)
-        for brush in np.unique(nearest[solid]):
+        nearest = np.abs(layer[solid][:, None, :3].astype(int) - brushes).sum(axis=2).argmin(axis=1)
+        for brush in np.unique(nearest):
             name = names[brush].strip() or f"class {brush + 1}"
-            masks[name] = masks.get(name, np.zeros(solid.shape, bool)) | (nearest == brush)
+            place = np.zeros_like(solid)
+            place[solid] = nearest == brush
+            strokes[place] = 0 if is_background(name) else ids.setdefault(name, int(brush) + 1)
             colors.setdefault(name, ImageColor.getrgb(BRUSHES[brush])[:3])
-    if not masks:
+    if not ids:
         raise UserError("nothing is painted yet; choose a brush colour for each class and paint over it")
-    return Painting(photo, masks, colors)
+    return Painting(photo, strokes, {i: name for name, i in ids.items()}, colors)
+
+
+def compared(parsing: Parsing, shown: Mapping[str, float], name: str) -> dict[str, Any]:
+    """Gradio's update of a slider between a photo and its overlay, in which the classes `shown` have an opacity."""
+    return gr.update(value=(parsing.image, parsing.overlay(shown, legend=False)), label=name, visible=True)
+
+
+def progress(names: Sequence[str], done: int) -> str:
+    """HTML of a bar for each photo, of which the first `done` are parsed and the next one is being parsed."""
+    rows = []
+    for number, name in enumerate(names):
+        state = "parsed" if number < done else "is being parsed" if number == done else "waits"
+        value = "" if number == done else f' value="{int(number < done)}"'
+        label = html.escape(f"{name}: {state}", quote=True)
+        rows.append(f'<li><progress aria-label="{label}"{value} max="1"></progress> {label}</li>')
+    return f'<p>{min(done, len(names))} of {len(names)} photos parsed</p><ul class="bars">{"".join(rows)}</ul>'
 
 
 def reduced(parsing: Parsing) -> Parsing:
@@ -97,14 +121,17 @@ def table(parsings: Sequence[Parsing], names: Sequence[str]) -> str:
     return "".join(parts)
 
 
-def packed(parsings: Sequence[Parsing], names: Sequence[str], cache: Path) -> str:
-    """Write index masks, overlays and areas of all photos into one zip file in a new folder of `cache`; returns it."""
-    cache.mkdir(exist_ok=True)
-    folder = Path(tempfile.mkdtemp(dir=cache))
-    target = folder / "parsed.zip"
+def packed(folder: Path, name: str) -> str:
+    """Put all files of a folder into the zip file `name` beside it, and remove them; returns the zip file."""
+    target = folder.parent / name
     with zipfile.ZipFile(target, "w", zipfile.ZIP_DEFLATED) as archive:
-        for number, (parsing, name) in enumerate(zip(parsings, names, strict=True), 1):
-            for path in parsing.save(folder, f"{number:02d}_{Path(name).stem[:NAME_LENGTH]}"):
-                archive.write(path, path.name)
-                path.unlink()
+        for path in sorted(folder.rglob("*")):
+            if path.is_file():
+                archive.write(path, path.relative_to(folder))
+    shutil.rmtree(folder)
     return str(target)
+
+
+def title(number: int, name: str) -> str:
+    """What the results of a photo are called, counted from 1."""
+    return f"{number:02d}_{Path(name).stem[:NAME_LENGTH]}"

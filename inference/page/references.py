@@ -1,0 +1,100 @@
+"""A visitor's references: photos with label maps, as painted, grown from strokes, uploaded or of the example."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import NamedTuple
+
+import cv2
+import numpy as np
+
+from dataloaders import visualize
+from dataloaders.palette import RGB
+from utils.constants import IGNORE
+
+from ..annotations import IGNORED, UNNAMED
+from ..growing import alone, grow, look
+from ..parser import OneShotParser
+from ..support import Support
+from .view import Painting
+
+LEAST_SIDE = 640  # pixels of the longest side that a reference keeps, or what the network sees if that is more
+
+
+class Reference(NamedTuple):
+    """A photo, RGB (H, W, 3), and its label map (H, W): 0 is the background, 255 does not count.
+
+    `names` and `colors` are of its classes, by id and by name; a class may have no colour of its own.
+    """
+
+    photo: np.ndarray
+    labels: np.ndarray
+    names: dict[int, str]
+    colors: dict[str, RGB]
+
+    @property
+    def masks(self) -> dict[str, np.ndarray]:
+        """The pixels of each class by its name, and those that do not count."""
+        ids = [int(i) for i in np.unique(self.labels) if i not in (0, IGNORE)]
+        masks = {self.names.get(i, UNNAMED.format(i)): self.labels == i for i in ids}
+        ignored = self.labels == IGNORE
+        return {**masks, IGNORED: ignored} if ignored.any() else masks
+
+
+def of_painting(parser: OneShotParser, painting: Painting, growing: bool) -> Reference:
+    """The reference that a painting makes: what is not painted grows from the strokes, or does not count."""
+    small = fitted(Reference(painting.photo, painting.strokes, painting.names, painting.colors), parser.max_size)
+    sight = look(parser, small.photo, small.labels)
+    labels = grow(small.photo, small.labels, sight) if growing else alone(small.labels, sight)
+    return small._replace(labels=labels)
+
+
+def fitted(reference: Reference, max_size: int) -> Reference:
+    """The reference no larger than the network needs it: a visitor's memory is bounded."""
+    height, width = reference.labels.shape
+    factor = max(LEAST_SIDE, max_size) / max(height, width)
+    if factor >= 1:
+        return reference
+    size = (max(1, round(width * factor)), max(1, round(height * factor)))
+    photo = cv2.resize(reference.photo, size, interpolation=cv2.INTER_AREA)
+    labels = cv2.resize(reference.labels.astype(np.uint16), size, interpolation=cv2.INTER_NEAREST)
+    return reference._replace(photo=photo, labels=labels)
+
+
+def added(references: Sequence[Reference], new: Reference) -> list[Reference]:
+    """The references with one more, which takes the place of an earlier one of the same photo."""
+    return [r for r in references if not np.array_equal(r.photo, new.photo)] + [new]
+
+
+def support_of(parser: OneShotParser, references: Sequence[Reference], adapt: bool = False) -> Support:
+    """What the parser makes of the references: equal names are one class, with its first id and colour.
+
+    Raises `UserError` as `OneShotParser.make_support` does.
+    """
+    names: dict[int, str] = {}
+    for reference in references:
+        for i, name in reference.names.items():
+            if name not in names.values():
+                names.setdefault(i, name)
+    photos, masks = [r.photo for r in references], [r.masks for r in references]
+    support = parser.make_support(photos, masks, names, adapt=adapt)
+    colors: dict[str, RGB] = {}
+    for reference in references:
+        colors = {**reference.colors, **colors}
+    return replace(support, classes=tuple(c._replace(color=colors.get(c.name, c.color)) for c in support.classes))
+
+
+def pictures(references: Sequence[Reference], support: Support) -> list[tuple[np.ndarray, str]]:
+    """Each photo under the colours of its labels, and the names of its classes; what does not count is white."""
+    colors = {c.name: c.color for c in support.classes}
+    shown = []
+    for number, reference in enumerate(references, 1):
+        label = np.zeros(reference.labels.shape, dtype=np.uint8)
+        palette: list[RGB] = [(0, 0, 0)]
+        masks = reference.masks
+        label[masks.pop(IGNORED, np.zeros_like(label, dtype=bool))] = IGNORE
+        for name, mask in masks.items():
+            label[mask] = len(palette)
+            palette.append(colors[name])
+        told = f"Reference {number}: {', '.join(masks)}"
+        shown.append((visualize.overlay(reference.photo, label, palette), told))
+    return shown
