@@ -22,7 +22,7 @@ from inference.parser import OneShotParser
 from inference.references import remembered_classes
 from networks.aopnet import AOPNet
 from networks.checkpoints import files, initialise, open_checkpoint
-from tools import label_tagged, pack_photos, simulate_labelling
+from tools import label_tagged, measure_bounds, pack_photos, score_user, simulate_labelling
 from utils.constants import IGNORE
 from utils.errors import UserError
 from utils.files import read_json, write_json
@@ -83,6 +83,22 @@ def test_what_a_reference_has_by_name_blends_with_the_bank(run_folder):
     assert mixed.known == (one,) and not mixed.rivals and mixed.prototypes.rivals is None
     alone = OneShotParser(run_folder / "last.pt", device="cpu", prototypes="support-only")
     assert not alone.make_support(photo, labels, {7: one, 9: two}).known
+
+
+def test_the_bounds_of_a_checkpoint(toy_root, run_folder):
+    """A map that knows which classes are there holds no other; the closed-set head needs no reference."""
+    spec = catalog.load("toy")
+    split = Split(spec, catalog.locate(spec, toy_root), "test")
+    alone, default = (OneShotParser(run_folder / "last.pt", "cpu", kind) for kind in ("support-only", "auto"))
+    groups = list(score_user.draw(split.ids, 2, 1, 7))
+    pairs = [score_user.meetings(parser, split, spec.classes, groups) for parser in (alone, default)]
+    for (only, _), (support, query) in zip(*pairs, strict=True):
+        found = measure_bounds.label_maps(default, query, only, support)
+        assert len(found) == len(measure_bounds.ROWS) and {one.shape for one in found} == {query.label.shape}
+        ids = [0, *(c.id for c in support.classes)]
+        there = {slot for slot, i in enumerate(ids) if (query.label == i).any()} | {0}
+        assert all(set(found[row].unique().tolist()) <= there for row in (2, 3))
+        assert all(int(one.max()) < len(ids) for one in found)
 
 
 def test_only_a_covered_patch_loses_its_labels():

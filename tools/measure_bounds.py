@@ -1,0 +1,104 @@
+"""What bounds a checkpoint's parses: the same photos and references with one part at a time replaced by the truth.
+
+    python -m tools.measure_bounds --split val --parses 150
+
+Photos meet references as in tools/score_user.py. Rows: the reference alone; with the bank and rivals, as predict.py
+does by default; the same, knowing which classes a photo shows; prototypes from the query's own labels, with the
+same knowledge; and the closed-set head of the training, which needs no reference. All are mIoU without background over
+the reference's classes, in percent.
+"""
+
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+from torch import Tensor
+from tqdm import tqdm
+
+from dataloaders import catalog
+from dataloaders.split import Split
+from dataloaders.transforms import Sample
+from engine.metrics import ConfusionMatrix, mean
+from inference.parser import OneShotParser
+from inference.settings import DEFAULT_CHECKPOINT
+from inference.support import Support
+from networks.aopnet import AOPNet
+from networks.decoding import Maps, class_scores, decode
+from utils.config import ArgumentParser, whole
+from utils.constants import IGNORE
+from utils.errors import UserError, run_cli
+from utils.imaging import resize_longest
+from utils.log import percent, table
+
+from .score_user import draw, meetings, rgb_of
+
+ROWS = ("the reference alone", "with bank and rivals", "classes known", "the query's own prototypes", "closed-set head")
+
+
+@torch.inference_mode()
+def label_maps(parser: OneShotParser, query: Sample, alone: Support, support: Support) -> list[Tensor]:
+    """The label maps (H, W) of a photo, slots of the reference's classes, in the order of `ROWS`."""
+    truth = query.label.long()
+    size = (truth.shape[0], truth.shape[1])
+    ids = [c.id for c in support.classes]
+    there = torch.tensor([bool((truth == i).any()) for i in ids])
+    photo = rgb_of(query)
+    maps = [parser.maps(photo, one) for one in (alone, support)]
+    found = [decode(one, class_scores([one]) >= parser.min_score, size)[0] for one in maps]
+    found.append(decode(maps[1], there, size)[0])
+    own = np.where(np.isin(truth, [*ids, IGNORE]), truth, 0).astype(np.uint8)
+    if there.any():
+        itself = parser.make_support(photo, own, {c.id: c.name for c in support.classes})
+        place = torch.tensor([0, *(1 + ids.index(c.id) for c in itself.classes)])
+        found.append(place[decode(parser.maps(photo, itself), torch.ones(len(place) - 1).bool(), size)[0]])
+    else:
+        found.append(torch.zeros_like(truth))
+    found.append(_closed(parser, photo, maps[1], ids, size))
+    return found
+
+
+def _closed(parser: OneShotParser, photo: np.ndarray, maps: Maps, ids: Sequence[int], size: tuple[int, int]) -> Tensor:
+    """The winners of the closed-set head; those that are none of `ids` are background."""
+    network = parser.network
+    if not isinstance(network, AOPNet):
+        raise UserError(f"measure_bounds is for AOPNet, which has a closed-set head, not for {network.method}")
+    image = torch.from_numpy(np.ascontiguousarray(photo)).permute(2, 0, 1).to(parser.device)
+    logits = network.closed_logits(resize_longest(image, parser.max_size)[None])[0]
+    winners = decode(Maps(logits, maps.coarse), torch.ones(len(logits) - 1, dtype=torch.bool), size)[0]
+    slots = torch.zeros(len(logits), dtype=torch.long)
+    slots[torch.tensor(ids)] = torch.arange(1, 1 + len(ids))
+    return slots[winners]
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    options = ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    options.add_argument("--checkpoint", default=DEFAULT_CHECKPOINT, help="checkpoint (default: %(default)s)")
+    options.add_argument("--dataset", default="ccp", help="data set to measure on (default: %(default)s)")
+    options.add_argument("--data-root", default="data/datasets", help="folder that holds the data sets' folders")
+    options.add_argument("--split", default="val", help="whose photos to take (default: %(default)s)")
+    options.add_argument("--references", type=whole(1, 100), default=1, help="labelled photos at once")
+    options.add_argument("--parses", type=whole(1), default=150, help="how many photos to parse (default: %(default)s)")
+    options.add_argument("--seed", type=whole(0, 2**32), default=7, help="seed of who meets whom")
+    chosen = options.parse_args(arguments)
+    spec = catalog.load(chosen.dataset)
+    split = Split(spec, catalog.locate(spec, chosen.data_root), chosen.split)
+    parsers = [OneShotParser(chosen.checkpoint, "cpu", kind) for kind in ("support-only", "auto")]
+    groups = list(draw(split.ids, chosen.parses, chosen.references, chosen.seed))
+    pixels = [ConfusionMatrix(spec.num_slots) for _ in ROWS]
+    alone, default = (meetings(parser, split, spec.classes, groups) for parser in parsers)
+    pairs = zip(alone, default, strict=True)
+    for (only, _), (support, query) in tqdm(pairs, unit="photo", total=chosen.parses):
+        ids = torch.tensor([0, *(c.id for c in support.classes)])
+        known = torch.isin(query.label, torch.cat([ids, torch.tensor([IGNORE])]))
+        truth = torch.where(known, query.label.long(), 0)
+        for matrix, slots in zip(pixels, label_maps(parsers[1], query, only, support), strict=True):
+            matrix.update(ids[slots], truth)
+    rows = []
+    for title, matrix in zip(ROWS, pixels, strict=True):
+        iou = matrix.iou()
+        rows.append([title, percent(mean(iou[c] for c in spec.classes if c and iou[c] == iou[c]))])
+    print(table(["parsed with", "mIoU %"], rows))
+
+
+if __name__ == "__main__":
+    run_cli(main)
