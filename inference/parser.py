@@ -34,6 +34,7 @@ from .references import (
     average_prototypes,
     bank_rows,
     blend_with_bank,
+    choose_rivals,
     extract_prototypes,
     remembered_classes,
     shrink_labels,
@@ -157,25 +158,30 @@ class OneShotParser:
         if unseen:
             where = f"beside its neighbours at {self.max_size} pixels"
             raise UserError(f"{named(images[0])}: {unseen} is too small to be seen {where}; raise max_size")
-        known = self._known([c.name for c in classes], base_ids)
-        if any(known):
-            prototypes = blend_with_bank(self.network, prototypes, known)
+        rows, rivals = self._known([c.name for c in classes], base_ids)
+        if any(rows):
+            prototypes = blend_with_bank(self.network, prototypes, rows)
+        if rivals and not all(rows):
+            photos = [(features, slots) for (features, _), (_, slots) in zip(references, pairs, strict=True)]
+            rivals = choose_rivals(self.network, photos, prototypes, rivals)
+        if rivals:
+            prototypes = prototypes._replace(rivals=self.network.bank.rows[rivals][None])
         if self.adapt if adapt is None else adapt:
             prototypes = turn(self.network, references, prototypes)
-        names = {row: name for name, row in remembered_classes(self.network, self.class_names).items()}
-        rivals = tuple(names[row] for row in set(names) - set(known)) if prototypes.rivals is not None else ()
-        joined = tuple(c.name for c, row in zip(classes, known, strict=True) if row)
-        return Support(classes, prototypes, joined, rivals)
+        joined = tuple(c.name for c, row in zip(classes, rows, strict=True) if row)
+        return Support(classes, prototypes, joined, tuple(self.class_names[row] for row in rivals))
 
-    def _known(self, names: Sequence[str], base_ids: BaseIds | None) -> list[int]:
-        """The row of the bank with which each of the reference's classes blends; 0 for those that do not."""
+    def _known(self, names: Sequence[str], base_ids: BaseIds | None) -> tuple[list[int], list[int]]:
+        """The row of the bank with which each of the reference's classes blends, 0 for those that do not; and the rows
+        that may be rivals."""
         if not (self.prototypes == "bank" or (self.prototypes == "auto" and self.network.takes_rivals)):
-            return [0] * len(names)
+            return [0] * len(names), []
         rows = bank_rows(self.network, self.class_names, names, base_ids)
+        remembered = remembered_classes(self.network, self.class_names)
         if self.prototypes == "bank" and not any(rows):
-            choice = ", ".join(remembered_classes(self.network, self.class_names)) or "none"
+            choice = ", ".join(remembered) or "none"
             raise UserError(f"bank: the reference has none of the remembered classes ({choice}); use support-only")
-        return rows
+        return rows, [row for row in remembered.values() if row not in rows and self.network.takes_rivals]
 
     @overload
     def parse(self, image: Photo, support: Support | None = None, boxes: Sequence[Box] | None = None) -> Parsing: ...

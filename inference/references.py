@@ -2,15 +2,18 @@
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from networks.base import Features, OneShotNetwork
+from networks.decoding import decode
 from networks.layers import resize_labels
 from networks.prototypes import Prototypes
 from utils.errors import UserError
 
 from .annotations import BaseIds, plain_name
+from .rivals import left_over
 
 
 def extract_prototypes(network: OneShotNetwork, photo: Features, label: Tensor, classes: int) -> Prototypes:
@@ -63,19 +66,37 @@ def remembered_classes(network: OneShotNetwork, known: Mapping[int, str]) -> dic
 
 
 def blend_with_bank(network: OneShotNetwork, prototypes: Prototypes, rows: Sequence[int]) -> Prototypes:
-    """Blend each class with the row of the bank that `rows` has for it; a class of row 0 stays as it is.
-
-    Where every class is joined, the reference speaks of the checkpoint's own classes. Those that it does not show are
-    then rivals, for networks that take them (docs/method.md, step 40).
-    """
+    """Blend each class with the row of the bank that `rows` has for it; a class of row 0 stays as it is."""
     row = torch.tensor(rows, device=prototypes.classes.device)
     classes = prototypes.classes.clone()
     vectors = classes.flatten(0, 1)[-len(rows) :]  # a view, (K, D), without the background's slot of k-way
     bank = network.bank.rows.to(vectors.dtype)
     vectors.copy_(torch.where(row[:, None] > 0, vectors.lerp(bank[row], network.bank_share), vectors))
-    others = sorted(set(range(1, len(bank))) - set(rows))
-    rivals = bank[others][None] if network.takes_rivals and all(rows) else None
-    return Prototypes(classes, prototypes.present, network.blend_foreground(prototypes.foreground), rivals)
+    return prototypes._replace(classes=classes, foreground=network.blend_foreground(prototypes.foreground))
+
+
+def choose_rivals(
+    network: OneShotNetwork,
+    photos: Sequence[tuple[Features, np.ndarray]],
+    prototypes: Prototypes,
+    others: Sequence[int],
+) -> list[int]:
+    """The rows of the bank among `others` that are no class of the reference: in it, they take nobody's pixels.
+
+    `photos` are the features (batch 1) and slots (H, W) of the labelled ones. They are parsed with the reference's
+    classes and all the others; a row that wins more than a twentieth of a class's pixels is out (docs/method.md, step
+    40).
+    """
+    count = prototypes.classes.shape[1] - 1
+    vectors = torch.cat([prototypes.classes[0, 1:], network.bank.rows[list(others)].to(prototypes.classes.dtype)])
+    together = Prototypes.of_classes(vectors, prototypes.foreground[0, 0], network.way)
+    taken = np.zeros((1 + len(vectors), 1 + count))
+    for features, slots in photos:
+        kept = torch.ones(len(vectors), dtype=torch.bool, device=vectors.device)
+        won = decode(network.class_maps(features, together)[0], kept, (slots.shape[0], slots.shape[1]))[0].cpu().numpy()
+        labelled = slots > 0
+        np.add.at(taken, (won[labelled], slots[labelled]), 1)
+    return left_over(taken, others)
 
 
 def shrink_labels(

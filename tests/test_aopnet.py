@@ -5,7 +5,8 @@ import pytest
 import torch
 
 from inference.adapting import adapt
-from inference.references import blend_with_bank
+from inference.references import blend_with_bank, choose_rivals
+from inference.rivals import left_over
 from networks.aop_losses import aop_losses
 from networks.aopnet import AOPNet
 from networks.backbones import LITE0
@@ -101,13 +102,26 @@ def test_what_a_rival_wins_is_background_in_evaluation_and_parsing(network):
     before, after = (network.match(query, one).logits[0] for one in (alone, with_bank))
     assert (after[0] >= before[0] - 1e-5).all() and (after[0] > before[0] + 0.1).any()
     assert after[4].max() < -100 and set(after.argmax(dim=0).unique().tolist()) <= {0, 1, 2}
-    as_a_reference = blend_with_bank(network, network.extract_prototypes(query, label, (label > 0).long(), 3), [0, 2])
-    assert as_a_reference.rivals is None  # class 1 is not the network's: nobody knows what its pixels are
-    network.bank.rows[1] = alone.classes[0, 1]
-    reference = blend_with_bank(network, network.extract_prototypes(query, label, (label > 0).long(), 3), [1, 2])
+    static = network.extract_prototypes(query, label, (label > 0).long(), 3)
+    reference = blend_with_bank(network, static, [0, 2])._replace(rivals=network.bank.rows[[4]][None])
     evaluated = network.predict(query, network.blend_with_bank(alone), (64, 48)).npm[0]
     maps = network.class_maps(query, reference)[0]
     assert torch.equal(evaluated, decode(maps, class_scores([maps]) >= 0, (64, 48))[0])
+
+
+def test_a_rival_that_is_one_of_the_reference_s_own_classes_is_left_out(network):
+    with torch.no_grad():
+        network.coarse.bias.copy_(torch.tensor([-50.0, 50.0]))
+    query = network.encode(photos(1))
+    label = torch.zeros(1, 64, 48, dtype=torch.long)
+    label[:, :20], label[:, 20:40] = 1, 2
+    static = network.extract_prototypes(query, label, (label > 0).long(), 3)
+    network.bank.rows.zero_()
+    network.bank.rows[1] = static.classes[0, 2]  # by another name, and better than the reference's own
+    static.classes[0, 2] = -static.classes[0, 1]
+    network.bank.rows[3] = -static.classes[0, 1:].mean(dim=0)
+    assert choose_rivals(network, [(query, label[0].numpy())], static, [1, 3]) == [3]
+    assert left_over(np.array([[0, 0], [0, 93], [0, 6], [0, 1]]), [7, 9]) == [9]
 
 
 def test_photos_of_odd_sizes_keep_their_size(network):

@@ -18,6 +18,7 @@ from PIL import Image
 
 from inference.annotations import names_by_id, plain_name, read_index_map, read_names
 from inference.inputs import check_results, collect, note_results
+from inference.rivals import left_over
 from utils.config import ArgumentParser
 from utils.constants import IGNORE
 from utils.errors import UserError, run_cli
@@ -38,15 +39,29 @@ def seen(rgb: np.ndarray, facts: dict[str, Any]) -> np.ndarray:
 
 
 def with_bank(prototypes: np.ndarray, names: Sequence[str], facts: dict[str, Any]) -> tuple[np.ndarray, np.ndarray]:
-    """Prototypes (K, D) blended with the bank where it knows their names, and the rivals (R, D), or a row of zeros.
+    """Prototypes (K, D) blended with the bank where it knows their names, and the bank's other rows (R, D).
 
     As `inference.references.blend_with_bank` does it.
     """
     bank = {plain_name(name): np.array(row, dtype=np.float32) for name, row in facts.get("bank", {}).items()}
     share, own = facts.get("bank_share", 0), [plain_name(name) for name in names]
     blended = np.stack([p + share * (bank.get(name, p) - p) for p, name in zip(prototypes, own, strict=True)])
-    others = [row for name, row in bank.items() if name not in own] if all(name in bank for name in own) else []
-    return blended, np.stack(others) if others else np.zeros_like(prototypes[:1])
+    others = [row for name, row in bank.items() if name not in own]
+    return blended, np.stack(others) if others else np.zeros_like(prototypes[:0])
+
+
+def choose_rivals(
+    parser: onnxruntime.InferenceSession, made: dict[str, np.ndarray], labels: np.ndarray, ids: np.ndarray
+) -> np.ndarray:
+    """Those of `made["rivals"]` that take nobody's pixels in the reference, as `inference.references` chooses them."""
+    others = made["rivals"]
+    together = {**made, "prototypes": np.concatenate([made["prototypes"], others]), "rivals": np.zeros_like(others[:1])}
+    slots = np.searchsorted(ids, labels) + 1
+    labelled = np.isin(labels, ids)
+    won, _ = parser.run(None, {**together, "min_score": np.float32(0), "canvas": labels.astype(np.uint8)})
+    taken = np.zeros((1 + len(ids) + len(others), 1 + len(ids)))
+    np.add.at(taken, (won[labelled], slots[labelled]), 1)
+    return others[left_over(taken, range(len(others)))]
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -74,10 +89,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
         raise UserError(f"{chosen.labels}: holds no class, only background; mark at least one class")
     if labels.shape != photo.shape[:2]:
         raise UserError(f"{chosen.labels}: has another size than {chosen.reference}; save both at one size")
-    made = {"image": seen(photo, facts), "labels": labels, "class_ids": ids}
-    prototypes, foreground = reference.run(None, made)
-    names = names_by_id(read_names(chosen.names)) if chosen.names else {}
-    prototypes, rivals = with_bank(prototypes, [names.get(int(i), "") for i in ids], facts)
+    made = {"image": seen(photo, facts)}
+    prototypes, foreground = reference.run(None, {**made, "labels": labels, "class_ids": ids})
+    by_id = names_by_id(read_names(chosen.names)) if chosen.names else {}
+    names = [by_id.get(int(i), "") for i in ids]
+    prototypes, rivals = with_bank(prototypes, names, facts)
+    support = {"prototypes": prototypes, "foreground": foreground, "rivals": rivals}
+    if len(rivals) and not all(plain_name(name) in map(plain_name, facts["bank"]) for name in names):
+        support["rivals"] = choose_rivals(parser, {**made, **support}, labels, ids)
+    if not len(support["rivals"]):
+        support["rivals"] = np.zeros_like(prototypes[:1])  # a graph takes no empty input
 
     # For each photo: slots 0..K at its own size, back to the user's ids.
     note_results(out, sources)
@@ -93,8 +114,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         height, width = photo.shape[:2]
         factor = min(1.0, (LOGITS_AT_ONCE / (len(table) * height * width)) ** 0.5)
         canvas = np.zeros((max(1, int(height * factor)), max(1, int(width * factor))), dtype=np.uint8)
-        made = {"image": seen(photo, facts), "prototypes": prototypes, "foreground": foreground, "rivals": rivals}
-        slots, _ = parser.run(None, {**made, "min_score": min_score, "canvas": canvas})
+        slots, _ = parser.run(None, {"image": seen(photo, facts), **support, "min_score": min_score, "canvas": canvas})
         found = np.zeros_like(table[slots]) if is_blank(photo) else table[slots]
         with replacing(out / f"{source.name}.png") as temporary:
             Image.fromarray(found).resize((width, height), Image.Resampling.NEAREST).save(temporary)
