@@ -32,11 +32,10 @@ from .parsing import Parsing
 from .people import Place, Sight, apart, find_people, places_of_boxes
 from .references import (
     average_prototypes,
-    bank_rows,
     blend_with_bank,
     choose_rivals,
     extract_prototypes,
-    remembered_classes,
+    rows_and_rivals,
     shrink_labels,
 )
 from .settings import DEFAULT_CHECKPOINT, DEFAULT_SIZE, MIN_SCORE, PEOPLE
@@ -158,7 +157,8 @@ class OneShotParser:
         if unseen:
             where = f"beside its neighbours at {self.max_size} pixels"
             raise UserError(f"{named(images[0])}: {unseen} is too small to be seen {where}; raise max_size")
-        rows, rivals = self._known([c.name for c in classes], base_ids)
+        names_in_order = [c.name for c in classes]
+        rows, rivals = rows_and_rivals(self.network, self.class_names, self.prototypes, names_in_order, base_ids)
         if any(rows):
             prototypes = blend_with_bank(self.network, prototypes, rows)
         if rivals and not all(rows):
@@ -170,18 +170,6 @@ class OneShotParser:
             prototypes = turn(self.network, references, prototypes)
         joined = tuple(c.name for c, row in zip(classes, rows, strict=True) if row)
         return Support(classes, prototypes, joined, tuple(self.class_names[row] for row in rivals))
-
-    def _known(self, names: Sequence[str], base_ids: BaseIds | None) -> tuple[list[int], list[int]]:
-        """The row of the bank with which each of the reference's classes blends, 0 for those that do not; and the rows
-        that may be rivals."""
-        if not (self.prototypes == "bank" or (self.prototypes == "auto" and self.network.takes_rivals)):
-            return [0] * len(names), []
-        rows = bank_rows(self.network, self.class_names, names, base_ids)
-        remembered = remembered_classes(self.network, self.class_names)
-        if self.prototypes == "bank" and not any(rows):
-            choice = ", ".join(remembered) or "none"
-            raise UserError(f"bank: the reference has none of the remembered classes ({choice}); use support-only")
-        return rows, [row for row in remembered.values() if row not in rows and self.network.takes_rivals]
 
     @overload
     def parse(self, image: Photo, support: Support | None = None, boxes: Sequence[Box] | None = None) -> Parsing: ...

@@ -38,6 +38,23 @@ def average_prototypes(photos: Iterable[Prototypes]) -> Prototypes:
     return Prototypes(classes.sum(dim=0) / shown, present.any(dim=0), foreground.mean(dim=0))
 
 
+def rows_and_rivals(
+    network: OneShotNetwork, known: Mapping[int, str], kind: str, names: Sequence[str], mapping: BaseIds | None
+) -> tuple[list[int], list[int]]:
+    """The row of the bank with which each of the reference's classes blends, 0 for those that do not; and the rows that
+    may be rivals. `kind` is one of `PROTOTYPES`; the rest as in `bank_rows`.
+
+    Raises `UserError` where "bank" is asked for and no class is remembered.
+    """
+    if not (kind == "bank" or (kind == "auto" and network.takes_rivals)):
+        return [0] * len(names), []
+    rows, remembered = bank_rows(network, known, names, mapping), remembered_classes(network, known)
+    if kind == "bank" and not any(rows):
+        choice = ", ".join(remembered) or "none"
+        raise UserError(f"bank: the reference has none of the remembered classes ({choice}); use support-only")
+    return rows, [row for row in remembered.values() if row not in rows and network.takes_rivals]
+
+
 def bank_rows(
     network: OneShotNetwork, known: Mapping[int, str], names: Sequence[str], mapping: BaseIds | None
 ) -> list[int]:
