@@ -104,6 +104,7 @@ MAY_USE_SPLITS = {  # beside the class's own file
     "inference/page/example.py": "shows photos of the user's data on the page, each by itself",
     "tools/measure_strokes.py": "parses photos as tools/score_user.py does",
     "tools/measure_borders.py": "parses photos as tools/score_user.py does",
+    "tools/measure_bounds.py": "parses photos as tools/score_user.py does",
     "tools/simulate_labelling.py": "parses photos with others as the user's references, through the user's parser",
     "tools/measure_people.py": "composes pictures of photos, and parses them through the user's parser",
     "tools/score_user.py": "parses photos with others as the user's references, through the user's parser",
