@@ -136,7 +136,7 @@ def test_parse_shows_and_packs_what_the_parser_finds(page, photo):
     assert (shown["overlays"][0] == expected.overlay(opacities, legend=False)).all()
     assert "&lt;b&gt;coat" in areas and "<b>coat" not in areas and "photo.png" in areas
     assert shown["visible"]["value"] == list(opacities) and shown["which"]["choices"][0] == "all classes"
-    assert "1 of 1 photos parsed" in shown["bars"] and 'aria-label="photo.png: parsed"' in shown["bars"]
+    assert shown["bars"] == "<p>1 of 1 photos parsed</p>"
     with zipfile.ZipFile(shown["archive"]) as packed:
         assert sorted(packed.namelist()) == ["01_photo.json", "01_photo.png", "01_photo_overlay.jpg"]
         with packed.open("01_photo.png") as file:
@@ -174,6 +174,13 @@ def test_the_drawn_example(page):
     shown = parsed(page, taken, page.example_files)
     assert len(shown["overlays"]) == len(page.example_files) == len(page.example.photos)
     assert {"hair", "skin"} <= set(taken[0].masks)
+
+
+def test_every_photo_has_a_bar_until_all_are_parsed():
+    bars = view.progress(["a<b>.png", "c.png", "d.png"], 1)
+    states = ("a&lt;b&gt;.png: parsed", "c.png: is being parsed", "d.png: waits")
+    assert bars.count("<progress") == 3 and all(f'aria-label="{state}"' in bars for state in states)
+    assert "<progress" not in view.progress(["a.png"], 1)
 
 
 def test_large_photos_are_kept_small(page, tmp_path):

@@ -16,7 +16,7 @@ from .references import Reference
 
 TOY_SEED, TOY_SIZE = 7, (512, 384)
 TOY_REFERENCE, TOY_PHOTOS = 33, (29, 44, 49, 50)
-CCP_REFERENCE, CCP_PHOTOS = "0005", ("0012", "0031", "0044", "0057")
+CCP_REFERENCE, CCP_PHOTOS = "0824", ("0944", "0561", "0571", "0211")
 TOY_NAMES = {
     1: "hat",
     2: "hair",

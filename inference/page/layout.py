@@ -10,7 +10,7 @@ from . import view
 from .actions import ALL_CLASSES, MAX_PHOTOS, MAX_REFERENCES, NO_PROJECT, NO_REFERENCE, Page
 
 STATE_SECONDS = 15 * 60
-SUGGESTED = ("hair", "skin", "upper clothes", "trousers", "shoes", "bag", "", "background")
+SUGGESTED = ("hair", "skin", "upper-clothes", "pants", "shoes", "bag", "", "background")
 GO_ON = "() => window.goTo('#parse')"  # page.js: brings the focus to what comes next
 SHOW = "() => window.goTo('#results')"
 

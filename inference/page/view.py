@@ -78,14 +78,18 @@ def compared(parsing: Parsing, shown: Mapping[str, float], name: str) -> dict[st
 
 
 def progress(names: Sequence[str], done: int) -> str:
-    """HTML of a bar for each photo, of which the first `done` are parsed and the next one is being parsed."""
+    """HTML of a bar for each photo, of which the first `done` are parsed and the next one is being parsed.
+
+    When all are parsed, only their number is told.
+    """
+    told = f"<p>{done} of {len(names)} photos parsed</p>"
     rows = []
-    for number, name in enumerate(names):
+    for number, name in enumerate(names if done < len(names) else ()):
         state = "parsed" if number < done else "is being parsed" if number == done else "waits"
         value = "" if number == done else f' value="{int(number < done)}"'
         label = html.escape(f"{name}: {state}", quote=True)
         rows.append(f'<li><progress aria-label="{label}"{value} max="1"></progress> {label}</li>')
-    return f'<p>{min(done, len(names))} of {len(names)} photos parsed</p><ul class="bars">{"".join(rows)}</ul>'
+    return told + (f'<ul class="bars">{"".join(rows)}</ul>' if rows else "")
 
 
 def reduced(parsing: Parsing) -> Parsing:
