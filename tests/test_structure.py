@@ -21,7 +21,8 @@ MAY_IMPORT = {  # room -> rooms that it may import from
 }
 TOP_LEVEL = {
     *("README.md", "CONTRIBUTING.md", "CHANGELOG.md", "LICENSE", "CITATION.bib", ".gitignore", ".github", ".ci"),
-    *("requirements.txt", "requirements-demo.txt", "requirements-dev.txt", "pyproject.toml", ".pre-commit-config.yaml"),
+    *("requirements.txt", "requirements-demo.txt", "requirements-dev.txt", "requirements-scale.txt"),
+    *("pyproject.toml", ".pre-commit-config.yaml"),
     *("train.py", "evaluate.py", "predict.py", "demo.py", "hubconf.py"),
     *("networks", "dataloaders", "engine", "inference", "utils", "tools", "scripts", "tests", "docs", "data"),
 }

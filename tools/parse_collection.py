@@ -1,0 +1,117 @@
+"""Parse a collection that is too large for one process, on Ray Data: photos in, parquet files of masks out.
+
+    pip install -r requirements-scale.txt
+    python -m tools.parse_collection --reference ref.jpg --labels ref.png photos/ --out parsed --workers 4
+
+Takes folders of photos, parquet files and tars. Started again, it goes on where it was. docs/large-collections.md
+describes the results.
+"""
+
+import argparse
+import socket
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from dataloaders.prepare.sources import first_names
+from inference.command import (
+    add_parser_options,
+    add_reference_options,
+    make_parser,
+    read_reference,
+    tell_reference,
+)
+from utils.config import ArgumentParser, whole
+from utils.errors import UserError, run_cli
+from utils.files import locked, read_json, write_json
+
+RUN = "run.json"  # in the folder of results: the options that they were made with
+PATIENCE = 10  # seconds in which a cluster must answer
+ELSEWHERE = ("inputs", "out", "workers", "gpus_per_worker", "address", "shard", "device")  # may differ in a later run
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """The command line; returns 1 when photos could not be parsed."""
+    options = parse_options(arguments)
+    reference = read_reference(options)
+    require_ray()
+    from inference.collection import parts  # late: torch takes seconds, a mistake above none
+
+    found, passed_over = parts(options.inputs)
+    if passed_over:
+        print(f"passed over, no photos: {len(passed_over)} files ({first_names(passed_over)})")
+    if options.address:
+        require_answer(options.address)
+    with locked(options.out):
+        check_same(options)
+        parser = make_parser(options)
+        support = parser.set_reference(*reference)
+        tell_reference(parser, options.checkpoint)
+
+        from .ray_pipeline import parse, results  # late: it needs Ray
+
+        parse(found, options, support)
+        done, errors = results(options.out)
+    for line in errors:
+        print(f"not parsed: {line}", file=sys.stderr)
+    print(f"{done - len(errors)} of {done} photos parsed into {options.out / 'shards'}")
+    return 1 if errors else 0
+
+
+def parse_options(arguments: Sequence[str] | None) -> argparse.Namespace:
+    """The options of the command line. Raises `UserError` for a mistake in them."""
+    options = ArgumentParser(prog="python -m tools.parse_collection", description=__doc__.splitlines()[0])
+    add = options.add_argument
+    add("inputs", nargs="+", help="folders of photos, photos, parquet files, tars, or folders of these")
+    add_reference_options(options)
+    add("--out", type=Path, default=Path("parsed"), help="folder for the results (default: %(default)s)")
+    add("--workers", type=whole(1, 10_000), default=2, help="processes that parse (default: %(default)s)")
+    add("--gpus-per-worker", type=float, default=0.0, help="such as 1, or 0.5 for two on a GPU (default: none)")
+    add("--address", default="", help="a running Ray cluster, as host:port; by default one is started here")
+    add("--shard", type=whole(1), default=256, help="rows of a parquet file at least (default: %(default)s)")
+    add_parser_options(options)
+    chosen = options.parse_args(arguments)
+    if not 0 <= chosen.gpus_per_worker <= 8:
+        raise UserError(f"--gpus-per-worker {chosen.gpus_per_worker}: must be 0 to 8")
+    return chosen
+
+
+def require_ray() -> None:
+    """Raise `UserError` where Ray Data is not installed."""
+    try:
+        import pyarrow  # noqa: F401
+        import ray.data.checkpoint  # noqa: F401  # Ray before 2.50 has none
+    except ImportError as error:
+        raise UserError(f"{error.name} is missing or too old: pip install -r requirements-scale.txt") from error
+
+
+def require_answer(address: str) -> None:
+    """Raise `UserError` unless something listens at the address of a cluster."""
+    host, _, port = address.removeprefix("ray://").rpartition(":")
+    try:
+        with socket.create_connection((host.strip("[]"), int(port)), timeout=PATIENCE):
+            pass
+    except (OSError, ValueError, OverflowError) as error:
+        raise UserError(
+            f"--address {address}: no Ray cluster answers there ({error}); start one with `ray start --head`, or leave "
+            "--address away"
+        ) from error
+
+
+def check_same(options: argparse.Namespace) -> None:
+    """Note the options that decide the results; raises `UserError` where earlier results were made with others."""
+    path = options.out / RUN
+    wanted: dict[str, Any] = {name: value for name, value in vars(options).items() if name not in ELSEWHERE}
+    if path.exists():
+        before = read_json(path)
+        differing = [name for name, value in wanted.items() if before.get(name) != value]
+        if differing:
+            raise UserError(
+                f"{options.out}: holds results with other --{differing[0].replace('_', '-')}; choose another --out"
+            )
+    write_json(path, wanted)
+
+
+if __name__ == "__main__":
+    run_cli(main)

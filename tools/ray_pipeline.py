@@ -1,0 +1,121 @@
+"""The parts of a collection through Ray Data: read, parsed by a pool of workers, written as parquet files.
+
+Ray's checkpoint notes the photos of each file that is whole. A later run leaves these out, and removes what a run that
+was killed has left half written. A worker that dies is started anew, and its photos with it.
+"""
+
+import argparse
+import logging
+import os
+import sys
+import warnings
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import ray
+from pyarrow import dataset as arrow_dataset
+from ray.data import ActorPoolStrategy, DataContext
+from ray.data.checkpoint import CheckpointConfig
+
+from inference.collection import Entry, Part, rows, schema
+from inference.command import make_parser
+from inference.support import Support
+from networks.prototypes import Prototypes
+from utils.errors import UserError
+
+from .ray_source import AT_ONCE, Photos
+
+ROOT = Path(__file__).resolve().parents[1]
+OBJECT_STORE = 512 * 2**20  # bytes of shared memory for what passes between the processes
+BLOCK = 2 * 2**20  # bytes of photos that are handed on at once
+BESIDE = 3  # processes that read, leave out and write, beside the workers
+
+
+class Worker:
+    """A process that parses: `support` is the reference, made once by who started it."""
+
+    def __init__(self, options: argparse.Namespace, support: Support) -> None:
+        self.parser = make_parser(options)
+        self.parser.support = _on(self.parser.device, support)
+
+    def __call__(self, table: pa.Table) -> pa.Table:
+        entries = [Entry(**row) for row in table.to_pylist()]
+        return pa.Table.from_pylist(rows(self.parser, entries), schema())
+
+
+def parse(parts: Sequence[Part], options: argparse.Namespace, support: Support) -> None:
+    """Parse what no earlier run has, into the folder `shards` of `options.out`.
+
+    Raises `UserError` when the cluster cannot be joined, a part cannot be read or the disk is full; what is written
+    stays, and the same command goes on from there.
+    """
+    out = options.out.absolute()
+    try:
+        logging.getLogger("ray.data").setLevel(logging.ERROR)
+        warnings.filterwarnings("ignore", module=r"ray\.data")
+        _connect(options)
+        context = DataContext.get_current()
+        context.target_max_block_size = BLOCK
+        context.enable_progress_bars = sys.stderr.isatty()
+        context.checkpoint_config = CheckpointConfig("photo", str(out / "done"), delete_checkpoint_on_success=False)
+        # Ray plans with processors: what needs a GPU is not counted among them
+        needs: dict[str, float] = {"num_gpus": options.gpus_per_worker} if options.gpus_per_worker else {"num_cpus": 1}
+        photos = ray.data.read_datasource(Photos(parts), override_num_blocks=len(parts))
+        parsed = photos.map_batches(
+            Worker,
+            fn_constructor_args=(options, _on("cpu", support)),
+            batch_size=AT_ONCE,
+            batch_format="pyarrow",
+            compute=ActorPoolStrategy(size=options.workers),
+            **needs,
+        )
+        parsed.write_parquet(str(out / "shards"), min_rows_per_file=options.shard)
+    except (ray.exceptions.RayError, OSError, RuntimeError, ValueError) as error:
+        raise UserError(_in_one_line(error, options.out)) from error
+    finally:
+        ray.shutdown()
+
+
+def results(out: Path) -> tuple[int, list[str]]:
+    """How many photos have a row in the folder `shards` of `out`, and the errors of those that were not parsed."""
+    found = arrow_dataset.dataset(str(out / "shards"), schema(), format="parquet")
+    failed = found.scanner(columns=["error"], filter=arrow_dataset.field("error").is_valid())
+    return found.count_rows(), failed.to_table()["error"].to_pylist()
+
+
+def _connect(options: argparse.Namespace) -> None:
+    os.environ.setdefault("RAY_BACKEND_LOG_LEVEL", "fatal")
+    quiet = {"log_to_driver": False, "logging_level": logging.ERROR}
+    workers_find_this_code = {"env_vars": {"PYTHONPATH": str(ROOT)}}
+    if options.address:
+        ray.init(options.address, runtime_env=workers_find_this_code, **quiet)
+        return
+    os.environ.setdefault("RAY_worker_niceness", "0")  # else the workers wait for every other program
+    ray.init(
+        num_cpus=options.workers + BESIDE,
+        object_store_memory=OBJECT_STORE,
+        include_dashboard=False,
+        runtime_env=workers_find_this_code,
+        **quiet,
+    )
+
+
+def _on(device: Any, support: Support) -> Support:
+    """The reference on another device."""
+    moved: list[Any] = [None if tensor is None else tensor.to(device).clone() for tensor in support.prototypes]
+    return replace(support, prototypes=Prototypes(*moved))
+
+
+def _in_one_line(error: Exception, out: Path) -> str:
+    """What went wrong in a process of Ray's, without its traceback."""
+    text = str(error)
+    again = "start the same command again: it goes on where it was"
+    if "UserError: " in text:
+        return text
+    if "No space left on device" in text:
+        return f"{out}: the disk is full; free some space and {again}"
+    lines = [line.strip() for line in text.splitlines() if line.strip()]
+    return f"{type(error).__name__}: {lines[-1] if lines else 'no more is known'}; {again}"
