@@ -106,25 +106,32 @@ def read_names(path: str | Path) -> dict[int, str]:
 
 
 def names_beside(labels: Sequence[Labels], tell: Tell = silent) -> dict[int, str]:
-    """The names of a labels.txt that lies with label maps, as in an export: beside them, or beside their folder.
+    """The names by id that come with label files: of a labels.txt as in an export, or of a COCO file's categories.
 
-    `tell` takes a line that says so. Empty without one. Raises `UserError` where two of them differ, or where the names
+    `tell` takes a line that names a labels.txt which gives index maps their names. Empty where there are no names, and
+    where those of masks, which have names of their own, differ. Raises `UserError` where those of index maps differ, or
     may be meant for other ids.
     """
-    found: dict[Path, dict[int, str]] = {}
-    for path in (Path(one) for one in labels if isinstance(one, (str, Path))):
-        if path.is_dir() or path.suffix.lower() not in SUFFIXES:
-            continue
+    of_maps, of_masks = dict[Path, dict[int, str]](), list[dict[int, str]]()
+    for path in (Path(one) for one in labels if isinstance(one, (str, Path)) and Path(one).is_file()):
         folders = [path.parent, *([path.parent.parent] if path.parent.name in LABEL_FOLDERS else [])]
         file = next((folder / "labels.txt" for folder in folders if (folder / "labels.txt").is_file()), None)
-        if file and file not in found:
+        if path.suffix.lower() == ".json" and coco.is_coco(content := read_json(path)):
+            named = {int(i): name for i, name in coco.categories_of(path, content).items()}
+            of_masks.append({i: name for i, name in named.items() if 0 < i <= LARGEST_ID and not is_background(name)})
+        elif file and path.suffix.lower() in (".json", *SUFFIXES):
             names = read_names_file(file)
+            if path.suffix.lower() == ".json":
+                of_masks.append(dict(enumerate(names.labels)))
+                continue
             check_names(names, max(set(np.unique(read_index_map(path)).tolist()) - {IGNORE}, default=0))
-            tell(f"names of the classes: {file}")
-            found[file] = dict(enumerate(names.labels))
-    if any(names != next(iter(found.values())) for names in found.values()):
-        raise UserError(f"{' and '.join(map(str, found))} name the classes differently; give the names with --names")
-    return next(iter(found.values()), {})
+            if file not in of_maps:
+                tell(f"names of the classes: {file}")
+            of_maps[file] = dict(enumerate(names.labels))
+    if any(names != next(iter(of_maps.values())) for names in of_maps.values()):
+        raise UserError(f"{' and '.join(map(str, of_maps))} name the classes differently; give the names with --names")
+    alike = [names for names in of_masks if names == of_masks[0]]
+    return next(iter(of_maps.values()), alike[0] if alike and len(alike) == len(of_masks) else {})
 
 
 def names_by_id(content: object, source: str = "names") -> dict[int, str]:
