@@ -22,7 +22,15 @@ from dataloaders.prepare.sources import first_names
 from inference import translation
 from inference.annotations import class_names
 from inference.boxes import boxes_for
-from inference.command import add_parser_options, add_reference_options, make_parser, read_reference, tell_reference
+from inference.command import (
+    add_parser_options,
+    add_reference_options,
+    add_video_options,
+    make_parser,
+    read_reference,
+    tell_reference,
+    video_options,
+)
 from inference.exports.project import FORMS, check_exports, exporting
 from inference.extras import Extras
 from inference.inputs import check_results, collect, note_results
@@ -55,6 +63,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(f"passed over, no photos or videos: {len(passed_over)} files ({first_names(passed_over)})")
     reference = read_reference(options)
     names = class_names(reference.labels, reference.names)
+    clips = video_options(options, sources)
+    if clips.frames:
+        sources = [source._replace(more=("_frames",)) if source.is_video else source for source in sources]
     boxes = boxes_for(options.people, options.people_images, sources)
     files = (options.names, options.colors, options.bank_map, options.checkpoint, *options.masks, options.people_images)
     extras = wanted_extras(options, names)
@@ -78,7 +89,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         skipped = parse_photos(parser, photos, options.out, replace(extras, projects=projects), boxes)
         for line in [line for project in projects for line in project.finish()]:
             print(line)
-    skipped += parse_videos(parser, videos, options.out)
+    skipped += parse_videos(parser, videos, options.out, clips)
     for line in skipped:
         print(f"skipped: {line}", file=sys.stderr)
     print(f"{len(sources) - len(skipped)} of {len(sources)} files parsed into {options.out}")
@@ -115,6 +126,7 @@ def parse_options(arguments: Sequence[str] | None) -> argparse.Namespace:
         help="several people in a photo: off; auto looks for them; or a JSON file of a detector's boxes (default: off)",
     )  # fmt: skip
     add("--people-images", help="COCO file whose images are those of the boxes, by their id")
+    add_video_options(options)
     add_extras(options)
     return options.parse_args(arguments)
 

@@ -4,21 +4,23 @@ import itertools
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from tqdm import tqdm
 
 from dataloaders import visualize
 from utils.errors import UserError, out_of_memory
-from utils.files import write_json
+from utils.files import replacing, write_json
 from utils.imaging import is_blank, network_size, to_rgb
 
 from .boxes import Boxes
 from .extras import Extras
 from .inputs import Source
 from .parser import BATCH_SIZE, OneShotParser
-from .parsing import Parsing
-from .videos import Frame, Video, write_video
+from .parsing import PNG_LEVEL, Parsing
+from .smoothing import Smoother
+from .videos import Frame, Video, VideoOptions, write_video
 
 NARROW = 100  # pixels of a side at network size: below, there is little to see
 
@@ -55,14 +57,16 @@ def parse_photos(
     return skipped
 
 
-def parse_videos(parser: OneShotParser, sources: Sequence[Source], out: str) -> list[str]:
+def parse_videos(
+    parser: OneShotParser, sources: Sequence[Source], out: str, options: VideoOptions | None = None
+) -> list[str]:
     """Parse and save videos; returns one line for each that could not be read, parsed or written."""
-    skipped = []
+    skipped, options = [], options or VideoOptions()
     for source in sources:
         try:
-            video = Video(source.path)
+            video = Video(source.path, options.start, options.end)
             with tqdm(total=video.length or None, desc=source.path.name, unit="frame") as bar:
-                _parse_video(parser, video, Path(out), source, bar)
+                _parse_video(parser, video, Path(out), source, bar, options)
         except (UserError, MemoryError, RuntimeError) as error:
             if not isinstance(error, UserError) and not out_of_memory(error):
                 raise
@@ -97,22 +101,35 @@ def _parsed(
             yield from _parsed(parser, {source: rgb}, skipped, boxes)
 
 
-def _parse_video(parser: OneShotParser, video: Video, out: Path, source: Source, bar: tqdm) -> None:
-    """Write the overlay as an MP4, with a legend of all classes, and the mean areas as JSON.
+def _parse_video(
+    parser: OneShotParser, video: Video, out: Path, source: Source, bar: tqdm, options: VideoOptions
+) -> None:
+    """Write the overlay as an MP4, with a legend of all classes, and the mean areas as JSON; frames where wanted.
 
     The means are over the frames that show something: black ones, as of a fade, are counted apart.
     """
     shares: dict[str, float] = defaultdict(float)
     count = blank = 0
+    smoother = Smoother() if options.smooth else None
+    folder = out / f"{source.name}_frames"
+    written: list[dict[str, Any]] = []
+    for earlier in folder.glob("[0-9]*.png") if options.frames else ():  # of a run that parsed more
+        earlier.unlink()
 
     def overlays() -> Iterator[Frame]:
         nonlocal count, blank
         strip, frames = None, iter(video)
         while batch := list(itertools.islice(frames, BATCH_SIZE)):
-            for (frame, second), parsing in zip(batch, parser.parse([frame for frame, _ in batch]), strict=True):
+            for (frame, second), parsing in zip(
+                batch, parser.parse_frames([frame for frame, _ in batch], smoother), strict=True
+            ):
                 if strip is None:
                     strip = visualize.legend([c[1:] for c in parsing.classes], frame.shape[1])
                 yield np.concatenate([parsing.overlay(legend=False), strip]), second
+                if options.frames:
+                    written.append({"file": f"{folder.name}/{len(written):06}.png", "second": round(second, 4)})
+                    with replacing(out / written[-1]["file"]) as temporary:
+                        parsing.index_image().save(temporary, compress_level=PNG_LEVEL)
                 blank += is_blank(frame)
                 for class_name, area in parsing.areas().items():
                     shares[class_name] += area["share"]
@@ -122,4 +139,5 @@ def _parse_video(parser: OneShotParser, video: Video, out: Path, source: Source,
     write_video(out / f"{source.name}_overlay.mp4", overlays(), video.frame_rate)
     mean = {class_name: round(share / max(count - blank, 1), 6) for class_name, share in shares.items()}
     facts = {"video": str(source.path), "frames": count, "blank_frames": blank}
-    write_json(out / f"{source.name}.json", {**facts, "mean_share": mean})
+    maps = {"label_maps": written} if options.frames else {}
+    write_json(out / f"{source.name}.json", {**facts, "mean_share": mean, **maps})

@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import argparse
+import math
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
 from utils.constants import PRECISIONS, PROTOTYPES, WAYS
+from utils.errors import UserError
 
 from .annotations import BaseIds, Names, names_beside, read_bank_map, read_colors, read_labels, read_names
+from .inputs import Source
 from .settings import DEFAULT_CHECKPOINT
+from .videos import VideoOptions, check_span
 
 if TYPE_CHECKING:
     from .parser import OneShotParser
@@ -63,6 +68,27 @@ def add_parser_options(options: argparse.ArgumentParser) -> None:
     )
     add("--device", default="auto", help="cuda, mps, cpu, or auto for the best there is")
     add("--amp", default="off", choices=PRECISIONS, help="mixed precision; auto: bf16 where the device is fast at it")
+
+
+def add_video_options(options: argparse.ArgumentParser) -> None:
+    """What is parsed of videos, and how."""
+    add = options.add_argument_group("videos").add_argument
+    add("--smooth", action="store_true", help="steady the labels over time")
+    add("--frames", action="store_true", help="also write the label map of every frame")
+    add("--start", type=float, default=0.0, help="first second to parse (default: %(default)s)")
+    add("--end", type=float, default=math.inf, help="second at which to stop (default: the end)")
+
+
+def video_options(options: argparse.Namespace, sources: Sequence[Source]) -> VideoOptions:
+    """What the options ask for of the videos among the sources. Raises `UserError` for what they cannot have."""
+    wanted = VideoOptions(options.smooth, options.frames, options.start, options.end)
+    videos = [source.path for source in sources if source.is_video]
+    if wanted != VideoOptions() and not videos:
+        raise UserError("--smooth, --frames, --start and --end are for videos, and no video is given; leave them away")
+    if options.smooth and (options.tile or options.people != "off"):
+        raise UserError("--smooth: is for frames that are parsed at once; leave --tile and --people away")
+    check_span(videos, options.start, options.end)
+    return wanted
 
 
 def read_reference(options: argparse.Namespace) -> LabelledReference:

@@ -23,6 +23,7 @@ class Source(NamedTuple):
 
     path: Path
     name: str
+    more: tuple[str, ...] = ()  # how the names of further results end
 
     @property
     def is_video(self) -> bool:
@@ -32,7 +33,7 @@ class Source(NamedTuple):
     def results(self) -> tuple[str, ...]:
         """The names of the files that its results are written to."""
         ends = ("_overlay.mp4", ".json") if self.is_video else (".png", "_overlay.jpg", ".json")
-        return tuple(f"{self.name}{end}" for end in ends)
+        return tuple(f"{self.name}{end}" for end in (*ends, *self.more))
 
 
 def collect(paths: Sequence[str | Path]) -> tuple[list[Source], list[str]]:

@@ -10,7 +10,6 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, TypeVar, overload
 
-import cv2
 import numpy as np
 import torch
 from torch import Tensor
@@ -20,15 +19,14 @@ from networks.base import Features
 from networks.checkpoints import open_checkpoint
 from networks.decoding import Maps
 from networks.fast.folding import fold_batch_norm
-from utils.constants import IGNORE, LEAST_SIZE, MAX_SIDE, PRECISIONS, PROTOTYPES
 from utils.device import autocast, choose_device, free_memory, resolve_amp, tune
 from utils.errors import UserError
-from utils.imaging import Photo, is_blank, resize_longest, to_rgb
+from utils.imaging import Photo, is_blank, network_size, resize_longest, to_rgb
 
 from .adapting import adapt as turn
 from .annotations import BaseIds, Labels, Names
 from .boxes import Box
-from .parsing import Parsing
+from .parsing import Parsing, labels_of
 from .people import Place, Sight, apart, find_people, places_of_boxes
 from .references import (
     average_prototypes,
@@ -38,7 +36,8 @@ from .references import (
     rows_and_rivals,
     shrink_labels,
 )
-from .settings import DEFAULT_CHECKPOINT, DEFAULT_SIZE, MIN_SCORE, PEOPLE
+from .settings import DEFAULT_CHECKPOINT, DEFAULT_SIZE, MIN_SCORE, check_choices
+from .smoothing import Smoother
 from .support import Support, check_labels, named
 from .tiles import Decoded, join_tiles, tiles
 
@@ -86,22 +85,7 @@ class OneShotParser:
         refine: bool = True,
         amp: str = "off",
     ) -> None:
-        if prototypes not in PROTOTYPES:
-            raise UserError(f"prototypes {prototypes!r}: choose one of {', '.join(PROTOTYPES)}")
-        if max_size and max_size < LEAST_SIZE:
-            raise UserError(f"max_size {max_size}: must be at least {LEAST_SIZE} pixels")
-        if max_size > MAX_SIDE:
-            raise UserError(f"max_size {max_size}: must be at most {MAX_SIDE} pixels")
-        if depth and depth not in range(8, 17):
-            raise UserError(f"depth {depth}: must be 8 to 16 bits, or 0 for what the files say")
-        if min_score is not None and not 0 <= min_score <= 1:
-            raise UserError(f"min_score {min_score}: must lie between 0 and 1")
-        if people not in PEOPLE:
-            raise UserError(f"people {people!r}: choose one of {', '.join(PEOPLE)}")
-        if tile and people == "auto":
-            raise UserError("people: each is parsed at its own scale already; leave tile away")
-        if amp not in PRECISIONS:
-            raise UserError(f"amp {amp!r}: choose one of {', '.join(PRECISIONS)}")
+        check_choices(prototypes, max_size, depth, min_score, people, tile, amp)
         spec = catalog.load(dataset) if dataset else None
         opened = open_checkpoint(checkpoint, num_slots=spec.num_slots if spec else None, way=way)
         self.device = choose_device(device)
@@ -200,6 +184,17 @@ class OneShotParser:
             results += self._parse([to_rgb(one, depth=self.depth) for one in image[batch]], support, boxes[batch])
         return results
 
+    def parse_frames(self, frames: Sequence[np.ndarray], smoother: Smoother | None = None) -> list[Parsing]:
+        """Parse some frames of a video, RGB uint8 (H, W, 3), in order; `smoother` goes on from those before.
+
+        Raises `UserError` without a reference.
+        """
+        if smoother is None:
+            return self.parse(list(frames))
+        if self.support is None:
+            raise UserError("there is no reference yet; call set_reference first")
+        return self._parse(frames, self.support, [None] * len(frames), smoother)
+
     @torch.inference_mode()
     def features(self, photo: np.ndarray) -> Features:
         """What the network makes of an RGB photo (H, W, 3), resized as one: a batch of 1."""
@@ -212,20 +207,22 @@ class OneShotParser:
 
     @torch.inference_mode()
     def _parse(
-        self, photos: Sequence[np.ndarray], support: Support, boxes: Sequence[Sequence[Box] | None]
+        self,
+        photos: Sequence[np.ndarray],
+        support: Support,
+        boxes: Sequence[Sequence[Box] | None],
+        smoother: Smoother | None = None,
     ) -> list[Parsing]:
         """Parse RGB photos, person by person where these are looked for or have boxes."""
         results, ids = [], [c.id for c in support.classes]
-        id_of_slot = np.zeros(max(256, len(ids) + 1), dtype=np.uint8 if max(ids) < IGNORE else np.uint16)
-        id_of_slot[1 : len(ids) + 1] = ids
-        for rgb, whole, given in zip(photos, self._decode(photos, support), boxes, strict=True):
+        for rgb, whole, given in zip(photos, self._decode(photos, support, smoother), boxes, strict=True):
             one, person_ids = whole, None
             each: list[Tensor] = []
             if given is not None or self.people == "auto":
                 places = self._places(rgb, given, support)
                 decode = functools.partial(self._decode_one, support=support)
                 one, person_ids, each = apart(rgb, whole, places, decode, others=given is None)
-            labels = cv2.LUT(one.slots, id_of_slot) if one.slots.dtype == np.uint8 else id_of_slot[one.slots]
+            labels = labels_of(one.slots, ids)
             scores, *of_persons = (dict(zip(ids, s.tolist(), strict=True)) for s in (one.scores, *each))
             results.append(Parsing(rgb, labels, one.foreground, scores, support.classes, person_ids, tuple(of_persons)))
         return results
@@ -247,7 +244,9 @@ class OneShotParser:
     def _decode_one(self, photo: np.ndarray, support: Support) -> Decoded:
         return self._decode([photo], support)[0]
 
-    def _decode(self, photos: Sequence[np.ndarray], support: Support) -> list[Decoded]:
+    def _decode(
+        self, photos: Sequence[np.ndarray], support: Support, smoother: Smoother | None = None
+    ) -> list[Decoded]:
         """Parse RGB photos: those that are resized in one pass of the network, the windows of the others one by one."""
         windows = [tiles(rgb.shape[:2], self.max_size if self.tile else max(rgb.shape)) for rgb in photos]
         resized = iter(self._encode_resized([rgb for rgb, own in zip(photos, windows, strict=True) if len(own) == 1]))
@@ -255,7 +254,10 @@ class OneShotParser:
         for rgb, own in zip(photos, windows, strict=True):
             cut = (self._encode([self._image(rgb[tile.window])])[0] for tile in own)  # one in memory at a time
             features = [next(resized)] if len(own) == 1 else cut
-            decoded = join_tiles(own, [self._class_maps(one, support) for one in features], self.min_score)
+            maps = [self._class_maps(one, support) for one in features]
+            if smoother is not None:
+                maps = [smoother(rgb, maps[0], network_size(rgb.shape[:2], self.max_size, self.enlarge))]
+            decoded = join_tiles(own, maps, self.min_score)
             if is_blank(rgb):  # black, of one colour, or noise: nobody is there
                 decoded = decoded.blank()
             results.append(decoded)

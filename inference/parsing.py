@@ -1,7 +1,7 @@
 """What a parse gives: the label map of one photo with its classes, as pixels, pictures and files."""
 
 import functools
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple, TypedDict
@@ -13,6 +13,7 @@ from PIL import Image
 from dataloaders import visualize
 from dataloaders.palette import RGB
 from dataloaders.palette import palette as colours_of
+from utils.constants import IGNORE
 from utils.errors import UserError
 from utils.files import replacing, write_json
 
@@ -198,6 +199,14 @@ class Parsing:
         people = {} if self.person_ids is None else {"people": self.people}
         write_json(areas, {**(facts or {}), **size, "classes": self.areas(), "absent": self.absent, **people})
         return [labels, overlay, areas]
+
+
+def labels_of(slots: np.ndarray, ids: Sequence[int]) -> np.ndarray:
+    """The label map of class ids of a map of slots (H, W): slot 0 is the background, slot k the k-th of the ids."""
+    id_of_slot = np.zeros(max(256, len(ids) + 1), dtype=np.uint8 if max(ids) < IGNORE else np.uint16)
+    id_of_slot[1 : len(ids) + 1] = ids
+    found: np.ndarray = cv2.LUT(slots, id_of_slot) if slots.dtype == np.uint8 else id_of_slot[slots]
+    return found
 
 
 def _counted(labels: np.ndarray, ids: int) -> np.ndarray:

@@ -1,8 +1,10 @@
 """Videos: upright frames with the times at which they are shown, and writing them again at a steady rate."""
 
 import itertools
+import math
 from collections.abc import Iterable, Iterator
 from pathlib import Path
+from typing import NamedTuple
 
 import cv2
 import numpy as np
@@ -12,14 +14,28 @@ from utils.files import replacing
 
 Frame = tuple[np.ndarray, float]
 """RGB uint8 (H, W, 3), and the second from which on it is shown."""
+
+
+class VideoOptions(NamedTuple):
+    """Whether to steady the labels over time and to write each frame's label map; from and to which second to parse."""
+
+    smooth: bool = False
+    frames: bool = False
+    start: float = 0.0
+    end: float = math.inf
+
+
 USUAL_RATE, MAX_RATE = 25.0, 240.0  # frames a second
 LOOKED_AT = 2000  # frames whose times tell whether they are even
 
 
 class Video:
-    """Upright frames, `frame_rate` and `length` (as stated, maybe 0) of a video. Raises `UserError` without frames."""
+    """Upright frames, `frame_rate` and `length` (frames as stated, maybe 0) of a video.
 
-    def __init__(self, path: str | Path) -> None:
+    Of the frames those from second `start` on and before `end`. Raises `UserError` where there are none.
+    """
+
+    def __init__(self, path: str | Path, start: float = 0.0, end: float = math.inf) -> None:
         if not Path(path).is_file():
             raise UserError(f"{path}: no such video; check the path")
         self.frame_rate = _rate(str(path))
@@ -30,11 +46,20 @@ class Video:
             self._capture.release()
             raise UserError(f"{path}: no video, or one without frames; give an MP4, MOV, AVI, MKV or WebM file")
         self.length = max(0, int(self._capture.get(cv2.CAP_PROP_FRAME_COUNT)))
+        if self.length:
+            seconds = min(end, self.length / self.frame_rate) - start
+            self.length = max(1, round(seconds * self.frame_rate))
+        self._end = end
+        while self._next is not None and self._next[1] < start:
+            self._next = self._read()
+        if self._next is None or self._next[1] >= end:
+            self._capture.release()
+            raise UserError(f"{path}: no frame from second {start:g} to {end:g}; choose another --start and --end")
 
     def __iter__(self) -> Iterator[Frame]:
         """The frames with their times, once."""
         try:
-            while self._next is not None:
+            while self._next is not None and self._next[1] < self._end:
                 frame, self._next = self._next, self._read()
                 yield frame
         finally:
@@ -47,6 +72,21 @@ class Video:
         second, steady = self._capture.get(cv2.CAP_PROP_POS_MSEC) / 1000, self._count / self.frame_rate
         self._count += 1
         return cv2.cvtColor(frame, cv2.COLOR_BGR2RGB), second if second > 0 else steady
+
+
+def check_span(paths: Iterable[str | Path], start: float, end: float) -> None:
+    """Raise `UserError` where a part of videos ends before it begins, or begins behind the end of one of them.
+
+    A video that cannot be read, or does not state its length, is left to `Video`.
+    """
+    if not 0 <= start < end:
+        raise UserError(f"--start {start:g} --end {end:g}: seconds from 0 on; the start must lie before the end")
+    for path in paths:
+        capture = cv2.VideoCapture(str(path))
+        frames, rate = (capture.get(p) for p in (cv2.CAP_PROP_FRAME_COUNT, cv2.CAP_PROP_FPS))
+        capture.release()
+        if frames > 0 and rate > 0 and start >= frames / rate:
+            raise UserError(f"{path}: --start {start:g} lies behind its end at {frames / rate:.2f} seconds; lower it")
 
 
 def write_video(path: str | Path, frames: Iterable[Frame], frame_rate: float) -> None:

@@ -36,10 +36,16 @@ def build(
         write_text(Path(root) / "list" / f"meta_{split}_id.txt", "".join(f"{name}\n" for name in ids))
 
 
-def draw(seed: int, index: int, size: tuple[int, int] = (192, 128)) -> tuple[np.ndarray, np.ndarray]:
-    """Draw one person: picture uint8 (H, W, 3) in RGB, and label uint8 (H, W) with ATR's values 0..17."""
+def draw(
+    seed: int, index: int, size: tuple[int, int] = (192, 128), swing: float = 0.0
+) -> tuple[np.ndarray, np.ndarray]:
+    """Draw one person: picture uint8 (H, W, 3) in RGB, and label uint8 (H, W) with ATR's values 0..17.
+
+    `swing` turns arms and legs by so many degrees, to one side of the body outwards and to the other inwards: with
+    values that go to and fro the same person moves.
+    """
     rng = np.random.default_rng([seed, index])
-    figure = Figure(Outfit(rng), Canvas(size, rng), rng)
+    figure = Figure(Outfit(rng), Canvas(size, rng), rng, swing)
     paint_backdrop(figure)
     paint_person(figure)
     picture, label = figure.canvas.finish()

@@ -21,7 +21,7 @@ class Figure:
     picture, -1 left) to samples (33, 3) of x, y, radius.
     """
 
-    def __init__(self, outfit: Outfit, canvas: Canvas, rng: np.random.Generator) -> None:
+    def __init__(self, outfit: Outfit, canvas: Canvas, rng: np.random.Generator, swing: float = 0.0) -> None:
         self.outfit, self.canvas, self.rng, f = outfit, canvas, rng, outfit.feminine
         self.mass, self.shoulder = rng.uniform(0.84, 1.25), (0.79 - 0.15 * f) * rng.uniform(0.94, 1.07)
         self.turn, self._lean, self._tilt = rng.normal(0, [0.25, 0.07, 0.05])
@@ -33,8 +33,8 @@ class Figure:
         for s in (-1, 1):
             pose = ARMS[0] if outfit.bag == "hand" and s == self.bag_side else rng.choice(ARMS)
             shoulder, hip = self.trunk([(s * self.shoulder, 1.72), (s * 0.3 * self.mass, 3.5)])
-            self.arms[s] = self._limb(shoulder, s, pose, np.array([1.2, 1.02]), arm)
-            self.legs[s] = self._limb(hip, s, gait, length * np.array([1, rng.uniform(0.8, 0.93)]), leg)
+            self.arms[s] = self._limb(shoulder, s, pose + swing * s, np.array([1.2, 1.02]), arm)
+            self.legs[s] = self._limb(hip, s, gait - swing * s / 3, length * np.array([1, rng.uniform(0.8, 0.93)]), leg)
         self._place(*canvas.shape)
 
     def trunk(self, points: Points) -> np.ndarray:

@@ -1,0 +1,126 @@
+"""Videos: labels steadied over time, each frame's label map, and a part of a clip."""
+
+import json
+
+import cv2
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from inference.smoothing import Smoother
+from inference.videos import Video
+from networks.decoding import Maps
+from tools.measure_smoothing import Tables, pan, walk
+
+from .own_photos import complaint, run
+
+SIDE = (96, 64)
+
+
+def scene(left: int, seed: int = 0) -> tuple[np.ndarray, torch.Tensor]:
+    """A textured square on a texture, `left` pixels from the left: a frame, and where the square is (h, w)."""
+    rng = np.random.default_rng(seed)
+    image, square = (cv2.GaussianBlur(rng.uniform(0, 255, (*size, 3)), (0, 0), 2) for size in (SIDE, (40, 24)))
+    image, square = (np.clip(128 + 3 * (part - 128), 0, 255).astype(np.uint8) for part in (image, square))
+    image[30:70, left : left + 24] = square
+    truth = torch.zeros(SIDE, dtype=torch.bool)
+    truth[30:70, left : left + 24] = True
+    return image, truth
+
+
+def logits(truth: torch.Tensor, noise: float, seed: int) -> Maps:
+    """Maps of one class that is where `truth` says, under noise."""
+    clean = torch.where(truth, 1.0, -1.0)
+    drawn = noise * torch.randn(truth.shape, generator=torch.Generator().manual_seed(seed))
+    return Maps(
+        torch.stack([torch.zeros(truth.shape), clean + drawn]), torch.stack([-clean, clean]), torch.tensor([0.5])
+    )
+
+
+def wrong(maps: Maps, truth: torch.Tensor) -> float:
+    return float((maps.classes.argmax(dim=0).bool() != truth).float().mean())
+
+
+def test_noise_is_averaged_along_the_motion():
+    smoother = Smoother()
+    for step in range(8):
+        image, truth = scene(8 + 3 * step)
+        noisy = logits(truth, 1.0, step)
+        smooth = smoother(image, noisy, SIDE)
+    assert wrong(smooth, truth) < 0.4 * wrong(noisy, truth)
+
+
+def test_at_a_cut_the_past_is_forgotten():
+    smoother = Smoother()
+    for step in range(4):
+        image, truth = scene(8)
+        smoother(image, logits(truth, 0.0, step), SIDE)
+    image, truth = scene(36, seed=1)
+    now = logits(truth, 0.0, 9)
+    after = smoother(255 - image, now._replace(presence=torch.tensor([0.9])), SIDE)
+    assert torch.equal(after.classes, now.classes) and float(after.presence) == pytest.approx(0.9)
+
+
+def test_the_mean_of_the_presence_counts_the_first_frame_no_more_than_others():
+    smoother, (image, truth) = Smoother(), scene(8)
+    for value in (1.0, 0.0):
+        last = smoother(image, logits(truth, 0.0, 0)._replace(presence=torch.tensor([value])), SIDE)
+    assert float(last.presence) < 0.5
+
+
+def test_maps_at_the_size_of_the_feature():
+    smoother, (image, truth) = Smoother(), scene(8)
+    small = logits(truth[::4, ::4], 0.5, 0)._replace(presence=None)
+    for _ in range(2):
+        smooth = smoother(image, small, SIDE)
+    assert smooth.presence is None and torch.allclose(smooth.classes, small.classes, atol=1e-4)
+
+
+def test_frames_and_times_of_a_part(place, capsys):
+    more = ("--smooth", "--frames", "--start", "0.3", "--end", "0.9")
+    for _ in range(2):
+        assert run(place, "clip.mp4", more=more) == 0
+    content = json.loads((place / "out" / "clip.json").read_text())
+    assert content["frames"] == 3 and [one["second"] for one in content["label_maps"]] == [0.4, 0.6, 0.8]
+    maps = [Image.open(place / "out" / one["file"]) for one in content["label_maps"]]
+    assert all(one.size == (64, 96) and one.mode == "P" for one in maps)
+    back = cv2.VideoCapture(str(place / "out" / "clip_overlay.mp4"))
+    assert back.get(cv2.CAP_PROP_FRAME_COUNT) == 3 == Video(place / "clip.mp4", 0.3, 0.9).length
+    assert run(place, "clip.mp4", more=("--frames", "--start", "0.7")) == 0
+    assert len(list((place / "out" / "clip_frames").iterdir())) == 1
+
+
+@pytest.mark.parametrize(
+    "more, told",
+    [
+        (("--start", "2", "--end", "1"), "the start must lie before the end"),
+        (("--start", "5"), "clip.mp4: --start 5 lies behind its end at 1.00 seconds"),
+        (("--smooth", "--tile"), "leave --tile and --people away"),
+    ],
+)
+def test_bad_parts(more, told, place, capsys):
+    assert run(place, "clip.mp4", more=more) == 2
+    assert told in complaint(capsys) and not (place / "out").exists()
+
+
+def test_video_options_need_a_video(place, capsys):
+    assert run(place, "photos", more=("--smooth",)) == 2
+    assert "no video is given" in complaint(capsys)
+
+
+def test_the_measure_counts_flicker_where_the_truth_stands_still():
+    truth = [np.zeros((4, 4), np.uint8)] * 2 + [np.ones((4, 4), np.uint8)] * 2
+    labels = [one.copy() for one in truth]
+    labels[1][0, 0] = labels[3][0, 0] = 2
+    tables = Tables(3)
+    tables.add(labels, truth, cut=2)
+    assert tables.row()[0] == pytest.approx(1000 / 16)
+
+
+def test_drawn_clips_move():
+    first, second = walk(0, 1, 3)[0::2]
+    assert 0 < (first[1] != second[1]).mean() < 0.2 and first[0].shape[:2] == first[1].shape
+    image, label = first
+    moved = pan(image, label, np.random.default_rng(0), 3)
+    assert 0 < (moved[0][1] != moved[2][1]).mean() < 0.2
