@@ -8,6 +8,7 @@ import argparse
 import logging
 import os
 import sys
+import threading
 import warnings
 from collections.abc import Sequence
 from dataclasses import replace
@@ -31,6 +32,7 @@ from .ray_source import AT_ONCE, Photos
 ROOT = Path(__file__).resolve().parents[1]
 OBJECT_STORE = 512 * 2**20  # bytes of shared memory for what passes between the processes
 BLOCK = 2 * 2**20  # bytes of photos that are handed on at once
+LONGEST_GREETING = 30  # seconds in which a cluster must let us in
 BESIDE = 3  # processes that read, leave out and write, beside the workers
 
 
@@ -91,7 +93,10 @@ def _connect(options: argparse.Namespace) -> None:
     quiet = {"log_to_driver": False, "logging_level": logging.ERROR}
     workers_find_this_code = {"env_vars": {"PYTHONPATH": str(ROOT)}}
     if options.address:
+        watch = threading.Timer(LONGEST_GREETING, _give_up, [options.address])
+        watch.start()
         ray.init(options.address, runtime_env=workers_find_this_code, **quiet)
+        watch.cancel()
         return
     os.environ.setdefault("RAY_worker_niceness", "0")  # else the workers wait for every other program
     ray.init(
@@ -101,6 +106,13 @@ def _connect(options: argparse.Namespace) -> None:
         runtime_env=workers_find_this_code,
         **quiet,
     )
+
+
+def _give_up(address: str) -> None:
+    """End the process: `ray.init` waits for minutes where something listens that is no cluster. Nothing is lost."""
+    line = f"error: --address {address}: what listens there does not answer as a Ray cluster; name another, or none"
+    print(line, file=sys.stderr, flush=True)
+    os._exit(2)
 
 
 def _on(device: Any, support: Support) -> Support:
