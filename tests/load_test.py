@@ -33,7 +33,7 @@ from utils.errors import UserError, run_cli
 
 ROOT = Path(__file__).resolve().parents[1]
 MOST_USERS, MOST_PARSES = 40, 100
-START_SECONDS = 120
+START_SECONDS = 300
 PHOTO_SIZE = (192, 128)
 NAME = re.compile(r"user\d+")
 
