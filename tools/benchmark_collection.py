@@ -3,8 +3,8 @@
     python -m tools.benchmark_collection --reference ref.jpg --labels ref.png photos/ --number 5000
 
 The photos are repeated under different names until there are `--number`. Photos per second are counted from the first
-results on, so that the start does not count. Memory is that of the largest process, at a quarter of the way and at the
-end. Everything runs one after another; the load of the machine at the start stands beside it.
+results on, so that the start does not count. Memory is that of the largest process, in the first and last quarter of
+that time. Everything runs one after another; the load of the machine at the start stands beside it.
 """
 
 import os
@@ -51,15 +51,15 @@ def main(arguments: Sequence[str] | None = None) -> None:
             rate, early, late = watch([*command, str(photos), "--out", str(Path(folder) / "out")], Path(folder) / "out")
             rows.append([title, f"{rate:.2f}", f"{early / MB:.0f}", f"{late / MB:.0f}", f"{load:.1f}"])
             print(rows[-1], flush=True)
-    print(table(["", "photos per second", "MB at a quarter", "MB at the end", "load before"], rows))
+    print(table(["", "photos per second", "MB in the first quarter", "MB in the last", "load before"], rows))
 
 
 def watch(command: Sequence[str], out: Path) -> tuple[float, int, int]:
-    """Run the command; results per second after the first, and the largest process's bytes at a quarter and at the end.
+    """Run the command; results per second after the first, and the largest process in the first and last quarter.
 
     Raises `UserError` when it fails.
     """
-    began, memory = time.time(), []
+    memory = []
     with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
         while process.poll() is None:
             memory.append((time.time(), max(map(_resident, _below(process.pid)), default=0)))
@@ -68,9 +68,12 @@ def watch(command: Sequence[str], out: Path) -> tuple[float, int, int]:
         raise UserError(f"{' '.join(command)}: ended with {process.returncode}; run it by itself to see why")
     results = sorted((path.stat().st_mtime, _count(path)) for path in _results(out))
     (first, skipped), (last, _) = results[0], results[-1]
-    quarter = began + (last - began) / 4
-    early = max(size for when, size in memory if when <= max(quarter, first))
-    return (sum(n for _, n in results) - skipped) / max(last - first, 1e-9), early, memory[-1][1]
+    quarter = (last - first) / 4
+    early, late = (
+        max((size for when, size in memory if low <= when <= low + quarter), default=0)
+        for low in (first, last - quarter)
+    )
+    return (sum(n for _, n in results) - skipped) / max(last - first, 1e-9), early, late
 
 
 def _results(out: Path) -> list[Path]:
