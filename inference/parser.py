@@ -6,6 +6,7 @@ parsing = parser.parse("photo.jpg")   # .labels (H, W) of class ids, .areas(), .
 """
 
 import functools
+import math
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, TypeVar, overload
@@ -36,7 +37,7 @@ from .references import (
     rows_and_rivals,
     shrink_labels,
 )
-from .settings import DEFAULT_CHECKPOINT, DEFAULT_SIZE, MIN_SCORE, check_choices
+from .settings import DEFAULT_CHECKPOINT, DEFAULT_SIZE, MIN_SCORE, SEVERAL_SURER, check_choices
 from .smoothing import Smoother
 from .support import Support, check_labels, named
 from .tiles import Decoded, join_tiles, tiles
@@ -153,7 +154,7 @@ class OneShotParser:
         if self.adapt if adapt is None else adapt:
             prototypes = turn(self.network, references, prototypes)
         joined = tuple(c.name for c, row in zip(classes, rows, strict=True) if row)
-        return Support(classes, prototypes, joined, tuple(self.class_names[row] for row in rivals))
+        return Support(classes, prototypes, joined, tuple(self.class_names[row] for row in rivals), len(pairs))
 
     @overload
     def parse(self, image: Photo, support: Support | None = None, boxes: Sequence[Box] | None = None) -> Parsing: ...
@@ -287,7 +288,11 @@ class OneShotParser:
 
     def _class_maps(self, features: Features, support: Support) -> Maps:
         with autocast(self.device, self.amp):
-            return self.network.class_maps(features, support.prototypes)[0]
+            maps = self.network.class_maps(features, support.prototypes)[0]
+        if maps.presence is None or support.photos == 1:
+            return maps
+        surer = SEVERAL_SURER * math.log(support.photos)
+        return maps._replace(presence=(maps.presence.logit(eps=1e-6) + surer).sigmoid())
 
     def _image(self, rgb: np.ndarray) -> Tensor:
         return self._on_device(np.ascontiguousarray(rgb)).permute(2, 0, 1)

@@ -20,6 +20,7 @@ from engine.settings import EvaluateSettings, TrainSettings
 from engine.training import StopSignal
 from inference.parser import OneShotParser
 from inference.references import remembered_classes
+from inference.settings import SEVERAL_SURER
 from networks.aopnet import AOPNet
 from networks.checkpoints import files, initialise, open_checkpoint
 from tools import label_tagged, measure_bounds, pack_photos, score_user, simulate_labelling
@@ -81,6 +82,11 @@ def test_what_a_reference_has_by_name_blends_with_the_bank(run_folder):
     assert both.known == (one.upper(), two.replace("-", " ")) and set(both.rivals) == set(remembered) - {one, two}
     mixed = parser.make_support(photo, labels, {7: one, 9: "apron"})
     assert mixed.known == (one,) and one not in mixed.rivals and set(mixed.rivals) <= set(remembered)
+    twice = parser.make_support([photo] * 2, [labels] * 2, {7: one.upper(), 9: two})
+    presence = [parser.maps(photo, support).presence.logit() for support in (both, twice)]
+    torch.testing.assert_close(
+        presence[1] - presence[0], torch.full((2,), SEVERAL_SURER * np.log(2)), atol=1e-3, rtol=0
+    )
     alone = OneShotParser(run_folder / "last.pt", device="cpu", prototypes="support-only")
     assert not alone.make_support(photo, labels, {7: one, 9: two}).known
 
