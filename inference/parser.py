@@ -142,15 +142,14 @@ class OneShotParser:
         if unseen:
             where = f"beside its neighbours at {self.max_size} pixels"
             raise UserError(f"{named(images[0])}: {unseen} is too small to be seen {where}; raise max_size")
-        names_in_order = [c.name for c in classes]
-        rows, rivals = rows_and_rivals(self.network, self.class_names, self.prototypes, names_in_order, base_ids)
-        if any(rows):
-            prototypes = blend_with_bank(self.network, prototypes, rows)
+        own, net = [c.name for c in classes], self.network
+        rows, rivals = rows_and_rivals(net, self.class_names, self.prototypes, own, base_ids)
+        prototypes = blend_with_bank(net, prototypes, rows) if any(rows) else prototypes
         if rivals and not all(rows):
             photos = [(features, slots) for (features, _), (_, slots) in zip(references, pairs, strict=True)]
-            rivals = choose_rivals(self.network, photos, prototypes, rivals)
+            rivals = choose_rivals(net, photos, prototypes, rivals)
         if rivals:
-            prototypes = prototypes._replace(rivals=self.network.bank.rows[rivals][None])
+            prototypes = prototypes._replace(rivals=net.bank.rows[rivals][None])
         if self.adapt if adapt is None else adapt:
             prototypes = turn(self.network, references, prototypes)
         joined = tuple(c.name for c, row in zip(classes, rows, strict=True) if row)
@@ -291,8 +290,8 @@ class OneShotParser:
             maps = self.network.class_maps(features, support.prototypes)[0]
         if maps.presence is None or support.photos == 1:
             return maps
-        surer = SEVERAL_SURER * math.log(support.photos)
-        return maps._replace(presence=(maps.presence.logit(eps=1e-6) + surer).sigmoid())
+        logit = maps.presence.logit(eps=1e-6) + SEVERAL_SURER * math.log(support.photos)
+        return maps._replace(presence=logit.sigmoid())
 
     def _image(self, rgb: np.ndarray) -> Tensor:
         return self._on_device(np.ascontiguousarray(rgb)).permute(2, 0, 1)
