@@ -110,7 +110,7 @@ def _parse_video(
     """
     shares: dict[str, float] = defaultdict(float)
     count = blank = 0
-    smoother = Smoother() if options.smooth else None
+    smoother = Smoother(parser.min_score) if options.smooth else None
     folder = out / f"{source.name}_frames"
     written: list[dict[str, Any]] = []
     for earlier in folder.glob("[0-9]*.png") if options.frames else ():  # of a run that parsed more

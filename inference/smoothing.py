@@ -9,7 +9,8 @@ from torch.nn import functional as F
 from networks.decoding import Maps
 
 DECAY = 0.8  # of a frame's weight from one frame to the next, where the picture is as it was
-DECAY_PRESENCE = 0.9  # the same in the mean of how likely a class is there
+DECAY_PRESENCE = 0.6  # the same in the mean of how likely a class is there
+STAY = 0.6  # of the presence with which a class appears: with how much it stays
 TOLERANCE = 12.0  # of 255: a pixel that differs by this much from where it came from keeps a third of that
 CUT = 24.0  # of 255: where pixels differ by this much in the mean, another picture begins
 
@@ -19,9 +20,12 @@ class Smoother:
 
     The past is moved along the optical flow. It counts less where the moved picture is unlike the new one, as it is
     where something comes into view; at a cut it is forgotten.
+    A class appears with a presence of `min_score`, and stays with somewhat less.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, min_score: float = 0.0) -> None:
+        self._min_score = min_score
+        self._shown = torch.zeros(0, dtype=torch.bool)  # the classes of the frame before, (K,)
         self._flow = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_FAST)
         self._grey: np.ndarray = np.zeros((0, 0), np.uint8)
         self._sums = torch.zeros(0)  # weighted, the weights behind them: (1 + K + 2 + 1, h, w)
@@ -32,7 +36,7 @@ class Smoother:
         grey: np.ndarray = cv2.resize(cv2.cvtColor(rgb, cv2.COLOR_RGB2GRAY), size[::-1], interpolation=cv2.INTER_AREA)
         sums = torch.cat([maps.classes, maps.coarse, torch.ones_like(maps.coarse[:1])])
         told = maps.presence if maps.presence is not None else sums.new_zeros(0)
-        presence = torch.cat([told, told.new_ones(1)])
+        presence, shown = torch.cat([told, told.new_ones(1)]), torch.zeros_like(told, dtype=torch.bool)
         if grey.shape == self._grey.shape and sums.shape == self._sums.shape:
             places = _places(size) + self._flow.calc(grey, self._grey, np.zeros((*size, 2), np.float32))
             moved = cv2.remap(
@@ -42,11 +46,13 @@ class Smoother:
             if unlike.mean() < CUT:
                 kept = DECAY * np.exp(-np.square(unlike / TOLERANCE))
                 sums = sums + _moved(self._sums, places, kept)
-                presence = presence + DECAY_PRESENCE * self._presence
+                presence, shown = presence + DECAY_PRESENCE * self._presence, self._shown
         self._grey, self._sums, self._presence = grey, sums, presence
-        means = sums[:-1] / sums[-1:]
-        known = None if maps.presence is None else presence[:-1] / presence[-1]
-        return Maps(means[:-2], means[-2:], known)
+        means, known = sums[:-1] / sums[-1:], presence[:-1] / presence[-1]
+        stays = shown & (known >= STAY * self._min_score)
+        known = torch.where(stays, known.clamp(min=self._min_score), known)
+        self._shown = known >= self._min_score
+        return Maps(means[:-2], means[-2:], None if maps.presence is None else known)
 
 
 def _moved(past: Tensor, places: np.ndarray, kept: np.ndarray) -> Tensor:

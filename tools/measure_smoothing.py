@@ -119,7 +119,7 @@ def measure(parser: OneShotParser, parts: Iterator[tuple[Clip, Clip, Clip]], slo
         known = [0, IGNORE, *(c.id for c in support.classes)]
         frames = [compressed(image) for image, _ in (*first, *second)]
         truth = [np.where(np.isin(label, known), label, 0).astype(np.uint8) for _, label in (*first, *second)]
-        for smoother, one in zip((None, Smoother()), tables, strict=True):
+        for smoother, one in zip((None, Smoother(parser.min_score)), tables, strict=True):
             one.add([parsing.labels for parsing in parser.parse_frames(frames, smoother)], truth, len(first))
     return tables
 
