@@ -56,7 +56,7 @@ def parse(parts: Sequence[Part], options: argparse.Namespace, support: Support) 
     """
     out = options.out.absolute()
     try:
-        logging.getLogger("ray.data").setLevel(logging.ERROR)
+        logging.getLogger("ray.data").setLevel(logging.CRITICAL)  # errors come as exceptions, in one line
         warnings.filterwarnings("ignore", module=r"ray\.data")
         _connect(options)
         context = DataContext.get_current()
