@@ -9,8 +9,7 @@ from torch.nn import functional as F
 from networks.decoding import Maps
 
 DECAY = 0.8  # of a frame's weight from one frame to the next, where the picture is as it was
-DECAY_PRESENCE = 0.6  # the same in the mean of how likely a class is there
-STAY = 0.6  # of the presence with which a class appears: with how much it stays
+STAY = 0.5  # of the presence with which a class appears: with how much it stays
 TOLERANCE = 12.0  # of 255: a pixel that differs by this much from where it came from keeps a third of that
 CUT = 24.0  # of 255: where pixels differ by this much in the mean, another picture begins
 
@@ -29,14 +28,13 @@ class Smoother:
         self._flow = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_FAST)
         self._grey: np.ndarray = np.zeros((0, 0), np.uint8)
         self._sums = torch.zeros(0)  # weighted, the weights behind them: (1 + K + 2 + 1, h, w)
-        self._presence = torch.zeros(0)  # the same: (K + 1,)
 
     def __call__(self, rgb: np.ndarray, maps: Maps, size: tuple[int, int]) -> Maps:
         """The smoothed maps of the next frame, RGB (H, W, 3), which the network sees at `size` (h, w)."""
         grey: np.ndarray = cv2.resize(cv2.cvtColor(rgb, cv2.COLOR_RGB2GRAY), size[::-1], interpolation=cv2.INTER_AREA)
         sums = torch.cat([maps.classes, maps.coarse, torch.ones_like(maps.coarse[:1])])
-        told = maps.presence if maps.presence is not None else sums.new_zeros(0)
-        presence, shown = torch.cat([told, told.new_ones(1)]), torch.zeros_like(told, dtype=torch.bool)
+        presence = maps.presence if maps.presence is not None else sums.new_zeros(0)
+        shown = torch.zeros_like(presence, dtype=torch.bool)
         if grey.shape == self._grey.shape and sums.shape == self._sums.shape:
             places = _places(size) + self._flow.calc(grey, self._grey, np.zeros((*size, 2), np.float32))
             moved = cv2.remap(
@@ -46,13 +44,12 @@ class Smoother:
             if unlike.mean() < CUT:
                 kept = DECAY * np.exp(-np.square(unlike / TOLERANCE))
                 sums = sums + _moved(self._sums, places, kept)
-                presence, shown = presence + DECAY_PRESENCE * self._presence, self._shown
-        self._grey, self._sums, self._presence = grey, sums, presence
-        means, known = sums[:-1] / sums[-1:], presence[:-1] / presence[-1]
-        stays = shown & (known >= STAY * self._min_score)
-        known = torch.where(stays, known.clamp(min=self._min_score), known)
-        self._shown = known >= self._min_score
-        return Maps(means[:-2], means[-2:], None if maps.presence is None else known)
+                shown = self._shown
+        self._grey, self._sums, means = grey, sums, sums[:-1] / sums[-1:]
+        stays = shown & (presence >= STAY * self._min_score)
+        presence = torch.where(stays, presence.clamp(min=self._min_score), presence)
+        self._shown = presence >= self._min_score
+        return Maps(means[:-2], means[-2:], None if maps.presence is None else presence)
 
 
 def _moved(past: Tensor, places: np.ndarray, kept: np.ndarray) -> Tensor:
