@@ -147,7 +147,7 @@ class OneShotParser:
         prototypes = blend_with_bank(net, prototypes, rows) if any(rows) else prototypes
         if rivals and not all(rows):
             photos = [(features, slots) for (features, _), (_, slots) in zip(references, pairs, strict=True)]
-            rivals = choose_rivals(net, photos, prototypes, rivals)
+            rivals = choose_rivals(net, photos, rivals, prototypes)
         if rivals:
             prototypes = prototypes._replace(rivals=net.bank.rows[rivals][None])
         if self.adapt if adapt is None else adapt:

@@ -13,7 +13,7 @@ from networks.prototypes import Prototypes
 from utils.errors import UserError
 
 from .annotations import BaseIds, plain_name
-from .rivals import left_over
+from .rivals import left_over, thinned
 
 
 def extract_prototypes(network: OneShotNetwork, photo: Features, label: Tensor, classes: int) -> Prototypes:
@@ -93,26 +93,21 @@ def blend_with_bank(network: OneShotNetwork, prototypes: Prototypes, rows: Seque
 
 
 def choose_rivals(
-    network: OneShotNetwork,
-    photos: Sequence[tuple[Features, np.ndarray]],
-    prototypes: Prototypes,
-    others: Sequence[int],
+    network: OneShotNetwork, photos: Sequence[tuple[Features, np.ndarray]], others: Sequence[int], like: Prototypes
 ) -> list[int]:
-    """The rows of the bank among `others` that are no class of the reference: in it, they take nobody's pixels.
+    """The rows of the bank among `others` that are no class of the reference by another name.
 
-    `photos` are the features (batch 1) and slots (H, W) of the labelled ones. They are parsed with the reference's
-    classes and all the others; a row that wins more than a twentieth of a class's pixels is out (docs/method.md, step
-    40).
+    `photos` are the features (batch 1) and slots (H, W) of the labelled ones; `like` are their prototypes. The photos
+    are parsed with the others alone: who wins more than a tenth of a class's pixels is out (docs/method.md, step 40).
     """
-    count = prototypes.classes.shape[1] - 1
-    vectors = torch.cat([prototypes.classes[0, 1:], network.bank.rows[list(others)].to(prototypes.classes.dtype)])
-    together = Prototypes.of_classes(vectors, prototypes.foreground[0, 0], network.way)
-    taken = np.zeros((1 + len(vectors), 1 + count))
+    vectors = network.bank.rows[list(others)].to(like.classes.dtype)
+    alone = Prototypes.of_classes(vectors, like.foreground[0, 0], network.way)
+    kept = torch.ones(len(vectors), dtype=torch.bool, device=vectors.device)
+    taken = np.zeros((1 + len(vectors), 1 + max(int(slots.max()) for _, slots in photos)))
     for features, slots in photos:
-        kept = torch.ones(len(vectors), dtype=torch.bool, device=vectors.device)
-        won = decode(network.class_maps(features, together)[0], kept, (slots.shape[0], slots.shape[1]))[0].cpu().numpy()
-        labelled = slots > 0
-        np.add.at(taken, (won[labelled], slots[labelled]), 1)
+        small = thinned(slots)
+        won = decode(network.class_maps(features, alone)[0], kept, (small.shape[0], small.shape[1]))[0].cpu().numpy()
+        np.add.at(taken, (won[small > 0], small[small > 0]), 1)
     return left_over(taken, others)
 
 

@@ -18,7 +18,7 @@ from PIL import Image
 
 from inference.annotations import names_by_id, plain_name, read_index_map, read_names
 from inference.inputs import check_results, collect, note_results
-from inference.rivals import left_over
+from inference.rivals import left_over, thinned
 from utils.config import ArgumentParser
 from utils.constants import IGNORE
 from utils.errors import UserError, run_cli
@@ -53,14 +53,13 @@ def with_bank(prototypes: np.ndarray, names: Sequence[str], facts: dict[str, Any
 def choose_rivals(
     parser: onnxruntime.InferenceSession, made: dict[str, np.ndarray], labels: np.ndarray, ids: np.ndarray
 ) -> np.ndarray:
-    """Those of `made["rivals"]` that take nobody's pixels in the reference, as `inference.references` chooses them."""
-    others = made["rivals"]
-    together = {**made, "prototypes": np.concatenate([made["prototypes"], others]), "rivals": np.zeros_like(others[:1])}
-    slots = np.searchsorted(ids, labels) + 1
-    labelled = np.isin(labels, ids)
-    won, _ = parser.run(None, {**together, "min_score": np.float32(0), "canvas": labels.astype(np.uint8)})
-    taken = np.zeros((1 + len(ids) + len(others), 1 + len(ids)))
-    np.add.at(taken, (won[labelled], slots[labelled]), 1)
+    """Those of `made["rivals"]` that are no class of the reference, as `inference.references` chooses them."""
+    others, small = made["rivals"], thinned(labels)
+    alone = {**made, "prototypes": others, "rivals": np.zeros_like(others[:1]), "min_score": np.float32(0)}
+    won, _ = parser.run(None, {**alone, "canvas": np.zeros(small.shape, dtype=np.uint8)})
+    labelled = np.isin(small, ids)
+    taken = np.zeros((1 + len(others), 1 + len(ids)))
+    np.add.at(taken, (won[labelled], np.searchsorted(ids, small[labelled]) + 1), 1)
     return others[left_over(taken, range(len(others)))]
 
 
