@@ -55,7 +55,7 @@ def is_foreign(settings: EvaluateSettings, checkpoint: Checkpoint) -> bool:
 
 
 def use_bank(settings: EvaluateSettings, checkpoint: Checkpoint) -> bool:
-    """Whether prototypes are blended with the bank: as asked, by default where the checkpoint's warm-up is over.
+    """Whether prototypes are blended with the bank: as asked, by default where the warm-up is over, which AOPNet lacks.
 
     On another data set than the checkpoint's they never are; raises `UserError` where that is asked for.
     """
@@ -66,7 +66,7 @@ def use_bank(settings: EvaluateSettings, checkpoint: Checkpoint) -> bool:
     if settings.prototypes != "auto":
         return settings.prototypes == "bank"
     epoch = checkpoint.epoch if settings.epoch < 0 else settings.epoch
-    return epoch > checkpoint.settings.warmup_epochs
+    return checkpoint.settings.method == "aop" or epoch > checkpoint.settings.warmup_epochs
 
 
 def output_folder(settings: EvaluateSettings, checkpoint: Checkpoint) -> Path:

@@ -61,7 +61,8 @@ def test_a_stopped_run_ends_with_the_weights_of_one_that_never_stopped(toy_root,
 def test_a_run_is_evaluated_and_parses(toy_root, run_folder):
     checkpoint = str(run_folder / "last.pt")
     evaluate_cli.evaluate(EvaluateSettings(checkpoint=checkpoint, data_root=str(toy_root), workers=0, device="cpu"))
-    assert (run_folder / "results.json").is_file()
+    results = read_json(run_folder / "results.json")
+    assert results["prototypes"] == "bank"
     parser = OneShotParser(checkpoint, device="cpu")
     photo = np.random.default_rng(0).integers(0, 256, (90, 60, 3), dtype=np.uint8)
     labels = np.zeros((90, 60), dtype=np.uint8)
