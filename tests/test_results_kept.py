@@ -114,10 +114,10 @@ def test_memory_that_runs_out_costs_its_photo_alone(place, capsys, monkeypatch):
 
     original = OneShotParser.parse
 
-    def parse(parser, photos, support=None):
+    def parse(parser, photos, support=None, boxes=None):
         if any(rgb.shape[1] == 51 for rgb in photos):
             raise RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried to allocate 9 bytes.")
-        return original(parser, photos, support)
+        return original(parser, photos, support, boxes)
 
     monkeypatch.setattr(OneShotParser, "parse", parse)
     Image.fromarray(picture((70, 51))[0]).save(place / "photos/large.png")

@@ -46,7 +46,7 @@ def with_bank(prototypes: np.ndarray, names: Sequence[str], facts: dict[str, Any
     bank = {plain_name(name): np.array(row, dtype=np.float32) for name, row in facts.get("bank", {}).items()}
     share, own = facts.get("bank_share", 0), [plain_name(name) for name in names]
     blended = np.stack([p + share * (bank.get(name, p) - p) for p, name in zip(prototypes, own, strict=True)])
-    others = [row for name, row in bank.items() if name not in own]
+    others = [row for name, row in bank.items() if name not in own] if any(name in bank for name in own) else []
     return blended, np.stack(others) if others else np.zeros_like(prototypes[:0])
 
 
