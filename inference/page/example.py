@@ -15,7 +15,7 @@ from dataloaders.split import Split
 from .references import Reference
 
 TOY_SEED, TOY_SIZE = 7, (512, 384)
-TOY_REFERENCE, TOY_PHOTOS = 33, (29, 44, 49, 50)
+TOY_REFERENCE, TOY_PHOTOS = 22, (39, 16, 27, 4)
 CCP_REFERENCE, CCP_PHOTOS = "0824", ("0944", "0561", "0571", "0211")
 TOY_NAMES = {
     1: "hat",
