@@ -89,10 +89,14 @@ class AOPNet(OneShotNetwork):
         classes, rivals = self.with_bank(prototypes.classes, prototypes.present)
         return prototypes._replace(classes=classes, rivals=torch.where(rivals[..., None], self.bank.rows, 0))
 
+    def _bank_rows(self, like: Tensor) -> Tensor:
+        """The bank (N, D) over as many slots as prototypes (..., N, D) have; pseudo-classes have empty rows."""
+        return F.pad(self.bank.rows, (0, 0, 0, like.shape[-2] - len(self.bank.rows))).to(like.dtype)
+
     def with_bank(self, classes: Tensor, present: Tensor) -> tuple[Tensor, Tensor]:
         """Prototypes (..., N, D) of the slots, blended with the bank where both hold the class (docs/method.md, step
         40), and which of the bank's classes (..., N) are not present."""
-        rows = F.pad(self.bank.rows, (0, 0, 0, classes.shape[-2] - len(self.bank.rows))).to(classes.dtype)
+        rows = self._bank_rows(classes)
         known = (rows != 0).any(dim=-1)
         blended = torch.where((known & present)[..., None], classes.lerp(rows, self.bank_share), classes)
         return blended, known & ~present
@@ -151,8 +155,7 @@ class AOPNet(OneShotNetwork):
         blended, rivals = self.with_bank(supports, shown)
         chosen = (torch.rand(supports.shape[1]) < BLENDED).to(supports.device)[:, None]
         rivals = rivals & chosen
-        rows = F.pad(self.bank.rows, (0, 0, 0, self.slots - self.num_slots)).to(supports.dtype)
-        blended = torch.where(rivals[..., None], rows, blended)
+        blended = torch.where(rivals[..., None], self._bank_rows(supports), blended)
         return torch.where(chosen[..., None], blended, supports), rivals
 
     def match(self, query: Features, prototypes: Prototypes) -> Match:

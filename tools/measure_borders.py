@@ -19,14 +19,13 @@ from dataloaders import catalog
 from dataloaders.split import Split
 from engine.metrics import ConfusionMatrix, mean
 from inference.parser import OneShotParser
-from inference.settings import DEFAULT_CHECKPOINT
 from inference.tiles import join_tiles, tiles
-from utils.config import ArgumentParser, whole
+from utils.config import whole
 from utils.constants import IGNORE
 from utils.errors import run_cli
 from utils.log import percent, table
 
-from .score_user import draw, meetings, rgb_of
+from .score_user import draw, measuring_options, meetings, rgb_of
 
 NEAR = 3  # pixels
 SMALL = 0.02  # share of a photo below which a class is small
@@ -80,13 +79,8 @@ def _outline(mask: np.ndarray) -> np.ndarray:
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    options = ArgumentParser(description=__doc__.splitlines()[0])
-    options.add_argument("--checkpoint", default=DEFAULT_CHECKPOINT, help="checkpoint (default: %(default)s)")
-    options.add_argument("--dataset", default="ccp", help="data set to measure on (default: %(default)s)")
-    options.add_argument("--data-root", default="data/datasets", help="folder that holds the data sets' folders")
-    options.add_argument("--split", default="val", help="whose photos to take (default: %(default)s)")
+    options = measuring_options(__doc__ or "")
     options.add_argument("--parses", type=whole(1), default=150, help="how many photos to parse (default: %(default)s)")
-    options.add_argument("--seed", type=whole(0, 2**32), default=7, help="seed of who meets whom")
     chosen = options.parse_args(arguments)
     spec = catalog.load(chosen.dataset)
     split = Split(spec, catalog.locate(spec, chosen.data_root), chosen.split)

@@ -20,17 +20,16 @@ from dataloaders.split import Split
 from dataloaders.transforms import Sample
 from engine.metrics import ConfusionMatrix, mean
 from inference.parser import OneShotParser
-from inference.settings import DEFAULT_CHECKPOINT
 from inference.support import Support
 from networks.aopnet import AOPNet
 from networks.decoding import Maps, class_scores, decode
-from utils.config import ArgumentParser, whole
+from utils.config import whole
 from utils.constants import IGNORE
 from utils.errors import UserError, run_cli
 from utils.imaging import resize_longest
 from utils.log import percent, table
 
-from .score_user import draw, meetings, rgb_of
+from .score_user import draw, measuring_options, meetings, rgb_of
 
 ROWS = ("the reference alone", "with bank and rivals", "classes known", "the query's own prototypes", "closed-set head")
 
@@ -71,14 +70,9 @@ def _closed(parser: OneShotParser, photo: np.ndarray, maps: Maps, ids: Sequence[
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    options = ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    options.add_argument("--checkpoint", default=DEFAULT_CHECKPOINT, help="checkpoint (default: %(default)s)")
-    options.add_argument("--dataset", default="ccp", help="data set to measure on (default: %(default)s)")
-    options.add_argument("--data-root", default="data/datasets", help="folder that holds the data sets' folders")
-    options.add_argument("--split", default="val", help="whose photos to take (default: %(default)s)")
+    options = measuring_options(__doc__ or "")
     options.add_argument("--references", type=whole(1, 100), default=1, help="labelled photos at once")
     options.add_argument("--parses", type=whole(1), default=150, help="how many photos to parse (default: %(default)s)")
-    options.add_argument("--seed", type=whole(0, 2**32), default=7, help="seed of who meets whom")
     chosen = options.parse_args(arguments)
     spec = catalog.load(chosen.dataset)
     split = Split(spec, catalog.locate(spec, chosen.data_root), chosen.split)

@@ -20,13 +20,13 @@ from dataloaders import catalog, visualize
 from dataloaders.split import Split
 from engine.metrics import ConfusionMatrix, mean
 from inference.parser import OneShotParser
-from inference.settings import DEFAULT_CHECKPOINT
-from utils.config import ArgumentParser, whole
+from utils.config import whole
 from utils.constants import IGNORE
 from utils.errors import run_cli
 from utils.log import table
 
 from .compositions import Composition, Cutout, compose, cut_out
+from .score_user import measuring_options
 
 ROWS = {
     "single": "the photos that the people are from, one by one",
@@ -127,15 +127,8 @@ class Measure:
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    options = ArgumentParser(description=__doc__.splitlines()[0])
-    options.add_argument("--checkpoint", default=DEFAULT_CHECKPOINT, help="checkpoint (default: %(default)s)")
-    options.add_argument("--dataset", default="ccp", help="data set whose photos to take (default: %(default)s)")
-    options.add_argument("--data-root", default=catalog.DATA_ROOT, help="(default: %(default)s)")
-    options.add_argument("--split", default="val", help="whose photos to take (default: %(default)s)")
+    options = measuring_options(__doc__ or "")
     options.add_argument("--pictures", type=whole(1), default=50, help="how many of each kind (default: %(default)s)")
-    options.add_argument(
-        "--seed", type=whole(0, 2**32), default=7, help="seed of who meets whom (default: %(default)s)"
-    )
     options.add_argument("--picture", help="also write the first picture of four people as `auto` parses it")
     chosen = options.parse_args(arguments)
     spec = catalog.load(chosen.dataset)

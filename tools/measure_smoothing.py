@@ -21,12 +21,13 @@ from dataloaders import catalog, toy
 from dataloaders.split import Split
 from engine.metrics import ConfusionMatrix, mean
 from inference.parser import OneShotParser
-from inference.settings import DEFAULT_CHECKPOINT
 from inference.smoothing import Smoother
-from utils.config import ArgumentParser, whole
+from utils.config import whole
 from utils.constants import IGNORE
 from utils.errors import run_cli
 from utils.log import table
+
+from .score_user import measuring_options
 
 SIZE = (360, 240)  # of a frame
 QUALITY = 40  # of the JPEG compression
@@ -125,14 +126,9 @@ def measure(parser: OneShotParser, parts: Iterator[tuple[Clip, Clip, Clip]], slo
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    options = ArgumentParser(description=__doc__.splitlines()[0])
-    options.add_argument("--checkpoint", default=DEFAULT_CHECKPOINT, help="checkpoint (default: %(default)s)")
-    options.add_argument("--dataset", default="ccp", help="data set whose photos to take (default: %(default)s)")
-    options.add_argument("--data-root", default=catalog.DATA_ROOT, help="(default: %(default)s)")
-    options.add_argument("--split", default="val", help="whose photos to take (default: %(default)s)")
+    options = measuring_options(__doc__ or "")
     options.add_argument("--clips", type=whole(1), default=6, help="how many of each kind (default: %(default)s)")
     options.add_argument("--frames", type=whole(6), default=16, help="of each part (default: %(default)s)")
-    options.add_argument("--seed", type=whole(0, 2**32), default=7, help="seed of the clips (default: %(default)s)")
     chosen = options.parse_args(arguments)
     spec = catalog.load(chosen.dataset)
     split = Split(spec, catalog.locate(spec, chosen.data_root), chosen.split)

@@ -19,12 +19,11 @@ from dataloaders.split import Split
 from engine.metrics import ConfusionMatrix, mean
 from inference.growing import Sight, alone, grow, look
 from inference.parser import OneShotParser
-from inference.settings import DEFAULT_CHECKPOINT
-from utils.config import ArgumentParser, whole
+from utils.config import whole
 from utils.constants import IGNORE
 from utils.errors import run_cli
 
-from .score_user import draw
+from .score_user import draw, measuring_options
 
 LEAST_PART = 0.1  # of a class's pixels, that a part must have to get a stroke
 OUTSIDE = 1000  # watershed's marker of what is not the person
@@ -79,14 +78,9 @@ WAYS: dict[str, Way] = {
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    options = ArgumentParser(description=__doc__.splitlines()[0])
-    options.add_argument("--checkpoint", default=DEFAULT_CHECKPOINT, help="checkpoint (default: %(default)s)")
-    options.add_argument("--dataset", default="ccp", help="data set to measure on (default: %(default)s)")
-    options.add_argument("--data-root", default=catalog.DATA_ROOT, help="(default: %(default)s)")
-    options.add_argument("--split", default="val", help="whose photos to take (default: %(default)s)")
+    options = measuring_options(__doc__ or "")
     options.add_argument("--photos", type=whole(1), default=60, help="how many references (default: %(default)s)")
     options.add_argument("--share", type=float, default=0.01, help="painted part of a class (default: %(default)s)")
-    options.add_argument("--seed", type=whole(0, 2**32), default=7, help="of photos and strokes (default: %(default)s)")
     chosen = options.parse_args(arguments)
     spec = catalog.load(chosen.dataset)
     split = Split(spec, catalog.locate(spec, chosen.data_root), chosen.split)

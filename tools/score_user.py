@@ -124,12 +124,19 @@ def measure(
     return tables
 
 
-def main(arguments: Sequence[str] | None = None) -> None:
-    options = ArgumentParser(description=__doc__.splitlines()[0])
+def measuring_options(description: str) -> ArgumentParser:
+    """The options that all tools share which parse a split's photos with a checkpoint."""
+    options = ArgumentParser(description=description.splitlines()[0])
     options.add_argument("--checkpoint", default=DEFAULT_CHECKPOINT, help="checkpoint (default: %(default)s)")
     options.add_argument("--dataset", default="ccp", help="data set to measure on (default: %(default)s)")
-    options.add_argument("--data-root", default="data/datasets", help="folder that holds the data sets' folders")
+    options.add_argument("--data-root", default=catalog.DATA_ROOT, help="folder of the sets (default: %(default)s)")
     options.add_argument("--split", default="val", help="whose photos to take (default: %(default)s)")
+    options.add_argument("--seed", type=whole(0, 2**32), default=7, help="of what is drawn (default: %(default)s)")
+    return options
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    options = measuring_options(__doc__ or "")
     options.add_argument(
         "--references", type=whole(1, 100), default=1, help="labelled photos at once (default: %(default)s)"
     )
@@ -140,9 +147,6 @@ def main(arguments: Sequence[str] | None = None) -> None:
     options.add_argument("--no-refine", action="store_true", help="as of predict.py")
     options.add_argument("--min-score", type=float, help="as of predict.py")
     options.add_argument("--sweep", action="store_true", help="a row for every value of --min-score")
-    options.add_argument(
-        "--seed", type=whole(0, 2**32), default=7, help="seed of who meets whom (default: %(default)s)"
-    )
     chosen = options.parse_args(arguments)
     spec = catalog.load(chosen.dataset)
     split = Split(spec, catalog.locate(spec, chosen.data_root), chosen.split)
