@@ -11,6 +11,7 @@ from tqdm import tqdm
 from dataloaders.oshp_loader import Pair, TestEpisodes, label_of
 from networks.base import Features, OneShotNetwork
 from networks.prototypes import Prototypes
+from networks.rivals import blend_support
 from utils.device import autocast
 from utils.distributed import rank, sum_over_ranks, world_size
 
@@ -107,7 +108,7 @@ class _Loop:
                 own = label_of(label, class_id)
                 one = self.network.extract_prototypes(features, own, foreground, self.episodes.spec.num_slots)
                 if self.use_bank:
-                    one = self.network.blend_with_bank(one, torch.tensor([class_id], device=self.device))
+                    one = blend_support(self.network, one, features, own, class_id)
                 extracted[support, class_id] = one
             bar.update()
         return extracted

@@ -20,6 +20,7 @@ from networks.base import Features
 from networks.checkpoints import open_checkpoint
 from networks.decoding import Maps
 from networks.fast.folding import fold_batch_norm
+from networks.rivals import choose_rivals
 from utils.device import autocast, choose_device, free_memory, resolve_amp, tune
 from utils.errors import UserError
 from utils.imaging import Photo, is_blank, network_size, resize_longest, to_rgb
@@ -32,7 +33,6 @@ from .people import Place, Sight, apart, find_people, places_of_boxes
 from .references import (
     average_prototypes,
     blend_with_bank,
-    choose_rivals,
     extract_prototypes,
     rows_and_rivals,
     shrink_labels,
@@ -145,9 +145,9 @@ class OneShotParser:
         own, net = [c.name for c in classes], self.network
         rows, rivals = rows_and_rivals(net, self.class_names, self.prototypes, own, base_ids)
         prototypes = blend_with_bank(net, prototypes, rows) if any(rows) else prototypes
-        if rivals and not all(rows):
+        if rivals and (unknown := [slot for slot, row in enumerate(rows, start=1) if not row]):
             photos = [(features, slots) for (features, _), (_, slots) in zip(references, pairs, strict=True)]
-            rivals = choose_rivals(net, photos, rivals, prototypes)
+            rivals = choose_rivals(net, photos, rivals, unknown, prototypes)
         if rivals:
             prototypes = prototypes._replace(rivals=net.bank.rows[rivals][None])
         if self.adapt if adapt is None else adapt:

@@ -2,18 +2,15 @@
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 
-import numpy as np
 import torch
 from torch import Tensor
 
 from networks.base import Features, OneShotNetwork
-from networks.decoding import decode
 from networks.layers import resize_labels
 from networks.prototypes import Prototypes
 from utils.errors import UserError
 
 from .annotations import BaseIds, plain_name
-from .rivals import left_over, thinned
 
 
 def extract_prototypes(network: OneShotNetwork, photo: Features, label: Tensor, classes: int) -> Prototypes:
@@ -91,25 +88,6 @@ def blend_with_bank(network: OneShotNetwork, prototypes: Prototypes, rows: Seque
     bank = network.bank.rows.to(vectors.dtype)
     vectors.copy_(torch.where(row[:, None] > 0, vectors.lerp(bank[row], network.bank_share), vectors))
     return prototypes._replace(classes=classes, foreground=network.blend_foreground(prototypes.foreground))
-
-
-def choose_rivals(
-    network: OneShotNetwork, photos: Sequence[tuple[Features, np.ndarray]], others: Sequence[int], like: Prototypes
-) -> list[int]:
-    """The rows of the bank among `others` that are no class of the reference by another name.
-
-    `photos` are the features (batch 1) and slots (H, W) of the labelled ones; `like` are their prototypes. The photos
-    are parsed with the others alone: who wins more than a tenth of a class's pixels is out (docs/method.md, step 40).
-    """
-    vectors = network.bank.rows[list(others)].to(like.classes.dtype)
-    alone = Prototypes.of_classes(vectors, like.foreground[0, 0], network.way)
-    kept = torch.ones(len(vectors), dtype=torch.bool, device=vectors.device)
-    taken = np.zeros((1 + len(vectors), 1 + max(int(slots.max()) for _, slots in photos)))
-    for features, slots in photos:
-        small = thinned(slots)
-        won = decode(network.class_maps(features, alone)[0], kept, (small.shape[0], small.shape[1]))[0].cpu().numpy()
-        np.add.at(taken, (won[small > 0], small[small > 0]), 1)
-    return left_over(taken, others)
 
 
 def shrink_labels(

@@ -26,4 +26,4 @@ label first
 
 # 4. With all settings chosen, the photos of the validation list join in.
 "$PYTHON" train.py "${RECIPE[@]}" "${WIDE[@]}" --pretrained runs/release_second/last.pt --tagged runs/release_first/tagged \
-    --train-on all --epochs "$LAST" --run-dir runs/release
+    --train-on all --lr 0.0002 --epochs "$LAST" --run-dir runs/release

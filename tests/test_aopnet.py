@@ -5,14 +5,15 @@ import pytest
 import torch
 
 from inference.adapting import adapt
-from inference.references import blend_with_bank, choose_rivals
-from inference.rivals import left_over
+from inference.references import blend_with_bank
 from networks.aop_losses import aop_losses
 from networks.aopnet import AOPNet
 from networks.backbones import LITE0
 from networks.decoding import class_scores, decode
 from networks.fast.folding import fold_batch_norm
 from networks.prototypes import Prototypes
+from networks.rivals import blend_support, choose_rivals
+from utils.rivals import left_over
 
 SLOTS, PSEUDO = 5, 2
 
@@ -115,12 +116,20 @@ def test_a_rival_that_is_one_of_the_reference_s_own_classes_is_left_out(network)
     query = network.encode(photos(1))
     label = torch.zeros(1, 64, 48, dtype=torch.long)
     label[:, :20], label[:, 20:40] = 1, 2
+    fine = torch.zeros_like(query.fine)
+    fine[:, 0, :5], fine[:, 1, 5:10], fine[:, 2, 10:] = 1, 1, 1
+    query = query._replace(fine=fine, guide=None)
     static = network.extract_prototypes(query, label, (label > 0).long(), 3)
     network.bank.rows.zero_()
-    network.bank.rows[1] = static.classes[0, 2]  # by another name
-    network.bank.rows[3] = -static.classes[0, 1:].mean(dim=0)
-    assert choose_rivals(network, [(query, label[0].numpy())], [1, 3], static) == [3]
-    assert left_over(np.array([[0, 80], [0, 12], [0, 8]]), [7, 9]) == [9]
+    network.bank.rows[1, 1], network.bank.rows[3, 2], network.bank.rows[4, 0] = 1, 1, 1  # class 2, none, class 1
+    seen = [(query, label[0].numpy())]
+    assert choose_rivals(network, seen, [1, 3, 4], [1, 2], static) == [3]
+    assert choose_rivals(network, seen, [1, 3, 4], [1], static) == [1, 3]  # class 2 is known by its name
+    assert left_over(np.array([[80], [12], [8]]), [7, 9]) == [9]
+    static = network.extract_prototypes(query, label, (label > 0).long())
+    network.bank.rows[1], network.bank.rows[2] = network.bank.rows[2], network.bank.rows[1].clone()
+    rivals = blend_support(network, static, query, label, 0).rivals
+    assert rivals is not None and (rivals[0] != 0).any(dim=1).nonzero()[:, 0].tolist() == [3]  # 2 is known, 4 is like 1
 
 
 def test_photos_of_odd_sizes_keep_their_size(network):

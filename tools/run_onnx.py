@@ -18,12 +18,12 @@ from PIL import Image
 
 from inference.annotations import names_by_id, plain_name, read_index_map, read_names
 from inference.inputs import check_results, collect, note_results
-from inference.rivals import left_over, thinned
 from utils.config import ArgumentParser
 from utils.constants import IGNORE
 from utils.errors import UserError, run_cli
 from utils.files import read_json, replacing
 from utils.imaging import is_blank, network_size, to_rgb
+from utils.rivals import left_over, thinned
 
 LOGITS_AT_ONCE = (
     2**26
@@ -51,15 +51,15 @@ def with_bank(prototypes: np.ndarray, names: Sequence[str], facts: dict[str, Any
 
 
 def choose_rivals(
-    parser: onnxruntime.InferenceSession, made: dict[str, np.ndarray], labels: np.ndarray, ids: np.ndarray
+    parser: onnxruntime.InferenceSession, made: dict[str, np.ndarray], labels: np.ndarray, unknown: np.ndarray
 ) -> np.ndarray:
-    """Those of `made["rivals"]` that are no class of the reference, as `inference.references` chooses them."""
+    """Those of `made["rivals"]` that are none of the ids `unknown` by another name; as `networks.rivals` does."""
     others, small = made["rivals"], thinned(labels)
     alone = {**made, "prototypes": others, "rivals": np.zeros_like(others[:1]), "min_score": np.float32(0)}
     won, _ = parser.run(None, {**alone, "canvas": np.zeros(small.shape, dtype=np.uint8)})
-    labelled = np.isin(small, ids)
-    taken = np.zeros((1 + len(others), 1 + len(ids)))
-    np.add.at(taken, (won[labelled], np.searchsorted(ids, small[labelled]) + 1), 1)
+    counted = np.isin(small, unknown)
+    taken = np.zeros((1 + len(others), len(unknown)))
+    np.add.at(taken, (won[counted], np.searchsorted(unknown, small[counted])), 1)
     return others[left_over(taken, range(len(others)))]
 
 
@@ -94,8 +94,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     names = [by_id.get(int(i), "") for i in ids]
     prototypes, rivals = with_bank(prototypes, names, facts)
     support = {"prototypes": prototypes, "foreground": foreground, "rivals": rivals}
-    if len(rivals) and not all(plain_name(name) in map(plain_name, facts["bank"]) for name in names):
-        support["rivals"] = choose_rivals(parser, {**made, **support}, labels, ids)
+    known = {plain_name(name) for name in facts.get("bank", {})}
+    unknown = np.array([i for i, name in zip(ids, names, strict=True) if plain_name(name) not in known])
+    if len(rivals) and len(unknown):
+        support["rivals"] = choose_rivals(parser, {**made, **support}, labels, unknown)
     if not len(support["rivals"]):
         support["rivals"] = np.zeros_like(prototypes[:1])  # a graph takes no empty input
 

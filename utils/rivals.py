@@ -15,7 +15,6 @@ def thinned(labels: np.ndarray) -> np.ndarray:
 
 
 def left_over(taken: np.ndarray, others: Sequence[int]) -> list[int]:
-    """Those of `others`, R, that won few pixels of every class; `taken` (1 + R, 1 + K) counts pixels by winner and
-    class."""
+    """Those of `others`, R, that won few pixels of any class; `taken` (1 + R, K) counts pixels by winner and class."""
     shares = taken[1:] / taken.sum(axis=0).clip(min=1)
     return [row for row, share in zip(others, shares.max(axis=1), strict=True) if share <= TAKEN]
