@@ -53,7 +53,7 @@ def add_parser_options(options: argparse.ArgumentParser) -> None:
         choices=PROTOTYPES,
         help="the reference's alone, or blended with what training has remembered; auto: bank by name for AOPNet",
     )
-    add("--bank-map", help='JSON file {"my name": "class of the checkpoint"}; by default equal names')
+    add("--bank-map", help='JSON file {"my name": "class of the checkpoint"}; by default names of one meaning')
     add("--max-size", type=int, default=0, help="longest side that the network sees (default: as evaluated)")
     add("--tile", action="store_true", help="parse photos larger than --max-size in windows, at their own scale")
     add("--adapt", action="store_true", help="turn the prototypes until the reference itself is parsed well")

@@ -34,6 +34,7 @@ from .references import (
     average_prototypes,
     blend_with_bank,
     extract_prototypes,
+    joined_names,
     rows_and_rivals,
     shrink_labels,
 )
@@ -127,7 +128,7 @@ class OneShotParser:
         In an index map 0 is the background, 255 is ignored, and every other id (up to 65535) is a class; `names` names
         them. Masks are named already; they take the ids of `names`, or 1, 2, ... in order. Several photos average
         their prototypes, each class over the photos that hold it. For `prototypes="bank"`, `base_ids` maps class names
-        to the checkpoint's classes, by id or name; without it equal names are the same class. `adapt` is for this call.
+        to the checkpoint's classes, by id or name; without it names of one meaning are. `adapt` is for this call.
         Raises `UserError` when the labels do not fit their photo or hold no class.
         """
         images = image if isinstance(image, (list, tuple)) else [image]
@@ -140,20 +141,19 @@ class OneShotParser:
         present = prototypes.present.flatten()[-len(classes) :].tolist()  # in k-way the background's slot comes first
         unseen = ", ".join(c.name for c, seen in zip(classes, present, strict=True) if not seen)
         if unseen:
-            where = f"beside its neighbours at {self.max_size} pixels"
-            raise UserError(f"{named(images[0])}: {unseen} is too small to be seen {where}; raise max_size")
-        own, net = [c.name for c in classes], self.network
-        rows, rivals = rows_and_rivals(net, self.class_names, self.prototypes, own, base_ids)
+            size = f"beside its neighbours at {self.max_size} pixels"
+            raise UserError(f"{named(images[0])}: {unseen} is too small to be seen {size}; raise max_size")
+        own, net, known = [c.name for c in classes], self.network, self.class_names
+        rows, rivals = rows_and_rivals(net, known, self.prototypes, own, base_ids)
         prototypes = blend_with_bank(net, prototypes, rows) if any(rows) else prototypes
         if rivals and (unknown := [slot for slot, row in enumerate(rows, start=1) if not row]):
             photos = [(features, slots) for (features, _), (_, slots) in zip(references, pairs, strict=True)]
             rivals = choose_rivals(net, photos, rivals, unknown, prototypes)
-        if rivals:
-            prototypes = prototypes._replace(rivals=net.bank.rows[rivals][None])
+        prototypes = prototypes._replace(rivals=net.bank.rows[rivals][None] if rivals else None)
         if self.adapt if adapt is None else adapt:
             prototypes = turn(self.network, references, prototypes)
-        joined = tuple(c.name for c, row in zip(classes, rows, strict=True) if row)
-        return Support(classes, prototypes, joined, tuple(self.class_names[row] for row in rivals), len(pairs))
+        others = tuple(known[r] for r in rivals)
+        return Support(classes, prototypes, joined_names(own, rows, known), others, len(pairs))
 
     @overload
     def parse(self, image: Photo, support: Support | None = None, boxes: Sequence[Box] | None = None) -> Parsing: ...

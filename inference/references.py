@@ -10,7 +10,8 @@ from networks.layers import resize_labels
 from networks.prototypes import Prototypes
 from utils.errors import UserError
 
-from .annotations import BaseIds, plain_name
+from .annotations import BaseIds
+from .known_names import known_as, told
 
 
 def extract_prototypes(network: OneShotNetwork, photo: Features, label: Tensor, classes: int) -> Prototypes:
@@ -58,13 +59,12 @@ def bank_rows(
 ) -> list[int]:
     """For each of the reference's classes `names` the row of the bank that remembers it, or 0 where none is joined.
 
-    `known` are the checkpoint's classes by id, which is their row. `mapping` joins names to them, by default names that
-    are equal but for case, spaces and hyphens. Raises `UserError` for a class that the bank does not remember.
+    `known` are the checkpoint's classes by id, which is their row. `mapping` joins names to them, by default those that
+    mean the same (`known_as`). Raises `UserError` for a class that the bank does not remember.
     """
     remembered = remembered_classes(network, known)
     if mapping is None:
-        own = {plain_name(name): name for name in remembered}
-        mapping = {name: own[plain_name(name)] for name in names if plain_name(name) in own}
+        mapping = known_as(names, list(remembered))
     rows = dict.fromkeys(names, 0)
     for name, base in mapping.items():
         row = remembered.get(base, 0) if isinstance(base, str) else base
@@ -73,6 +73,11 @@ def bank_rows(
             raise UserError(f"bank: {pair} joins no class of the reference to a remembered one ({choice})")
         rows[name] = row
     return list(rows.values())
+
+
+def joined_names(names: Sequence[str], rows: Sequence[int], known: Mapping[int, str]) -> tuple[str, ...]:
+    """Those of the reference's classes that blend with a row of the bank, and its name where that is another."""
+    return tuple(told(name, known[row]) for name, row in zip(names, rows, strict=True) if row)
 
 
 def remembered_classes(network: OneShotNetwork, known: Mapping[int, str]) -> dict[str, int]:

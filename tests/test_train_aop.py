@@ -83,6 +83,11 @@ def test_what_a_reference_has_by_name_blends_with_the_bank(run_folder):
     assert both.known == (one.upper(), two.replace("-", " ")) and set(both.rivals) == set(remembered) - {one, two}
     mixed = parser.make_support(photo, labels, {7: one, 9: "apron"})
     assert mixed.known == (one,) and one not in mixed.rivals and set(mixed.rivals) <= set(remembered)
+    known = {"upper-clothes": "Top", "pants": "trousers", "bag": "handbag"}
+    name = next(name for name in remembered if name in known)
+    exact, meant = (parser.make_support(photo, labels, {7: n, 9: "apron"}) for n in (name, known[name]))
+    assert meant.known == (f"{known[name]} (as {name})",) and meant.rivals == exact.rivals
+    torch.testing.assert_close(meant.prototypes.classes, exact.prototypes.classes)
     twice = parser.make_support([photo] * 2, [labels] * 2, {7: one.upper(), 9: two})
     presence = [parser.maps(photo, support).presence.logit() for support in (both, twice)]
     torch.testing.assert_close(

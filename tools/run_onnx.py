@@ -16,8 +16,9 @@ import numpy as np
 import onnxruntime
 from PIL import Image
 
-from inference.annotations import names_by_id, plain_name, read_index_map, read_names
+from inference.annotations import names_by_id, read_index_map, read_names
 from inference.inputs import check_results, collect, note_results
+from inference.known_names import known_as
 from utils.config import ArgumentParser
 from utils.constants import IGNORE
 from utils.errors import UserError, run_cli
@@ -43,11 +44,13 @@ def with_bank(prototypes: np.ndarray, names: Sequence[str], facts: dict[str, Any
 
     As `inference.references.blend_with_bank` does it.
     """
-    bank = {plain_name(name): np.array(row, dtype=np.float32) for name, row in facts.get("bank", {}).items()}
-    share, own = facts.get("bank_share", 0), [plain_name(name) for name in names]
-    blended = np.stack([p + share * (bank.get(name, p) - p) for p, name in zip(prototypes, own, strict=True)])
-    others = [row for name, row in bank.items() if name not in own] if any(name in bank for name in own) else []
-    return blended, np.stack(others) if others else np.zeros_like(prototypes[:0])
+    bank = {name: np.array(row, dtype=np.float32) for name, row in facts.get("bank", {}).items()}
+    share, joined = facts.get("bank_share", 0), known_as(names, list(bank))
+    blended = [
+        p + share * (bank[joined[name]] - p) if name in joined else p for p, name in zip(prototypes, names, strict=True)
+    ]
+    others = [row for name, row in bank.items() if name not in joined.values()] if joined else []
+    return np.stack(blended), np.stack(others) if others else np.zeros_like(prototypes[:0])
 
 
 def choose_rivals(
@@ -94,8 +97,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     names = [by_id.get(int(i), "") for i in ids]
     prototypes, rivals = with_bank(prototypes, names, facts)
     support = {"prototypes": prototypes, "foreground": foreground, "rivals": rivals}
-    known = {plain_name(name) for name in facts.get("bank", {})}
-    unknown = np.array([i for i, name in zip(ids, names, strict=True) if plain_name(name) not in known])
+    joined = known_as(names, list(facts.get("bank", {})))
+    unknown = np.array([i for i, name in zip(ids, names, strict=True) if name not in joined])
     if len(rivals) and len(unknown):
         support["rivals"] = choose_rivals(parser, {**made, **support}, labels, unknown)
     if not len(support["rivals"]):

@@ -1,0 +1,29 @@
+"""Which names of a reference mean a class that the checkpoint knows."""
+
+import pytest
+
+from inference.known_names import MEANING, SAME, known_as, told
+
+KNOWN = ["hat", "upper-clothes", "outerwear", "pants", "shoes"]
+
+
+@pytest.mark.parametrize(
+    "names, expected",
+    [(["Upper_Clothes", "PANTS", "apron"], {"Upper_Clothes": "upper-clothes", "PANTS": "pants"}),
+     (["trousers", "Coat", "shoe"], {"trousers": "pants", "Coat": "outerwear", "shoe": "shoes"}),
+     (["coat", "jacket"], {}),  # two classes of the user's, so neither is all outerwear
+     (["outerwear", "jacket"], {"outerwear": "outerwear"}),
+     (["left-shoe", "face", "dress", "boots", ""], {})],  # parts, what the checkpoint lacks, one kind of shoes
+)  # fmt: skip
+def test_names_of_one_meaning_are_one_class(names, expected):
+    assert known_as(names, KNOWN) == expected
+
+
+def test_no_name_has_two_meanings():
+    assert sum(map(len, SAME)) == len(MEANING)
+
+
+def test_another_name_is_told():
+    assert (
+        told("Coat", "outerwear") == "Coat (as outerwear)" and told("Upper clothes", "upper-clothes") == "Upper clothes"
+    )
