@@ -36,6 +36,11 @@ BaseIds = Mapping[str, int | str]  # the checkpoint's class, by id or name, of e
 Colors = Mapping[str, RGB]
 
 
+def is_unnamed(name: str) -> bool:
+    """Whether a class is called by its id, for want of a name."""
+    return re.fullmatch(UNNAMED.format(r"\d+"), name) is not None
+
+
 def plain_name(name: str) -> str:
     """A class name for comparisons: without regard to case, and to spaces, hyphens and underscores between words."""
     return re.sub(r"[\s_-]+", " ", name).strip().casefold()

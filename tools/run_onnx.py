@@ -16,7 +16,7 @@ import numpy as np
 import onnxruntime
 from PIL import Image
 
-from inference.annotations import names_by_id, read_index_map, read_names
+from inference.annotations import is_unnamed, names_by_id, read_index_map, read_names
 from inference.inputs import check_results, collect, note_results
 from inference.known_names import known_as
 from utils.config import ArgumentParser
@@ -46,10 +46,10 @@ def with_bank(prototypes: np.ndarray, names: Sequence[str], facts: dict[str, Any
     """
     bank = {name: np.array(row, dtype=np.float32) for name, row in facts.get("bank", {}).items()}
     share, joined = facts.get("bank_share", 0), known_as(names, list(bank))
-    blended = [
-        p + share * (bank[joined[name]] - p) if name in joined else p for p, name in zip(prototypes, names, strict=True)
-    ]
-    others = [row for name, row in bank.items() if name not in joined.values()] if joined else []
+    pairs = zip(prototypes, names, strict=True)
+    blended = [own + share * (bank[joined[name]] - own) if name in joined else own for own, name in pairs]
+    named = any(name and not is_unnamed(name) for name in names)
+    others = [row for name, row in bank.items() if named and name not in joined.values()]
     return np.stack(blended), np.stack(others) if others else np.zeros_like(prototypes[:0])
 
 
