@@ -40,8 +40,8 @@ def rows_and_rivals(
     network: OneShotNetwork, known: Mapping[int, str], kind: str, names: Sequence[str], mapping: BaseIds | None
 ) -> tuple[list[int], list[int]]:
     """The row of the bank with which each of the reference's classes blends, 0 for those that do not; and the rows that
-    may be rivals: none where the classes have no names, and so may be any. `kind` is one of `PROTOTYPES`; the rest as
-    in `bank_rows`.
+    may be rivals: none where no class is joined and none has a name, since they may be any. `kind` is one of
+    `PROTOTYPES`; the rest as in `bank_rows`.
 
     Raises `UserError` where "bank" is asked for and no class is remembered.
     """
@@ -51,8 +51,8 @@ def rows_and_rivals(
     if kind == "bank" and not any(rows):
         choice = ", ".join(remembered) or "none"
         raise UserError(f"bank: the reference has none of the remembered classes ({choice}); use support-only")
-    rivals = [row for row in remembered.values() if row not in rows]
-    return rows, rivals if network.takes_rivals and not all(map(is_unnamed, names)) else []
+    told_apart = any(rows) or not all(map(is_unnamed, names))
+    return rows, [row for row in remembered.values() if row not in rows] if network.takes_rivals and told_apart else []
 
 
 def bank_rows(

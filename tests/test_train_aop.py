@@ -85,6 +85,7 @@ def test_what_a_reference_has_by_name_blends_with_the_bank(run_folder):
     assert mixed.known == (one,) and one not in mixed.rivals and set(mixed.rivals) <= set(remembered)
     other = parser.make_support(photo, labels, {7: "apron", 9: "sash"})
     assert other.rivals and not other.known and not parser.make_support(photo, labels).rivals  # without any name
+    assert parser.make_support(photo, labels, base_ids={"class 7": one}).rivals  # a map tells as much as a name
     known = {"upper-clothes": "Top", "pants": "trousers", "bag": "handbag"}
     name = next(name for name in remembered if name in known)
     exact, meant = (parser.make_support(photo, labels, {7: n, 9: "apron"}) for n in (name, known[name]))
