@@ -141,8 +141,8 @@ class OneShotParser:
         present = prototypes.present.flatten()[-len(classes) :].tolist()  # in k-way the background's slot comes first
         unseen = ", ".join(c.name for c, seen in zip(classes, present, strict=True) if not seen)
         if unseen:
-            size = f"beside its neighbours at {self.max_size} pixels"
-            raise UserError(f"{named(images[0])}: {unseen} is too small to be seen {size}; raise max_size")
+            where = f"beside its neighbours at {self.max_size} pixels"
+            raise UserError(f"{named(images[0])}: {unseen} is too small to be seen {where}; raise max_size")
         own, net, known = [c.name for c in classes], self.network, self.class_names
         rows, rivals = rows_and_rivals(net, known, self.prototypes, own, base_ids)
         prototypes = blend_with_bank(net, prototypes, rows) if any(rows) else prototypes

@@ -68,13 +68,13 @@ def test_the_bank_is_in_the_example_too():
     own = Prototypes.of_classes(torch.randn(2, 64, generator=torch.Generator().manual_seed(3)), torch.zeros(64), "kway")
     known = remembered_classes(net, dict(enumerate(("background", "hat", "upper-clothes", "bag"))))
     facts = {"bank": {name: net.bank.rows[row].tolist() for name, row in known.items()}, "bank_share": net.bank_share}
-    for names, rows in ((["Upper clothes", "bag"], [2, 3]), (["coat", "bag"], [0, 3]), (["coat", ""], [0, 0])):
+    for names, rows in ((["Upper clothes", "bag"], [2, 3]), (["coat", "bag"], [0, 3]), (["coat", "class 7"], [0, 0])):
         expected = blend_with_bank(net, own, rows)
         made, rivals = with_bank(own.classes[0, 1:].numpy(), names, facts)
         np.testing.assert_allclose(made, expected.classes[0, 1:].detach().numpy(), atol=1e-5)
         others = [row for row in (1, 2, 3) if row not in rows]
         np.testing.assert_allclose(rivals, net.bank.rows[others].numpy(), atol=1e-6)
-    assert not len(with_bank(own.classes[0, 1:].numpy(), ["", "class 7"], facts)[1])
+    assert not len(with_bank(own.classes[0, 1:].numpy(), ["class 3", "class 7"], facts)[1])
 
 
 @pytest.mark.parametrize("way, ids, size", [("kway", (0, 3, 200, 7), SIZE[0]), ("1way", (0, 300, 2, 1000), 0)])

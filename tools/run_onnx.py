@@ -16,7 +16,7 @@ import numpy as np
 import onnxruntime
 from PIL import Image
 
-from inference.annotations import is_unnamed, names_by_id, read_index_map, read_names
+from inference.annotations import UNNAMED, is_unnamed, names_by_id, read_index_map, read_names
 from inference.inputs import check_results, collect, note_results
 from inference.known_names import known_as
 from utils.config import ArgumentParser
@@ -48,8 +48,8 @@ def with_bank(prototypes: np.ndarray, names: Sequence[str], facts: dict[str, Any
     share, joined = facts.get("bank_share", 0), known_as(names, list(bank))
     pairs = zip(prototypes, names, strict=True)
     blended = [own + share * (bank[joined[name]] - own) if name in joined else own for own, name in pairs]
-    named = any(name and not is_unnamed(name) for name in names)
-    others = [row for name, row in bank.items() if named and name not in joined.values()]
+    nameless = all(map(is_unnamed, names))
+    others = [] if nameless else [row for name, row in bank.items() if name not in joined.values()]
     return np.stack(blended), np.stack(others) if others else np.zeros_like(prototypes[:0])
 
 
@@ -94,7 +94,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     made = {"image": seen(photo, facts)}
     prototypes, foreground = reference.run(None, {**made, "labels": labels, "class_ids": ids})
     by_id = names_by_id(read_names(chosen.names)) if chosen.names else {}
-    names = [by_id.get(int(i), "") for i in ids]
+    names = [by_id.get(int(i), UNNAMED.format(i)) for i in ids]
     prototypes, rivals = with_bank(prototypes, names, facts)
     support = {"prototypes": prototypes, "foreground": foreground, "rivals": rivals}
     joined = known_as(names, list(facts.get("bank", {})))
