@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from .annotations import plain_name
 
 # Names of one meaning. Parts (face, left shoe) and things that are only one kind of a class (boots) are not here: they
-# would blend with the whole class. `translation.SYNONYMS` has these too, since there they only need an id to stand in.
+# would blend with the whole class. `translation.KINDS` has these, since there they only need an id to stand in.
 SAME = (
     {"bag", "bags", "handbag", "handbags", "purse"},
     {"belt", "belts"},

@@ -172,7 +172,7 @@ class Parsing:
     def as_dataset(self, dataset: str) -> Image.Image:
         """The label map in the ids of "atr", "lip" or "cihp", with a palette.
 
-        Classes take the id of their name or of a synonym (`translation.SYNONYMS`), others become background.
+        Classes take the id of their name or of a synonym (`translation.label_for`), others become background.
         Raises `UserError` for other data sets.
         """
         if dataset not in translation.DATASETS:

@@ -10,19 +10,19 @@ from dataloaders.palette import RGB, voc_colour
 from dataloaders.sides import words
 from utils.errors import UserError
 
+from .annotations import plain_name
+from .known_names import MEANING
+
 DATASETS = ("atr", "lip", "cihp")
-SYNONYMS: Mapping[str, Sequence[str]] = {  # names that people use -> labels; the first that the data set has is taken
-    **dict.fromkeys(("cap", "beanie", "headwear", "headgear"), ("hat",)),
-    **dict.fromkeys(("glasses", "eyeglasses", "eyewear"), ("sunglasses",)),
-    **dict.fromkeys(("gloves",), ("glove",)),
+KINDS: Mapping[str, Sequence[str]] = {  # kinds and parts of a class -> labels; the first that a data set has is taken
+    **dict.fromkeys(("beanie",), ("hat",)),
+    **dict.fromkeys(("eyewear",), ("sunglasses",)),
     **dict.fromkeys(("outerwear", "coat", "jacket", "blazer", "cardigan", "parka"), ("coat", "upper-clothes")),
-    **dict.fromkeys(
-        ("shirt", "t-shirt", "tshirt", "blouse", "top", "sweater", "pullover", "hoodie"), ("upper-clothes",)
-    ),
-    **dict.fromkeys(("trousers", "jeans", "shorts", "leggings"), ("pants",)),
-    **dict.fromkeys(("legwear", "sock", "stockings", "tights"), ("socks",)),
+    **dict.fromkeys(("t-shirt", "tshirt", "blouse", "sweater", "pullover", "hoodie"), ("upper-clothes",)),
+    **dict.fromkeys(("jeans", "shorts", "leggings"), ("pants",)),
+    **dict.fromkeys(("sock",), ("socks",)),
     **dict.fromkeys(("jumpsuit", "overall", "overalls"), ("jumpsuits",)),
-    **dict.fromkeys(("handbag", "backpack", "purse", "bags"), ("bag",)),
+    **dict.fromkeys(("backpack",), ("bag",)),
     **dict.fromkeys(("neck", "torso", "chest"), ("torso-skin",)),
     **dict.fromkeys(("shoe", "shoes", "boots", "sneakers", "footwear"), ("left-shoe",)),
     **dict.fromkeys(("arm", "arms"), ("left-arm",)),
@@ -41,10 +41,12 @@ PALETTES: Mapping[str, Sequence[RGB]] = {
 
 
 def label_for(name: str, labels: Sequence[str]) -> str | None:
-    """The label that a class of this name has in a data set: its own name in any form, or by `SYNONYMS`; else None."""
-    if same := next((label for label in labels[1:] if _same(label, name)), None):
-        return same
-    return next((label for label in SYNONYMS.get("-".join(words(name)), ()) if label in labels), None)
+    """The label that a data set has for a name: by its words, its meaning, or `KINDS`; else None."""
+    meaning = MEANING.get(plain_name(name), name)
+    for alike in (lambda label: _same(label, name), lambda label: MEANING.get(plain_name(label)) == meaning):
+        if found := next(filter(alike, labels[1:]), None):
+            return found
+    return next((label for label in KINDS.get("-".join(words(name)), ()) if label in labels), None)
 
 
 def told(dataset: str, names: Iterable[str]) -> str:

@@ -5,6 +5,7 @@ import json
 import socket
 import sys
 import tarfile
+import threading
 from pathlib import Path
 
 import numpy as np
@@ -118,6 +119,20 @@ def test_an_address_where_no_cluster_answers_is_told():
     for address in (f"127.0.0.1:{port}", "nowhere", f"ray://127.0.0.1:{port}"):
         with pytest.raises(UserError, match="no Ray cluster answers there"):
             parse_collection.require_answer(address)
+
+
+@pytest.mark.parametrize("says", [b"", b"HTTP/1.1 400 Bad Request\r\n\r\n"])
+def test_a_listener_that_is_no_cluster_is_told(says, monkeypatch):
+    monkeypatch.setattr(parse_collection, "PATIENCE", 0.3)
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        address = f"127.0.0.1:{server.getsockname()[1]}"
+        opened = []
+        answering = threading.Thread(target=lambda: opened.append(server.accept()[0]) or opened[0].sendall(says))
+        answering.start()
+        with pytest.raises(UserError, match="no Ray cluster answers there"):
+            parse_collection.require_answer(address)
+        answering.join()
+        opened[0].close()
 
 
 def test_a_later_run_needs_the_same_options(place):

@@ -27,7 +27,10 @@ from utils.errors import UserError, run_cli
 from utils.files import locked, read_json, write_json
 
 RUN = "run.json"  # in the folder of results: the options that they were made with
-PATIENCE = 10  # seconds in which a cluster must answer
+PATIENCE = 4  # seconds in which a cluster must take a connection, and again in which it must answer
+# Ray speaks gRPC, so HTTP/2: a client greets with this, and the server's first frame holds its settings.
+GREETING = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + bytes([0, 0, 0, 4, 0, 0, 0, 0, 0])
+SETTINGS = 4  # the kind of a frame, its fourth byte
 ELSEWHERE = ("inputs", "out", "workers", "gpus_per_worker", "address", "shard", "device")  # may differ in a later run
 
 
@@ -87,11 +90,14 @@ def require_ray() -> None:
 
 
 def require_answer(address: str) -> None:
-    """Raise `UserError` unless something listens at the address of a cluster."""
+    """Raise `UserError` unless something that may be a cluster answers at the address, within ten seconds."""
     host, _, port = address.removeprefix("ray://").rpartition(":")
     try:
-        with socket.create_connection((host.strip("[]"), int(port)), timeout=PATIENCE):
-            pass
+        with socket.create_connection((host.strip("[]"), int(port)), timeout=PATIENCE) as line:
+            line.sendall(GREETING)
+            answer = line.recv(9, socket.MSG_WAITALL)
+        if answer[3:4] != bytes([SETTINGS]):
+            raise ValueError("what listens there speaks another language")
     except (OSError, ValueError, OverflowError) as error:
         raise UserError(
             f"--address {address}: no Ray cluster answers there ({error}); start one with `ray start --head`, or leave "

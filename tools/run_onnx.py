@@ -39,13 +39,15 @@ def seen(rgb: np.ndarray, facts: dict[str, Any]) -> np.ndarray:
     return pixels
 
 
-def with_bank(prototypes: np.ndarray, names: Sequence[str], facts: dict[str, Any]) -> tuple[np.ndarray, np.ndarray]:
-    """Prototypes (K, D) blended with the bank where it knows their names, and the bank's other rows (R, D).
+def with_bank(
+    prototypes: np.ndarray, names: Sequence[str], joined: dict[str, str], facts: dict[str, Any]
+) -> tuple[np.ndarray, np.ndarray]:
+    """Prototypes (K, D) blended with the row of the bank that each name is `joined` with, and its other rows (R, D).
 
     As `inference.references.blend_with_bank` does it.
     """
     bank = {name: np.array(row, dtype=np.float32) for name, row in facts.get("bank", {}).items()}
-    share, joined = facts.get("bank_share", 0), known_as(names, list(bank))
+    share = facts.get("bank_share", 0)
     pairs = zip(prototypes, names, strict=True)
     blended = [own + share * (bank[joined[name]] - own) if name in joined else own for own, name in pairs]
     nameless = all(map(is_unnamed, names))
@@ -95,9 +97,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     prototypes, foreground = reference.run(None, {**made, "labels": labels, "class_ids": ids})
     by_id = names_by_id(read_names(chosen.names)) if chosen.names else {}
     names = [by_id.get(int(i), UNNAMED.format(i)) for i in ids]
-    prototypes, rivals = with_bank(prototypes, names, facts)
-    support = {"prototypes": prototypes, "foreground": foreground, "rivals": rivals}
     joined = known_as(names, list(facts.get("bank", {})))
+    prototypes, rivals = with_bank(prototypes, names, joined, facts)
+    support = {"prototypes": prototypes, "foreground": foreground, "rivals": rivals}
     unknown = np.array([i for i, name in zip(ids, names, strict=True) if name not in joined])
     if len(rivals) and len(unknown):
         support["rivals"] = choose_rivals(parser, {**made, **support}, labels, unknown)
