@@ -70,10 +70,11 @@ def test_the_bank_is_in_the_example_too():
     facts = {"bank": {name: net.bank.rows[row].tolist() for name, row in known.items()}, "bank_share": net.bank_share}
     for names, rows in ((["Upper clothes", "bag"], [2, 3]), (["coat", "bag"], [0, 3]), (["coat", "class 7"], [0, 0])):
         expected = blend_with_bank(net, own, rows)
-        made, rivals = with_bank(own.classes[0, 1:].numpy(), names, facts)
+        made, rivals, unknown = with_bank(own.classes[0, 1:].numpy(), names, facts)
         np.testing.assert_allclose(made, expected.classes[0, 1:].detach().numpy(), atol=1e-5)
         others = [row for row in (1, 2, 3) if row not in rows]
         np.testing.assert_allclose(rivals, net.bank.rows[others].numpy(), atol=1e-6)
+        assert unknown.tolist() == [row == 0 for row in rows]
     assert not len(with_bank(own.classes[0, 1:].numpy(), ["class 3", "class 7"], facts)[1])
 
 

@@ -40,19 +40,19 @@ def seen(rgb: np.ndarray, facts: dict[str, Any]) -> np.ndarray:
 
 
 def with_bank(
-    prototypes: np.ndarray, names: Sequence[str], joined: dict[str, str], facts: dict[str, Any]
-) -> tuple[np.ndarray, np.ndarray]:
-    """Prototypes (K, D) blended with the row of the bank that each name is `joined` with, and its other rows (R, D).
-
-    As `inference.references.blend_with_bank` does it.
+    prototypes: np.ndarray, names: Sequence[str], facts: dict[str, Any]
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Prototypes (K, D) blended with the bank where it knows their names, its other rows (R, D), and which names (K,)
+    it does not know. As `inference.references.blend_with_bank` does it.
     """
     bank = {name: np.array(row, dtype=np.float32) for name, row in facts.get("bank", {}).items()}
-    share = facts.get("bank_share", 0)
+    share, joined = facts.get("bank_share", 0), known_as(names, list(bank))
+    unknown = np.array([name not in joined for name in names])
     pairs = zip(prototypes, names, strict=True)
     blended = [own + share * (bank[joined[name]] - own) if name in joined else own for own, name in pairs]
     nameless = all(map(is_unnamed, names))
     others = [] if nameless else [row for name, row in bank.items() if name not in joined.values()]
-    return np.stack(blended), np.stack(others) if others else np.zeros_like(prototypes[:0])
+    return np.stack(blended), np.stack(others) if others else np.zeros_like(prototypes[:0]), unknown
 
 
 def choose_rivals(
@@ -97,12 +97,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     prototypes, foreground = reference.run(None, {**made, "labels": labels, "class_ids": ids})
     by_id = names_by_id(read_names(chosen.names)) if chosen.names else {}
     names = [by_id.get(int(i), UNNAMED.format(i)) for i in ids]
-    joined = known_as(names, list(facts.get("bank", {})))
-    prototypes, rivals = with_bank(prototypes, names, joined, facts)
+    prototypes, rivals, unknown = with_bank(prototypes, names, facts)
     support = {"prototypes": prototypes, "foreground": foreground, "rivals": rivals}
-    unknown = np.array([i for i, name in zip(ids, names, strict=True) if name not in joined])
-    if len(rivals) and len(unknown):
-        support["rivals"] = choose_rivals(parser, {**made, **support}, labels, unknown)
+    if len(rivals) and unknown.any():
+        support["rivals"] = choose_rivals(parser, {**made, **support}, labels, ids[unknown])
     if not len(support["rivals"]):
         support["rivals"] = np.zeros_like(prototypes[:1])  # a graph takes no empty input
 
