@@ -15,7 +15,7 @@ from utils.constants import IGNORE
 
 from .body import body_frame
 from .oshp_loader import held_out
-from .pseudo_classes import cluster, regions
+from .pseudo_classes import Look, cluster, pseudo_map, regions
 from .recolouring import recolour
 from .spec import DatasetSpec
 from .split import Split
@@ -44,9 +44,9 @@ class TrainingPhotos(Dataset[TrainingPhoto]):
     A photo is mirrored with probability 1/2, now and then turned a little, resized so that its longer side is the
     crop's height times a factor from `zoom`, its aspect changed a little, padded at all sides or cropped to `crop_size`
     (H, W), and recoloured. Person pixels that belong to no base class are sorted into `pseudo_classes` slots after the
-    last label id. Photos with rare classes are drawn more often, by the inverse frequency of the rarest to the power of
-    `balance`. `tagged` is a folder of label maps of further photos. Photos of the validation list take no part unless
-    `train_on` is "all".
+    last label id, also by what `look` sees in the photo. Photos with rare classes are drawn more often, by the inverse
+    frequency of the rarest to the power of `balance`. `tagged` is a folder of label maps of further photos. Photos of
+    the validation list take no part unless `train_on` is "all".
 
     Every draw follows from (seed, epoch, index). Raises `UserError` as `Split` does.
     """
@@ -60,6 +60,7 @@ class TrainingPhotos(Dataset[TrainingPhoto]):
         crop_size: tuple[int, int],
         zoom: tuple[float, float],
         pseudo_classes: int,
+        look: Look | None = None,
         balance: float = 0.0,
         tagged: str = "",
         train_on: str = "rest",
@@ -75,7 +76,7 @@ class TrainingPhotos(Dataset[TrainingPhoto]):
         self.tagged = Split(spec, root, "train", table, labels=tagged) if tagged else None
         self.crop_size, self.zoom, self.seed = crop_size, zoom, seed
         self._epoch = torch.zeros(1, dtype=torch.int64).share_memory_()
-        self._pseudo, holds = self._survey(spec.num_slots, pseudo_classes)
+        self._pseudo, holds = self._survey(spec.num_slots, pseudo_classes, look)
         frequency = holds.mean(axis=0).clip(min=1 / len(self))
         self._weights = (holds / frequency**balance).max(axis=1).clip(min=1e-9)
         self._drawn: tuple[int, np.ndarray] | None = None
@@ -129,9 +130,9 @@ class TrainingPhotos(Dataset[TrainingPhoto]):
             "body": torch.from_numpy(places),
         }
 
-    def _survey(self, slots: int, count: int) -> tuple[list[Tensor], np.ndarray]:
+    def _survey(self, slots: int, count: int, look: Look | None) -> tuple[list[Tensor], np.ndarray]:
         """A small map of the pseudo-class slots of each photo, and which slots each photo holds (N, slots + count)."""
-        found, sizes, holds = [], [], np.zeros((len(self), slots + count))
+        photos, sizes, holds = [], [], np.zeros((len(self), slots + count))
         for number in range(len(self)):
             sample = self._load(number)
             present = np.unique(sample.label.numpy())
@@ -139,14 +140,12 @@ class TrainingPhotos(Dataset[TrainingPhoto]):
             factor = PSEUDO_SIDE / max(sample.label.shape)
             small = resize(sample, tuple(max(1, round(side * factor)) for side in sample.label.shape))  # type: ignore[arg-type]
             sizes.append(small.label.shape)
-            found.append(regions(small.label.numpy(), small.foreground.numpy()) if count else [])
+            looks = look(sample.image) if look and count else ()
+            photos.append(regions(small.label.numpy(), small.foreground.numpy(), looks) if count else [])
         maps = []
-        for number, (photo, chosen) in enumerate(zip(found, cluster(found, count), strict=True)):
-            small_map = np.full(sizes[number], IGNORE, dtype=np.uint8)
-            for region, pseudo in zip(photo, chosen, strict=True):
-                small_map[region.pixels] = slots + pseudo
-                holds[number, slots + pseudo] = 1
-            maps.append(torch.from_numpy(small_map))
+        for number, chosen in enumerate(cluster(photos, count, look is not None)):
+            maps.append(pseudo_map(sizes[number], photos[number], chosen, slots))
+            holds[number, [slots + pseudo for pseudo in chosen.values()]] = 1
         return maps, holds
 
     def _with_pseudo_classes(self, number: int, sample: Sample, mirrored: bool) -> Tensor:

@@ -31,6 +31,7 @@ from utils.device import autocast
 from utils.distributed import any_rank, mean_over_ranks, rank, world_size
 from utils.errors import UserError
 
+from .looks import look_of
 from .optim import CLIP
 from .settings import TrainSettings
 from .workers import make_loader
@@ -125,6 +126,7 @@ def training_episodes(
             **shared,
             zoom=settings.zoom,
             pseudo_classes=settings.pseudo_classes,
+            look=look_of(settings.encoder, settings.pretrained) if settings.pseudo_classes else None,
             balance=settings.balance,
             tagged=settings.tagged,
             cache_bytes=cache,

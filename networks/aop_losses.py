@@ -70,12 +70,20 @@ def _by_area(label: Tensor) -> Tensor:
 
 
 def _presence(outputs: PairOutputs) -> Tensor:
-    """Binary cross entropy of the presence of the support's classes, those there and those not there weighing alike."""
+    """Binary cross entropy of the presence of the support's classes, a mean over the classes.
+
+    Of each class the photos with and without it weigh alike, so that a rare class is not doubted for being rare. A
+    class that all photos of the batch have, or none, is left out.
+    """
     shown = (outputs.shown | outputs.rivals)[..., 1:]
     there = outputs.present[:, None, 1:].expand_as(shown)
     losses = F.binary_cross_entropy_with_logits(outputs.match.presence, there.float(), reduction="none")
-    parts = [losses[shown & which].sum() / (shown & which).sum().clamp(min=1) for which in (there, ~there)]
-    return (parts[0] + parts[1]) / 2
+    parts, counts = [], []
+    for which in (shown & there, shown & ~there):
+        counts.append(which.sum(dim=(0, 1)))
+        parts.append((losses * which).sum(dim=(0, 1)) / counts[-1].clamp(min=1))
+    counted = (counts[0] > 0) & (counts[1] > 0)
+    return ((parts[0] + parts[1]) / 2 * counted).sum() / counted.sum().clamp(min=1)
 
 
 def _contrast(outputs: PairOutputs) -> Tensor:

