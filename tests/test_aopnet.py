@@ -50,6 +50,22 @@ def test_a_step_gives_every_parameter_a_gradient_and_lowers_the_loss():
     assert totals[-1] < totals[0]
 
 
+def test_a_rare_class_is_not_doubted_for_being_rare(network):
+    """Where nothing is known of a class, its presence loss pulls as much up as down, however few photos have it."""
+    data = batch(8)
+    outputs = network(data, 0)
+    logits = torch.zeros_like(outputs.match.presence, requires_grad=True)
+    present = torch.zeros_like(outputs.present)
+    present[:, 1], present[0, 2], present[:5, 3] = True, True, True  # in all, in one, in five of eight; 4 in none
+    outputs = outputs._replace(
+        match=outputs.match._replace(presence=logits), present=present, shown=torch.ones_like(outputs.shown)
+    )
+    aop_losses(outputs, data).presence.backward()
+    pull = logits.grad.sum(dim=(0, 1))
+    torch.testing.assert_close(pull, torch.zeros_like(pull), atol=1e-6, rtol=0)
+    assert (logits.grad.abs().sum(dim=(0, 1)) > 0).tolist() == [False, True, True, False, False, False]
+
+
 def test_no_photo_supports_itself_and_the_last_support_is_a_mean_of_three(network):
     data = batch(8)
     data["label"][:] = 0
