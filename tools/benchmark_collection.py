@@ -33,14 +33,16 @@ def main(arguments: Sequence[str] | None = None) -> None:
     options.add_argument("--labels", required=True, help="its labels")
     options.add_argument("--number", type=whole(10), default=1000, help="photos to parse (default: %(default)s)")
     options.add_argument("--max-size", type=whole(32), default=384, help="as of predict.py (default: %(default)s)")
+    workers = "numbers of workers to measure, one after the other; 0 is predict.py (default: 0 1 2)"
+    options.add_argument("--workers", nargs="+", type=whole(0, 100), default=[0, 1, 2], help=workers)
     chosen = options.parse_args(arguments)
     sources = [source.path.absolute() for source in collect(chosen.photos)[0] if not source.is_video]
     files = ["--reference", chosen.reference, "--labels", chosen.labels, "--max-size", str(chosen.max_size)]
     collection = [sys.executable, "-m", "tools.parse_collection", *files, "--workers"]
-    commands = {"predict.py": [sys.executable, "predict.py", *files]}
-    commands |= {f"{n} worker{'s' * (n > 1)}": [*collection, str(n)] for n in (1, 2)}
     rows = []
-    for title, command in commands.items():
+    for count in chosen.workers:
+        title = f"{count} worker{'s' * (count > 1)}" if count else "predict.py"
+        command = [*collection, str(count)] if count else [sys.executable, "predict.py", *files]
         with tempfile.TemporaryDirectory() as folder:
             photos = Path(folder) / "photos"
             photos.mkdir()
