@@ -15,7 +15,7 @@ from utils.constants import IGNORE
 
 from .body import body_frame
 from .oshp_loader import held_out
-from .pseudo_classes import Look, cluster, pseudo_map, regions
+from .pseudo_classes import Look, Parts, cluster, parts_of, pseudo_map
 from .recolouring import recolour
 from .spec import DatasetSpec
 from .split import Split
@@ -141,11 +141,11 @@ class TrainingPhotos(Dataset[TrainingPhoto]):
             small = resize(sample, tuple(max(1, round(side * factor)) for side in sample.label.shape))  # type: ignore[arg-type]
             sizes.append(small.label.shape)
             looks = look(sample.image) if look and count else ()
-            photos.append(regions(small.label.numpy(), small.foreground.numpy(), looks) if count else [])
+            photos.append(parts_of(small.label.numpy(), small.foreground.numpy(), looks) if count else Parts([], []))
         maps = []
         for number, chosen in enumerate(cluster(photos, count, look is not None)):
             maps.append(pseudo_map(sizes[number], photos[number], chosen, slots))
-            holds[number, [slots + pseudo for pseudo in chosen.values()]] = 1
+            holds[number, [slots + pseudo for pseudo in chosen]] = 1
         return maps, holds
 
     def _with_pseudo_classes(self, number: int, sample: Sample, mirrored: bool) -> Tensor:

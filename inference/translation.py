@@ -1,6 +1,7 @@
 """Label maps in the ids and colours of ATR, LIP and CIHP, so that tools made for these read them."""
 
 from collections.abc import Iterable, Mapping, Sequence
+from itertools import chain
 
 import numpy as np
 from PIL import Image
@@ -43,10 +44,10 @@ PALETTES: Mapping[str, Sequence[RGB]] = {
 def label_for(name: str, labels: Sequence[str]) -> str | None:
     """The label that a data set has for a name: by its words, its meaning, or `KINDS`; else None."""
     meaning = MEANING.get(plain_name(name), name)
-    for alike in (lambda label: _same(label, name), lambda label: MEANING.get(plain_name(label)) == meaning):
-        if found := next(filter(alike, labels[1:]), None):
-            return found
-    return next((label for label in KINDS.get("-".join(words(name)), ()) if label in labels), None)
+    own = (label for label in labels[1:] if _same(label, name))
+    meant = (label for label in labels[1:] if MEANING.get(plain_name(label)) == meaning)
+    kind = (label for label in KINDS.get("-".join(words(name)), ()) if label in labels)
+    return next(chain(own, meant, kind), None)
 
 
 def told(dataset: str, names: Iterable[str]) -> str:

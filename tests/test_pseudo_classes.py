@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from dataloaders import catalog
-from dataloaders.pseudo_classes import cluster, pseudo_map, regions
+from dataloaders.pseudo_classes import Parts, cluster, parts_of, pseudo_map
 from dataloaders.training_photos import TrainingPhotos
 from engine.looks import look_of
 from utils.constants import IGNORE
@@ -31,10 +31,11 @@ def look(hidden: tuple[float, float], head: float) -> list[torch.Tensor]:
 def test_regions_have_their_class_their_pixels_and_no_specks():
     label, foreground = person(slice(10, 30))
     foreground[35, 5] = 1  # a single pixel
-    found = regions(label, foreground)
-    assert [region.class_id for region in found] == [0, 1, 2]
-    assert len(found[0].pixels[0]) == 20 * 20 - 4 and len(found[0].signs) == 5  # the cross takes the corners
-    assert len(regions(label, foreground, look((0, 0), 0.0))[0].signs) == 8
+    found = parts_of(label, foreground)
+    assert len(found.unlabelled) == 1 and [class_id for class_id, _ in found.named] == [1, 2]
+    pixels, signs = found.unlabelled[0]
+    assert len(pixels[0]) == 20 * 20 - 4 and len(signs) == 5  # the cross takes the corners
+    assert len(parts_of(label, foreground, look((0, 0), 0.0)).unlabelled[0].signs) == 8
 
 
 def test_what_differs_within_a_base_class_does_not_tell_parts_apart():
@@ -42,23 +43,23 @@ def test_what_differs_within_a_base_class_does_not_tell_parts_apart():
     kinds, photos = [0, 0, 1, 1] * 3, []
     for number, kind in enumerate(kinds):
         colour = 1.0 if number % 2 else -1.0
-        photos.append(regions(*person(slice(10, 30)), look((colour, kind), head=colour)))
+        photos.append(parts_of(*person(slice(10, 30)), look((colour, kind), head=colour)))
 
     def kinds_are_apart(by_look: bool) -> bool:
-        found = [next(iter(chosen.values())) for chosen in cluster(photos, 2, by_look)]
+        found = [chosen[0] for chosen in cluster(photos, 2, by_look)]
         return [one == found[0] for one in found] == [kind == 0 for kind in kinds]
 
     assert kinds_are_apart(by_look=True) and not kinds_are_apart(by_look=False)
 
 
 def test_without_looks_the_place_tells_parts_apart():
-    photos = [regions(*person(rows)) for rows in (slice(10, 25), slice(30, 48)) * 4]
+    photos = [parts_of(*person(rows)) for rows in (slice(10, 25), slice(30, 48)) * 4]
     found = cluster(photos, 2, by_look=False)
     assert len({*(chosen[0] for chosen in found[::2])}) == 1 and found[0] != found[1]
-    assert all(set(chosen) == {0} for chosen in found), "base classes have no pseudo-class"
+    assert all(len(chosen) == 1 for chosen in found), "base classes have no pseudo-class"
     slots = pseudo_map((60, 40), photos[0], found[0], first=7)
     assert (slots[11:24, 11:29] == 7 + found[0][0]).all() and (slots[50:] == IGNORE).all()
-    assert cluster([[], []], 2, by_look=True) == [{}, {}]
+    assert cluster([Parts([], [])] * 2, 2, by_look=True) == [[], []]
 
 
 def test_a_training_photo_is_sorted_by_what_the_encoder_sees(toy_root):
@@ -100,5 +101,5 @@ def test_an_encoder_looks_with_its_own_weights_or_not_at_all(monkeypatch, capsys
 
 @pytest.mark.parametrize("count", [1, 30])
 def test_few_regions_or_one_pseudo_class_need_no_clusters(count):
-    photos = [regions(*person(slice(10, 30)))]
-    assert cluster(photos, count, by_look=False) == [{0: 0}]
+    photos = [parts_of(*person(slice(10, 30)))]
+    assert cluster(photos, count, by_look=False) == [[0]]
