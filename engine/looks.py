@@ -17,14 +17,15 @@ from utils.imaging import resize_longest
 SIDE = 256  # longest side of a photo that is looked at
 
 
-def look_of(name: str, pretrained: str) -> Look | None:
-    """What an encoder sees at its coarse strides, with the weights of its name, whatever a training starts from.
+def look_of(name: str, pretrained: str, device: torch.device) -> Look | None:
+    """What an encoder, on `device`, sees at its coarse strides with the weights of its name, whatever a training starts
+    from.
 
     None where a training has no pretrained weights, and where those of the encoder cannot be had; that is told.
     """
     if pretrained == "none":
         return None
-    encoder = Encoder(name, deep=True).eval()
+    encoder = Encoder(name, deep=True).to(device).eval()
     try:
         encoder_weights(encoder)
     except UserError as error:
@@ -33,7 +34,7 @@ def look_of(name: str, pretrained: str) -> Look | None:
 
     @torch.inference_mode()
     def look(photo: Tensor) -> Sequence[Tensor]:
-        features = encoder.features(encoder.normalize(resize_longest(photo, SIDE)[None]))
-        return [F.normalize(f, dim=1)[0].float() for stride, f in features.items() if stride >= HIGH_STRIDE]
+        features = encoder.features(encoder.normalize(resize_longest(photo, SIDE)[None].to(device)))
+        return [F.normalize(f, dim=1)[0].float().cpu() for stride, f in features.items() if stride >= HIGH_STRIDE]
 
     return look

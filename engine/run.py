@@ -50,7 +50,7 @@ class Run:
         root = catalog.locate(spec, settings.data_root)
         self.spec = stage_spec(spec, stage)
         seed_everything(settings.seed)
-        self.episodes = training_episodes(settings, spec, root, stage)
+        self.episodes = training_episodes(settings, spec, root, device, stage)
         # What chooses among checkpoints is never the test list.
         split = VAL if self.episodes.held_out else "test"
         self.tests = TestEpisodes(spec, root, way=settings.way, stage=stage, longest=settings.test_size, split=split)

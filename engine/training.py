@@ -109,9 +109,10 @@ class Trainer:
 
 
 def training_episodes(
-    settings: TrainSettings, spec: DatasetSpec, root: Path, stage: int = FINE
+    settings: TrainSettings, spec: DatasetSpec, root: Path, device: torch.device, stage: int = FINE
 ) -> TrainEpisodes | TrainingPhotos:
-    """What the settings' method trains on: episodes, or photos; with their share of the memory for decoded photos."""
+    """What the settings' method trains on: episodes, or photos, looked at on `device`; with their share of the memory
+    for decoded photos."""
     cache = settings.cache_mb * 2**20 // max(settings.workers, 1)
     shared: dict[str, Any] = {
         "fold": settings.fold,
@@ -126,7 +127,7 @@ def training_episodes(
             **shared,
             zoom=settings.zoom,
             pseudo_classes=settings.pseudo_classes,
-            look=look_of(settings.encoder, settings.pretrained) if settings.pseudo_classes else None,
+            look=look_of(settings.encoder, settings.pretrained, device) if settings.pseudo_classes else None,
             balance=settings.balance,
             tagged=settings.tagged,
             cache_bytes=cache,

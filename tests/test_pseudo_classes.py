@@ -11,6 +11,8 @@ from engine.looks import look_of
 from utils.constants import IGNORE
 from utils.errors import UserError
 
+from .devices import on_each_device
+
 
 def person(hidden_rows: slice) -> tuple[np.ndarray, np.ndarray]:
     """The label map and foreground of a person whose head has class 1, and a part of the body no name."""
@@ -84,9 +86,11 @@ def test_a_training_photo_is_sorted_by_what_the_encoder_sees(toy_root):
     assert held & {spec.num_slots, spec.num_slots + 1}
 
 
-def test_an_encoder_looks_with_its_own_weights_or_not_at_all(monkeypatch, capsys):
-    assert look_of("tf_efficientnet_lite0", "none") is None
-    sees = look_of("tf_efficientnet_lite0", "encoder")
+@on_each_device
+def test_an_encoder_looks_with_its_own_weights_or_not_at_all(name, monkeypatch, capsys):
+    device = torch.device(name)
+    assert look_of("tf_efficientnet_lite0", "none", device) is None
+    sees = look_of("tf_efficientnet_lite0", "encoder", device)
     maps = sees(torch.randint(0, 256, (3, 90, 60), dtype=torch.uint8, generator=torch.Generator().manual_seed(0)))
     assert [m.shape[0] for m in maps] == [112, 320] and all(m.shape[1] > m.shape[2] for m in maps)
     assert all(torch.allclose(m.norm(dim=0), torch.ones(m.shape[1:]), atol=1e-4) for m in maps)
@@ -95,7 +99,7 @@ def test_an_encoder_looks_with_its_own_weights_or_not_at_all(monkeypatch, capsys
         raise UserError("no weights")
 
     monkeypatch.setattr("engine.looks.encoder_weights", lacking)
-    assert look_of("tf_efficientnet_lite0", "runs/some.pt") is None
+    assert look_of("tf_efficientnet_lite0", "runs/some.pt", device) is None
     assert "by place and size alone: no weights" in capsys.readouterr().out
 
 

@@ -200,7 +200,7 @@ def episode_batches(settings: TrainSettings, number: int, device: torch.device) 
     spec = catalog.load(settings.dataset)
     if settings.unlabelled_person == "class":  # no class of the baseline's: it does not learn from these pixels
         settings = dataclasses.replace(settings, unlabelled_person="ignore")
-    episodes = training_episodes(settings, spec, catalog.locate(spec, settings.data_root))
+    episodes = training_episodes(settings, spec, catalog.locate(spec, settings.data_root), device)
     order, loader = training_batches(settings, episodes, device)
     for epoch in range(-(-number // len(order))):
         episodes.set_epoch(epoch)
