@@ -13,8 +13,14 @@ from utils.constants import IGNORE
 STEPS, RATE, PULL = 60, 0.02, 1.0
 
 
-def adapt(network: OneShotNetwork, references: Sequence[tuple[Features, Tensor]], prototypes: Prototypes) -> Prototypes:
-    """The prototypes of a k-way network after some steps of Adam on the references' own pixels.
+def adapt(
+    network: OneShotNetwork,
+    references: Sequence[tuple[Features, Tensor]],
+    prototypes: Prototypes,
+    turned: Sequence[int],
+) -> Prototypes:
+    """The prototypes of a k-way network after some steps of Adam on the references' own pixels; the others of its slots
+    than `turned` stay as they are, since what a bank remembers is better than what few photos tell.
 
     `references` are the features of each photo (batch 1) and its slots at feature size (h, w), negative where a pixel
     does not count (see `shrink_labels`). The prototypes change their direction alone; a pull keeps them near the start.
@@ -22,20 +28,23 @@ def adapt(network: OneShotNetwork, references: Sequence[tuple[Features, Tensor]]
     with torch.inference_mode(False), torch.enable_grad():
         start = F.normalize(prototypes.classes.detach().clone(), dim=-1, eps=1e-6)
         length = prototypes.classes.detach().clone().norm(dim=-1, keepdim=True)
-        classes = start.clone().requires_grad_()
+        free = torch.zeros_like(prototypes.present, dtype=torch.bool)
+        free[:, list(turned)] = True
+        direction = start.clone().requires_grad_()
         photos = [(_copy(features), _target(slots)) for features, slots in references]
         present, foreground = prototypes.present.clone(), prototypes.foreground.clone()
         rivals = None if prototypes.rivals is None else prototypes.rivals.clone()
-        optimizer = torch.optim.Adam([classes], lr=RATE)
-        for _ in range(STEPS):
+        optimizer = torch.optim.Adam([direction], lr=RATE)
+        for _ in range(STEPS if turned else 0):
             optimizer.zero_grad()
-            now = Prototypes(F.normalize(classes, dim=-1, eps=1e-6) * length, present, foreground, rivals)
+            classes = torch.where(free[..., None], F.normalize(direction, dim=-1, eps=1e-6), start)
+            now = Prototypes(classes * length, present, foreground, rivals)
             loss = torch.stack([_loss(network, features, target, now) for features, target in photos]).mean()
-            far = (F.normalize(classes, dim=-1, eps=1e-6) - start).square().sum(dim=-1).mean()
-            (loss + PULL * far).backward(inputs=[classes])
+            far = (classes - start).square().sum(dim=-1).mean()
+            (loss + PULL * far).backward(inputs=[direction])
             optimizer.step()
-        turned = F.normalize(classes.detach(), dim=-1, eps=1e-6) * length
-    return prototypes._replace(classes=turned)
+        classes = F.normalize(direction.detach(), dim=-1, eps=1e-6) * length
+    return prototypes._replace(classes=torch.where(free[..., None], classes, prototypes.classes.detach()))
 
 
 def _copy(features: Features) -> Features:

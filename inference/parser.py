@@ -63,10 +63,9 @@ class OneShotParser:
     overlapping windows of that size instead, at their own scale. With `people="auto"` the persons are looked for, and
     each is parsed as a photo of its own.
     A class whose score stays below `min_score` is taken to be absent from a photo; the default is what was measured for
-    the checkpoint. `adapt` turns the prototypes until the reference itself is parsed well, which takes seconds.
-    `amp` is the precision: "off" is single, "auto" bf16 where the device is fast at it.
-    Where the network can, borders follow the photo, unless `refine` is False.
-    `depth` is that of 16-bit photos in bits, 0 for what their files say.
+    the checkpoint. `adapt` turns those of classes not in the bank until the reference itself is parsed well: seconds.
+    `amp` is the precision: "off" is single, "auto" bf16 where the device is fast at it. Where the network can, borders
+    follow the photo, unless `refine` is False. `depth` is that of 16-bit photos in bits, 0 for what their files say.
     Raises `UserError` for a checkpoint that cannot be used and for arguments out of range.
     """
 
@@ -146,12 +145,14 @@ class OneShotParser:
         own, net, known = [c.name for c in classes], self.network, self.class_names
         rows, rivals = rows_and_rivals(net, known, self.prototypes, own, base_ids)
         prototypes = blend_with_bank(net, prototypes, rows) if any(rows) else prototypes
-        if rivals and (unknown := [slot for slot, row in enumerate(rows, start=1) if not row]):
+        unknown = [slot for slot, row in enumerate(rows, start=1) if not row]
+        if rivals and unknown:
             photos = [(features, slots) for (features, _), (_, slots) in zip(references, pairs, strict=True)]
             rivals = choose_rivals(net, photos, rivals, unknown, prototypes)
         prototypes = prototypes._replace(rivals=net.bank.rows[rivals][None] if rivals else None)
         if self.adapt if adapt is None else adapt:
-            prototypes = turn(self.network, references, prototypes)
+            prototypes = turn(net, references, prototypes, unknown)
+            self.notes += [] if unknown else ["adapt: the checkpoint knows all classes by name, so none is turned"]
         others = tuple(known[r] for r in rivals)
         return Support(classes, prototypes, joined_names(own, rows, known), others, len(pairs))
 
@@ -253,8 +254,7 @@ class OneShotParser:
         results = []
         for rgb, own in zip(photos, windows, strict=True):
             cut = (self._encode([self._image(rgb[tile.window])])[0] for tile in own)  # one in memory at a time
-            features = [next(resized)] if len(own) == 1 else cut
-            maps = [self._class_maps(one, support) for one in features]
+            maps = [self._class_maps(one, support) for one in ([next(resized)] if len(own) == 1 else cut)]
             if smoother is not None:
                 maps = [smoother(rgb, maps[0], network_size(rgb.shape[:2], self.max_size, self.enlarge))]
             decoded = join_tiles(own, maps, self.min_score)

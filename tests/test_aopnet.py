@@ -186,7 +186,7 @@ def test_turned_prototypes_parse_the_reference_better_and_stay_near(network):
     label[:, 0] = -1  # does not count
     foreground = (label > 0).long()
     before = network.extract_prototypes(features, label[None], foreground[None], slots=4)
-    after = adapt(network, [(features, label)], before)
+    after = adapt(network, [(features, label)], before, [1, 2, 3])
 
     def loss(prototypes: Prototypes) -> float:
         logits = network.logits(features, prototypes).npm[0]
@@ -195,3 +195,5 @@ def test_turned_prototypes_parse_the_reference_better_and_stay_near(network):
     assert loss(after) < loss(before)
     assert torch.nn.functional.cosine_similarity(after.classes[:, 1:], before.classes[:, 1:], dim=-1).min() > 0.3
     assert torch.equal(after.present, before.present) and not after.classes.requires_grad
+    some = adapt(network, [(features, label)], before, [2])
+    assert [torch.equal(some.classes[:, slot], before.classes[:, slot]) for slot in (1, 2, 3)] == [True, False, True]

@@ -98,6 +98,13 @@ def test_what_a_reference_has_by_name_blends_with_the_bank(run_folder):
     )
     alone = OneShotParser(run_folder / "last.pt", device="cpu", prototypes="support-only")
     assert not alone.make_support(photo, labels, {7: one, 9: two}).known
+    turned, of_known = (parser.make_support(photo, labels, {7: one, 9: n}, adapt=True) for n in ("apron", two))
+    same = [torch.equal(a, b) for a, b in zip(turned.prototypes.classes[0], mixed.prototypes.classes[0], strict=True)]
+    assert same == [True, True, False]
+    assert torch.equal(
+        of_known.prototypes.classes, parser.make_support(photo, labels, {7: one, 9: two}).prototypes.classes
+    )
+    assert "knows all classes by name" in parser.notes[-1]
 
 
 def test_the_bounds_of_a_checkpoint(toy_root, run_folder):

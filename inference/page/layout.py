@@ -50,7 +50,7 @@ def build(page: Page, checkpoint: str) -> gr.Blocks:
                 files = gr.File(
                     label=f"Photos, up to {MAX_PHOTOS}", file_count="multiple", file_types=["image"], elem_id="photos"
                 )
-                about = "Adapt: turns the references' prototypes for some seconds; for two references or more"
+                about = "Adapt: some seconds for classes whose names the checkpoint does not know"
                 adapt = gr.Checkbox(label=about, elem_id="adapt", interactive=page.parser.network.way == "kway")
                 go = gr.Button("Parse", variant="primary", elem_id="parse")
         took = example.click(page.take_example, None, [*reference], api_name="example", api_visibility="undocumented")
