@@ -271,7 +271,7 @@ class Run:
                 "best": self.best,
                 "history": self.history,
                 "digests": {
-                    "weights": digests.of_weights(self.network.state_dict()),
+                    "weights": digests.of_weights(self.result.state_dict()),
                     "train_ids": digests.of_lines(self.episodes.used_ids()),
                     **self.scored_on,
                 },

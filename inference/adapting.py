@@ -7,6 +7,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from networks.base import Features, OneShotNetwork
+from networks.layers import at_least_float32
 from networks.prototypes import Prototypes
 from utils.constants import IGNORE
 
@@ -31,7 +32,7 @@ def adapt(
         free = torch.zeros_like(prototypes.present, dtype=torch.bool)
         free[:, list(turned)] = True
         direction = start.clone().requires_grad_()
-        photos = [(_copy(features), _target(slots)) for features, slots in references]
+        photos = [(_copy(features), _target(slots)) for features, slots in references if (slots > 0).any()]
         present, foreground = prototypes.present.clone(), prototypes.foreground.clone()
         rivals = None if prototypes.rivals is None else prototypes.rivals.clone()
         optimizer = torch.optim.Adam([direction], lr=RATE)
@@ -48,7 +49,7 @@ def adapt(
 
 
 def _copy(features: Features) -> Features:
-    return Features(features.coarse.detach().clone(), features.fine.detach().clone())
+    return Features(*(at_least_float32(part.detach().clone()) for part in (features.coarse, features.fine)))
 
 
 def _target(slots: Tensor) -> Tensor:

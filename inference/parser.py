@@ -38,7 +38,7 @@ from .references import (
     rows_and_rivals,
     shrink_labels,
 )
-from .settings import DEFAULT_CHECKPOINT, DEFAULT_SIZE, MIN_SCORE, SEVERAL_SURER, check_choices
+from .settings import DEFAULT_CHECKPOINT, SEVERAL_SURER, check_choices, defaults_of
 from .smoothing import Smoother
 from .support import Support, check_labels, named
 from .tiles import Decoded, join_tiles, tiles
@@ -99,13 +99,12 @@ class OneShotParser:
         if opened.encoder_licence:
             self.notes.append(f"licence of the weights in {opened.settings.encoder}: {opened.encoder_licence}")
         self.class_names = opened.class_names or dict(enumerate(spec.labels if spec else ()))
-        self.max_size = max_size or opened.test_size or DEFAULT_SIZE
-        self.enlarge = bool(max_size or opened.test_size)
+        preset = defaults_of(opened.test_size, opened.min_score, self.network.min_presence)
+        self.max_size, self.enlarge = max_size or preset.max_size, bool(max_size) or preset.enlarge
         self.prototypes, self.tile, self.people, self.adapt = prototypes, tile, people, adapt
         if adapt and self.network.way != "kway":
             raise UserError("adapt is for k-way checkpoints; leave it away")
-        defaults = (min_score, opened.min_score, self.network.min_presence or None, MIN_SCORE)
-        self.min_score = next(score for score in defaults if score is not None)
+        self.min_score = preset.min_score if min_score is None else min_score
         if prototypes == "bank" and not (self.network.bank_in_use(opened.epoch) or opened.settings.method == "aop"):
             raise UserError(f"{checkpoint}: still in its warm-up, so its bank is not in use; use support-only")
         self.support: Support | None = None

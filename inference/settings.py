@@ -1,6 +1,7 @@
 """What parsing goes by where nothing else is asked for; torch is not needed to read it."""
 
 from pathlib import Path
+from typing import NamedTuple
 
 from utils.constants import LEAST_SIZE, MAX_SIDE, PRECISIONS, PROTOTYPES
 from utils.errors import UserError
@@ -10,6 +11,22 @@ DEFAULT_SIZE = 512  # longest side that the network sees, for checkpoints whose 
 PEOPLE = ("off", "auto")  # whether persons are looked for
 SEVERAL_SURER = 0.53  # times log(references), added to the logit of the presence; chosen on CCP-OS's validation list
 MIN_SCORE = 0.0  # for checkpoints on which no score of absent classes was measured
+
+
+class Defaults(NamedTuple):
+    """The longest side at which the network takes photos, whether smaller ones are enlarged to it, and the score below
+    which a class counts as absent."""
+
+    max_size: int
+    enlarge: bool
+    min_score: float
+
+
+def defaults_of(test_size: int, measured: float | None, min_presence: float) -> Defaults:
+    """What goes for a checkpoint whose evaluation took photos at `test_size` (0: as they are), with the `measured`
+    score of absent classes, and that of its kind of network."""
+    min_score = (min_presence or MIN_SCORE) if measured is None else measured
+    return Defaults(test_size or DEFAULT_SIZE, bool(test_size), min_score)
 
 
 def check_choices(

@@ -124,8 +124,9 @@ class AOPNet(OneShotNetwork):
     def _spaces(self, feature: Tensor) -> tuple[Features, Tensor]:
         """Metric features and foreground logits, and the place on the body (B, 2, h, w), from the decoder's feature."""
         place = self.body(feature)
-        phases = torch.einsum("kc,bchw->bkhw", self.waves, at_least_float32(place.detach())) + self.phase[:, None, None]
-        waves = torch.cos(phases) * (PLACE_WEIGHT * (2 / WAVES) ** 0.5)
+        with torch.autocast(feature.device.type, enabled=False):  # in half precision the phases would be far off
+            phases = torch.einsum("kc,bchw->bkhw", self.waves, at_least_float32(place.detach()))
+        waves = torch.cos(phases + self.phase[:, None, None]) * (PLACE_WEIGHT * (2 / WAVES) ** 0.5)
         learned = F.normalize(at_least_float32(self.fine_space(feature)), dim=1)
         return Features(self.coarse(feature), torch.cat([learned, waves], dim=1)), place
 
@@ -221,5 +222,7 @@ def _mixed(prototypes: Tensor, present: Tensor, sets: Tensor) -> tuple[Tensor, T
     """Mean prototypes (B, S, N, D) of the photos in each set that show the class, and which classes they show."""
     weights = torch.einsum("bsj,jn->bsnj", sets, present.to(sets.dtype))
     shown = weights.sum(dim=-1)
-    mixed = torch.einsum("bsnj,jnd->bsnd", weights, prototypes) / shown.clamp(min=1)[..., None]
+    with torch.autocast(prototypes.device.type, enabled=False):  # as `masked_average` computes them
+        mixed = torch.einsum("bsnj,jnd->bsnd", weights.to(prototypes.dtype), prototypes)
+    mixed = mixed / shown.clamp(min=1)[..., None]
     return mixed, shown > 0

@@ -195,5 +195,7 @@ def test_turned_prototypes_parse_the_reference_better_and_stay_near(network):
     assert loss(after) < loss(before)
     assert torch.nn.functional.cosine_similarity(after.classes[:, 1:], before.classes[:, 1:], dim=-1).min() > 0.3
     assert torch.equal(after.present, before.present) and not after.classes.requires_grad
+    nobody = (features, torch.zeros_like(label))  # a further reference that shows no class
+    torch.testing.assert_close(adapt(network, [(features, label), nobody], before, [1, 2, 3]).classes, after.classes)
     some = adapt(network, [(features, label)], before, [2])
     assert [torch.equal(some.classes[:, slot], before.classes[:, slot]) for slot in (1, 2, 3)] == [True, False, True]

@@ -32,7 +32,7 @@ def test_compiling_takes_encoder_and_decoder_and_keeps_the_names(monkeypatch):
     monkeypatch.setattr(torch, "compile", lambda call, **options: compiled.append(call.__self__) or call)
     tune(network, CPU, compile=True)
     assert network.state_dict().keys() == names
-    assert compiled == [network.encoder, network.decoder]
+    assert compiled == [network.encoder.body, network.decoder]
 
 
 def test_precision_is_as_asked_and_auto_is_one_the_cpu_can():

@@ -142,6 +142,14 @@ def test_the_bank_blends_the_classes_that_are_mapped(checkpoints):
             parser.make_support(image, label, names, wrong)
 
 
+def test_prototypes_turn_in_half_precision_too(checkpoints):
+    plain, turned = (
+        OneShotParser(checkpoints["kway"], "cpu", adapt=adapt, amp="bf16").make_support(*picture()).prototypes.classes
+        for adapt in (False, True)
+    )
+    assert turned.isfinite().all() and not torch.equal(plain.float(), turned.float())
+
+
 def test_the_bank_blends_one_class_at_a_time_in_1way(checkpoints):
     pair, names = picture(), {2: "coat"}
     bank = OneShotParser(checkpoints["1way"], "cpu", "bank")

@@ -63,6 +63,7 @@ def test_a_run_is_evaluated_and_parses(toy_root, run_folder):
     evaluate_cli.evaluate(EvaluateSettings(checkpoint=checkpoint, data_root=str(toy_root), workers=0, device="cpu"))
     results = read_json(run_folder / "results.json")
     assert results["prototypes"] == "bank"
+    assert results["weights_digest"] == files.read(checkpoint)["digests"]["weights"]
     parser = OneShotParser(checkpoint, device="cpu")
     photo = np.random.default_rng(0).integers(0, 256, (90, 60, 3), dtype=np.uint8)
     labels = np.zeros((90, 60), dtype=np.uint8)

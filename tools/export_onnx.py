@@ -20,7 +20,7 @@ from torch.onnx import symbolic_helper
 
 from dataloaders import catalog
 from inference.references import remembered_classes
-from inference.settings import DEFAULT_SIZE, MIN_SCORE
+from inference.settings import defaults_of
 from networks.base import OneShotNetwork
 from networks.checkpoints import open_checkpoint
 from networks.export import ParserGraph, ReferenceGraph
@@ -58,11 +58,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     network = checkpoint.build()
     folder = Path(chosen.out)
     export(network, folder)
-    facts: dict[str, Any] = {
-        "max_size": checkpoint.test_size or DEFAULT_SIZE,
-        "enlarge": bool(checkpoint.test_size),
-        "min_score": MIN_SCORE if checkpoint.min_score is None else checkpoint.min_score,
-    }
+    defaults = defaults_of(checkpoint.test_size, checkpoint.min_score, network.min_presence)
+    facts: dict[str, Any] = defaults._asdict()
     if network.takes_rivals:
         known = remembered_classes(network, checkpoint.class_names)
         bank = {name: network.bank.rows[row].tolist() for name, row in known.items()}

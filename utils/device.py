@@ -26,6 +26,8 @@ def choose_device(name: str, local_rank: int = 0) -> torch.device:
         if device.type not in DEVICES:
             raise UserError(f"--device {name}: is none of {', '.join(DEVICES)}, which this program can use")
         torch.zeros(1, device=device)
+        if device.type == "cuda":
+            torch.cuda.set_device(device)  # for what asks for no device: generators, threads that pin memory
         torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = ALLOW_TF32
     except (RuntimeError, AssertionError) as error:
         raise UserError(f"--device {name}: not available here; use --device auto or cpu") from error
@@ -38,7 +40,8 @@ def free_memory(device: torch.device) -> float:
     On the CPU it is what Linux calls available, or less where a container has a limit of its own.
     """
     if device.type == "cuda":
-        return float(torch.cuda.mem_get_info(device)[0])
+        cached = torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)  # torch takes it again
+        return float(torch.cuda.mem_get_info(device)[0] + cached)
     limits = [math.inf]
     try:
         lines = Path("/proc/meminfo").read_text(encoding="utf-8").splitlines()
@@ -78,7 +81,7 @@ def tune(network: nn.Module, device: torch.device, channels_last: str = "auto", 
     if channels_last == "on" or (channels_last == "auto" and device.type in ("cpu", "cuda")):
         network.to(memory_format=torch.channels_last)
     if compile:
-        for part in ("encoder", "decoder"):
+        for part in ("encoder.body", "decoder"):
             network.get_submodule(part).compile()
 
 
