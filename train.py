@@ -1,7 +1,8 @@
-"""Train EOPNet, or POPNet stage by stage, on the episodes of one data set and fold.
+"""Train EOPNet, AOPNet, or POPNet stage by stage, on one data set and fold.
 
     python train.py --dataset ccp --fold 1 --way kway
     python train.py --dataset ccp --fold 1 --way kway --method pop
+    python train.py --dataset ccp --fold 1 --way kway --method aop @scripts/aop.args
     torchrun --nproc_per_node 4 train.py --dataset atr --fold 1 --way kway
 
 The defaults are the papers' settings. The run folder takes `last.pt`, `best.pt` (highest Human mIoU on the
@@ -25,7 +26,7 @@ def main() -> int | None:
         from engine.settings import TrainSettings
         from utils.config import parse
 
-    return train(parse(TrainSettings, description="Train EOPNet or POPNet on one data set and fold."))
+    return train(parse(TrainSettings, description="Train EOPNet, POPNet or AOPNet on one data set and fold."))
 
 
 def train(settings: TrainSettings) -> int | None:

@@ -17,9 +17,9 @@ class EpisodeBatches(Sampler[list[int]]):
     """Shuffled batches of episode indices for one of `world` ranks.
 
     The ranks' batches of one step make a joint batch, and every rank gets the same number of batches. In 1-way a joint
-    batch holds one class only, unless batches are `mixed`. With `drop_last` an incomplete joint batch is left out,
-    unless it would be the only one of its class; otherwise it is filled up from the start of the class's order. The
-    order follows from (seed, epoch).
+    batch holds one class only, unless batches are `mixed`. An incomplete joint batch is left out, unless it would be
+    the only one of its class: then it is filled up from the start of the class's order. The order follows from (seed,
+    epoch).
     """
 
     def __init__(
@@ -30,12 +30,11 @@ class EpisodeBatches(Sampler[list[int]]):
         seed: int = 0,
         rank: int = 0,
         world: int = 1,
-        drop_last: bool = True,
         mixed: bool = False,
     ) -> None:
         classes = np.zeros_like(episodes.class_ids) if mixed else episodes.class_ids
         self.groups = [np.flatnonzero(classes == c) for c in np.unique(classes)]
-        self.batch_size, self.seed, self.rank, self.world, self.drop_last = batch_size, seed, rank, world, drop_last
+        self.batch_size, self.seed, self.rank, self.world = batch_size, seed, rank, world
         self.epoch, self.start_batch = 0, 0
 
     def set_epoch(self, epoch: int, start_batch: int = 0) -> None:
@@ -58,5 +57,4 @@ class EpisodeBatches(Sampler[list[int]]):
             yield batches[step][own].tolist()
 
     def _joint_batches(self, episodes: int) -> int:
-        batches, rest = divmod(episodes, self.batch_size * self.world)
-        return batches + (1 if rest and (batches == 0 or not self.drop_last) else 0)
+        return max(episodes // (self.batch_size * self.world), min(episodes, 1))

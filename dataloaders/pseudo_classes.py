@@ -20,6 +20,9 @@ from .body import BodyFrame, body_frame
 Look = Callable[[Tensor], Sequence[Tensor]]
 """From a photo, RGB uint8 (3, H, W), feature maps (C, h, w) of any sizes."""
 
+Sorting = list[list[int]]
+"""The pseudo-class, from 0, of each unlabelled region of each photo."""
+
 LEAST_SHARE = 0.002  # of the person's pixels that a region must take
 RIDGE = 1.0  # added to the variances within the base classes, as a multiple of their mean
 DIRECTIONS = 16  # of the signs in which the regions differ most
@@ -74,7 +77,7 @@ def _signs(
     return np.concatenate([place, *(mean / max(np.linalg.norm(mean), 1e-6) for mean in means)]).astype(np.float32)
 
 
-def cluster(photos: Sequence[Parts], count: int, by_look: bool) -> list[list[int]]:
+def cluster(photos: Sequence[Parts], count: int, by_look: bool) -> Sorting:
     """The pseudo-class, 0..count - 1, of every unlabelled region of every photo: k-means over their signs, always the
     same. `by_look` where the signs hold looks: then they are weighed by the base classes first."""
     signs = np.array([region.signs for photo in photos for region in photo.unlabelled], dtype=np.float32)

@@ -12,10 +12,11 @@ from torchvision.transforms import InterpolationMode
 from torchvision.transforms.v2 import functional as F
 
 from utils.constants import IGNORE
+from utils.errors import UserError
 
 from .body import body_frame
 from .oshp_loader import held_out
-from .pseudo_classes import Look, Parts, cluster, parts_of, pseudo_map
+from .pseudo_classes import Look, Parts, Sorting, cluster, parts_of, pseudo_map
 from .recolouring import recolour
 from .spec import DatasetSpec
 from .split import Split
@@ -44,11 +45,11 @@ class TrainingPhotos(Dataset[TrainingPhoto]):
     A photo is mirrored with probability 1/2, now and then turned a little, resized so that its longer side is the
     crop's height times a factor from `zoom`, its aspect changed a little, padded at all sides or cropped to `crop_size`
     (H, W), and recoloured. Person pixels that belong to no base class are sorted into `pseudo_classes` slots after the
-    last label id, also by what `look` sees in the photo. Photos with rare classes are drawn more often, by the inverse
-    frequency of the rarest to the power of `balance`. `tagged` is a folder of label maps of further photos. Photos of
-    the validation list take no part unless `train_on` is "all".
+    last label id, also by what `look` sees in the photo, or as in an earlier `sorting` of the same photos. Photos with
+    rare classes are drawn more often, by the inverse frequency of the rarest to the power of `balance`. `tagged` is a
+    folder of label maps of further photos. Photos of the validation list take no part unless `train_on` is "all".
 
-    Every draw follows from (seed, epoch, index). Raises `UserError` as `Split` does.
+    Every draw follows from (seed, epoch, index). Raises `UserError` as `Split` does, and for a sorting of other photos.
     """
 
     def __init__(
@@ -61,6 +62,7 @@ class TrainingPhotos(Dataset[TrainingPhoto]):
         zoom: tuple[float, float],
         pseudo_classes: int,
         look: Look | None = None,
+        sorting: Sorting | None = None,
         balance: float = 0.0,
         tagged: str = "",
         train_on: str = "rest",
@@ -72,11 +74,11 @@ class TrainingPhotos(Dataset[TrainingPhoto]):
         self.split = Split(spec, root, "train", table)
         self.split.keep_decoded(cache_bytes)
         self.held_out = held_out(self.split) if train_on == "rest" else []
-        self._images = np.setdiff1d(np.arange(len(self.split)), self.held_out)
+        self._images = np.setdiff1d(np.arange(len(self.split)), [*self.held_out, *self.split.bad])
         self.tagged = Split(spec, root, "train", table, labels=tagged) if tagged else None
         self.crop_size, self.zoom, self.seed = crop_size, zoom, seed
         self._epoch = torch.zeros(1, dtype=torch.int64).share_memory_()
-        self._pseudo, holds = self._survey(spec.num_slots, pseudo_classes, look)
+        self._pseudo, holds = self._survey(spec.num_slots, pseudo_classes, look, sorting)
         frequency = holds.mean(axis=0).clip(min=1 / len(self))
         self._weights = (holds / frequency**balance).max(axis=1).clip(min=1e-9)
         self._drawn: tuple[int, np.ndarray] | None = None
@@ -130,7 +132,9 @@ class TrainingPhotos(Dataset[TrainingPhoto]):
             "body": torch.from_numpy(places),
         }
 
-    def _survey(self, slots: int, count: int, look: Look | None) -> tuple[list[Tensor], np.ndarray]:
+    def _survey(
+        self, slots: int, count: int, look: Look | None, sorting: Sorting | None
+    ) -> tuple[list[Tensor], np.ndarray]:
         """A small map of the pseudo-class slots of each photo, and which slots each photo holds (N, slots + count)."""
         photos, sizes, holds = [], [], np.zeros((len(self), slots + count))
         for number in range(len(self)):
@@ -142,8 +146,14 @@ class TrainingPhotos(Dataset[TrainingPhoto]):
             sizes.append(small.label.shape)
             looks = look(sample.image) if look and count else ()
             photos.append(parts_of(small.label.numpy(), small.foreground.numpy(), looks) if count else Parts([], []))
+        self.sorting = cluster(photos, count, look is not None) if sorting is None else sorting
+        if [len(chosen) for chosen in self.sorting] != [len(photo.unlabelled) for photo in photos]:
+            raise UserError(
+                f"{self.split.root}: its photos and labels are not those that the run began with; put them back, or "
+                "choose another --run-dir"
+            )
         maps = []
-        for number, chosen in enumerate(cluster(photos, count, look is not None)):
+        for number, chosen in enumerate(self.sorting):
             maps.append(pseudo_map(sizes[number], photos[number], chosen, slots))
             holds[number, [slots + pseudo for pseudo in chosen]] = 1
         return maps, holds

@@ -63,6 +63,12 @@ def check_photos(checkpoint: Checkpoint, held_out: int) -> None:
         )
 
 
+def remove_earlier(folder: Path) -> None:
+    """Remove the checkpoints of an earlier run that a new one in its folder may never replace."""
+    for path in (folder / "best.pt", *folder.glob("epoch_*.pt")):
+        path.unlink(missing_ok=True)
+
+
 def stages_to_do(settings: TrainSettings) -> list[int]:
     """The stages that are still to train, in turn: for EOPNet always the last. Raises `UserError` as `saved_run`."""
     if settings.method != "pop":
@@ -119,6 +125,9 @@ def _open(path: Path, message: str) -> Checkpoint:
 def _says_where_it_stands(record: Mapping[str, Any]) -> bool:
     position = record.get("position")
     if not isinstance(position, dict) or not isinstance(record.get("history"), list):
+        return False
+    sorting = record.get("sorting", [])
+    if not (isinstance(sorting, list) and all(isinstance(photo, list) for photo in sorting)):
         return False
     counts = (record.get("steps"), position.get("epoch"), position.get("batch"))
     return all(type(count) is int and count >= 0 for count in counts) and isinstance(record.get("best"), float)

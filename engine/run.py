@@ -4,17 +4,14 @@ import dataclasses
 import time
 from typing import Any, cast
 
-import timm.layers
 import torch
-from torch import nn
-from torch.nn.parallel import DistributedDataParallel
 
 from dataloaders import catalog, visualize
 from dataloaders.oshp_loader import TestEpisodes
 from dataloaders.spec import VAL
 from dataloaders.stages import stage_spec
+from dataloaders.training_photos import TrainingPhotos
 from networks.base import OneShotNetwork
-from networks.batchnorm import synchronize
 from networks.build import build_network
 from networks.checkpoints import Checkpoint, initialise, save_run
 from networks.checkpoints.checkpoint import load_weights
@@ -32,7 +29,17 @@ from . import digests, report, resume
 from .evaluation import Evaluation, evaluate
 from .optim import averaged, begin_epoch, load_optimizer, make_optimizer, make_schedule
 from .settings import TrainSettings
-from .training import Clock, Step, StopSignal, Trainer, objective_of, progress_bar, training_batches, training_episodes
+from .training import (
+    Clock,
+    Step,
+    StopSignal,
+    Trainer,
+    in_parallel,
+    objective_of,
+    progress_bar,
+    training_batches,
+    training_episodes,
+)
 from .workers import stops_held
 
 PICTURES = 4
@@ -49,8 +56,12 @@ class Run:
         spec = catalog.load(settings.dataset)
         root = catalog.locate(spec, settings.data_root)
         self.spec = stage_spec(spec, stage)
+        self.class_names = {c: self.spec.class_name(c) for c in self.spec.classes}
+        saved = resume.saved_run(settings)
+        saved = saved if saved and saved.stage == stage else None
         seed_everything(settings.seed)
-        self.episodes = training_episodes(settings, spec, root, device, stage)
+        sorting = saved.record.get("sorting") if saved else None
+        self.episodes = training_episodes(settings, spec, root, device, stage, sorting)
         # What chooses among checkpoints is never the test list.
         split = VAL if self.episodes.held_out else "test"
         self.tests = TestEpisodes(spec, root, way=settings.way, stage=stage, longest=settings.test_size, split=split)
@@ -59,9 +70,8 @@ class Run:
         self.sums: dict[str, float] = {}  # of the epoch's loss terms
         self.best, self.history = -1.0, list[dict[str, float]]()
         self.scored_on: dict[str, Any] = {}
-        saved = resume.saved_run(settings)
-        saved = saved if saved and saved.stage == stage else None
-        self.network, self.earlier_steps, notes = self._network(saved is None)
+        self.fresh = saved is None  # until the first checkpoint is written
+        self.network, self.earlier_steps, notes = self._network(self.fresh)
         self.network.to(device)
         use_fast_depthwise_gradients(self.network)
         tune(self.network, device, settings.channels_last, settings.compile)
@@ -194,7 +204,8 @@ class Run:
         elif self.settings.method != "aop":
             network.npm.set_threshold(self.settings.npm_threshold)
         if not isinstance(network, POPNet) or previous is None:
-            return network, earlier_steps, initialise(network, self.settings.pretrained)
+            notes = initialise(network, self.settings.pretrained, self.class_names, self.settings.fold)
+            return network, earlier_steps, notes
         network.start_from_previous()
         return network, earlier_steps, [f"stage {self.stage} starts from {before.path}"]
 
@@ -208,8 +219,8 @@ class Run:
             self._restore(saved, optimizer, scaler)
         done = self.steps_done - self.earlier_steps
         schedule = make_schedule(optimizer, settings, self.epoch_steps, done)
-        network, mean = self._parallel(), self.averaged
-        return Trainer(network, optimizer, schedule, scaler, self.device, amp, settings.accumulate, mean)
+        self.network, parallel = in_parallel(self.network, self.device)
+        return Trainer(parallel, optimizer, schedule, scaler, self.device, amp, settings.accumulate, self.averaged)
 
     def _restore(self, saved: Checkpoint, optimizer: torch.optim.Optimizer, scaler: torch.amp.GradScaler) -> None:
         try:
@@ -230,26 +241,17 @@ class Run:
             why = " ".join(str(error).split())[:160] or type(error).__name__
             raise UserError(f"{self.folder / 'last.pt'}: does not fit this run ({why}); move it away") from error
 
-    def _parallel(self) -> nn.Module:
-        if not distributed.is_distributed():
-            return self.network
-        ids = None
-        if self.device.type == "cuda":
-            ids = [self.device.index]
-            self.network = timm.layers.convert_sync_batchnorm(self.network)
-        else:
-            synchronize(self.network)
-        return DistributedDataParallel(self.network, device_ids=ids, broadcast_buffers=False)
-
     def _save_due(self) -> bool:
-        due = time.monotonic() - self.saved_at > 60 * self.settings.save_minutes
-        return distributed.any_rank(due, self.device) if distributed.is_distributed() else due
+        return distributed.any_rank(time.monotonic() - self.saved_at > 60 * self.settings.save_minutes, self.device)
 
     def _save(self, name: str, trained_epoch: int) -> None:
         self.saved_at = time.monotonic()
         if distributed.rank() > 0:
             return
         self.board.flush()
+        if self.fresh and self.stage == STAGES:
+            resume.remove_earlier(self.folder)
+        self.fresh = False
         save_run(
             self.folder / name,
             self.result,
@@ -257,12 +259,13 @@ class Run:
                 **({"training_weights": self.network.state_dict()} if self.averaged is not None else {}),
                 "settings": dataclasses.asdict(self.settings),
                 "num_slots": self.spec.num_slots,
-                "class_names": {c: self.spec.class_name(c) for c in self.spec.classes},
+                "class_names": self.class_names,
                 "stage": self.stage,
                 "trained_epoch": trained_epoch,
                 "steps": self.steps_done,
                 "world": distributed.world_size(),
                 "held_out": len(self.episodes.held_out),
+                **({"sorting": self.episodes.sorting} if isinstance(self.episodes, TrainingPhotos) else {}),
                 "position": {"epoch": self.epoch, "batch": self.batch},
                 "epoch_sums": {"steps": self.seen, "terms": dict(self.sums)},
                 "optimizer": self.trainer.optimizer.state_dict(),

@@ -1,5 +1,6 @@
 """What training and evaluation are asked to do; torch is not needed to read or check it."""
 
+import dataclasses
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,6 +12,10 @@ from utils.config import option, require
 from utils.constants import LEAST_SIZE, MAX_SIDE, PRECISIONS, PROTOTYPES, WAYS
 
 SCORED = ("test", VAL)
+ONLY_FOR = dict.fromkeys(("stage", "background"), "pop") | dict.fromkeys(
+    ("tagged", "balance", "zoom", "pseudo_classes"), "aop"
+)
+"""Settings that one method alone has a use for."""
 
 
 @dataclass
@@ -77,8 +82,8 @@ class OptimizerSettings:
     kaiming_init: bool = option(
         False, "draw weights that are not pretrained by Kaiming's normal rule, NPM's scalars too (published)"
     )
-    momentum: float = option(0.9, "SGD momentum", least=0, most=1)
-    weight_decay: float = option(5e-4, "SGD weight decay", least=0)
+    momentum: float = option(0.9, "momentum of SGD; aop takes AdamW", least=0, most=1)
+    weight_decay: float = option(5e-4, "weight decay", least=0)
     schedule: str = option(
         "poly",
         "the learning rate falls at every iteration, or in five steps that forget the momentum: of 50 epochs, at 9, "
@@ -112,7 +117,10 @@ class TrainSettings(DataSettings, NetworkSettings, EpisodeSettings, PhotoSetting
         super().check()
         require(self.test_size == 0 or self.test_size >= LEAST_SIZE, "test_size", f"must be 0 or at least {LEAST_SIZE}")
         require(self.scale[0] <= self.scale[1], "scale", "needs two factors, the smaller first")
-        require(not self.stage or self.method == "pop", "stage", "is for --method pop")
+        for field in dataclasses.fields(self):
+            method = ONLY_FOR.get(field.name, self.method)
+            unused = method == self.method or getattr(self, field.name) == field.default
+            require(unused, field.name, f"is for --method {method}")
         plain = self.method == "eop" or not (self.kaiming_init or any(self.departures))
         require(plain, "method", "eop is what the published training steps are for; leave their options away")
         require(self.zoom[0] <= self.zoom[1], "zoom", "needs two factors, the smaller first")
@@ -120,6 +128,8 @@ class TrainSettings(DataSettings, NetworkSettings, EpisodeSettings, PhotoSetting
             require(self.way == "kway", "method", "aop is for --way kway")
             require(self.channels > WAVES, "channels", f"of aop must be more than {WAVES}, which tell the place")
             require(self.batch_size > 1, "batch_size", "of aop must be 2 or more: photos of a batch support each other")
+            plain = self.unlabelled_person == "background"
+            require(plain, "unlabelled_person", "is for --method eop and pop; aop has --pseudo-classes")
         published = self.unlabelled_person == "background"
         require(published or self.way == "kway", "unlabelled_person", f"{self.unlabelled_person} is for --way kway")
         plain = self.unlabelled_person != "class" or self.method == "eop"

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 
+import timm.layers
 import torch
 from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
@@ -21,14 +22,16 @@ from torch.utils.data import DataLoader
 from tqdm import tqdm
 
 from dataloaders.oshp_loader import EpisodeBatches, TrainEpisodes
+from dataloaders.pseudo_classes import Sorting
 from dataloaders.spec import DatasetSpec
 from dataloaders.stages import FINE
 from dataloaders.training_photos import TrainingPhotos
 from networks import losses
 from networks.aop_losses import aop_losses
-from networks.base import Outputs
+from networks.base import OneShotNetwork, Outputs
+from networks.batchnorm import synchronize
 from utils.device import autocast
-from utils.distributed import any_rank, mean_over_ranks, rank, world_size
+from utils.distributed import any_rank, is_distributed, mean_over_ranks, rank, world_size
 from utils.errors import UserError
 
 from .looks import look_of
@@ -108,11 +111,28 @@ class Trainer:
         return means
 
 
+def in_parallel(network: OneShotNetwork, device: torch.device) -> tuple[OneShotNetwork, nn.Module]:
+    """The network, its BatchNorms over all processes, and what these train together; both are it where it is alone."""
+    if not is_distributed():
+        return network, network
+    ids = None
+    if device.type == "cuda":
+        ids, network = [device.index], timm.layers.convert_sync_batchnorm(network)
+    else:
+        synchronize(network)
+    return network, DistributedDataParallel(network, device_ids=ids, broadcast_buffers=False)
+
+
 def training_episodes(
-    settings: TrainSettings, spec: DatasetSpec, root: Path, device: torch.device, stage: int = FINE
+    settings: TrainSettings,
+    spec: DatasetSpec,
+    root: Path,
+    device: torch.device,
+    stage: int = FINE,
+    sorting: Sorting | None = None,
 ) -> TrainEpisodes | TrainingPhotos:
-    """What the settings' method trains on: episodes, or photos, looked at on `device`; with their share of the memory
-    for decoded photos."""
+    """What the settings' method trains on, with its share of the memory for decoded photos: episodes, or photos, whose
+    pseudo-classes are those of the `sorting` of a run that goes on, or are found on `device`."""
     cache = settings.cache_mb * 2**20 // max(settings.workers, 1)
     shared: dict[str, Any] = {
         "fold": settings.fold,
@@ -121,13 +141,16 @@ def training_episodes(
         "seed": settings.seed,
     }
     if settings.method == "aop":
+        sorted_anew = settings.pseudo_classes and sorting is None
+        look = look_of(settings.encoder, settings.pretrained, device) if sorted_anew else None
         return TrainingPhotos(
             spec,
             root,
             **shared,
             zoom=settings.zoom,
             pseudo_classes=settings.pseudo_classes,
-            look=look_of(settings.encoder, settings.pretrained, device) if settings.pseudo_classes else None,
+            look=look,
+            sorting=sorting,
             balance=settings.balance,
             tagged=settings.tagged,
             cache_bytes=cache,

@@ -8,9 +8,11 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from utils.constants import IGNORE
+from utils.distributed import mean_over_ranks, world_size
 
 from .aopnet import PairOutputs
 from .layers import at_least_float32, labels_on_corners, resize
+from .losses import joint_mean, segmentation_loss
 
 UNSUPPORTED = 0.15  # weight of person pixels whose class the support lacks, unless a rival may take them
 CLOSED, CONTRAST, PLACE, PRESENCE = 0.5, 0.5, 2.0, 0.5  # weights of the terms
@@ -34,12 +36,11 @@ def aop_losses(outputs: PairOutputs, batch: Mapping[str, Tensor]) -> AOPLosses:
     foreground = batch["foreground"]
     pairs = _pairs(outputs)
     presence = _presence(outputs)
-    logits = resize(at_least_float32(outputs.coarse), foreground.shape[-2:])
-    coarse = F.cross_entropy(logits, foreground, ignore_index=IGNORE)
+    coarse = segmentation_loss(resize(at_least_float32(outputs.coarse), foreground.shape[-2:]), foreground)
     person = (labels_on_corners(foreground, outputs.label.shape[-2:]) == 1)[:, None]
     off = F.smooth_l1_loss(at_least_float32(outputs.body), batch["body"], beta=0.05, reduction="none")
-    place = (off * person).sum() / (2 * person.sum()).clamp(min=1)
-    closed = F.cross_entropy(at_least_float32(outputs.closed), outputs.label, ignore_index=IGNORE)
+    place = joint_mean((off * person).sum(), 2 * person.sum())
+    closed = segmentation_loss(outputs.closed, outputs.label)
     contrast = _contrast(outputs)
     total = pairs + PRESENCE * presence + coarse + PLACE * place + CLOSED * closed + CONTRAST * contrast
     return AOPLosses(total, pairs, presence, coarse, place, closed, contrast)
@@ -58,7 +59,7 @@ def _pairs(outputs: PairOutputs) -> Tensor:
     target = torch.where(supported, label, torch.zeros_like(label))
     weight = torch.where(supported | rival, 1.0, UNSUPPORTED) * (target != IGNORE) * _by_area(target)
     losses = F.cross_entropy(logits, target, ignore_index=IGNORE, reduction="none")
-    return (losses * weight).sum() / weight.sum().clamp(min=1)
+    return joint_mean((losses * weight).sum(), weight.sum())
 
 
 def _by_area(label: Tensor) -> Tensor:
@@ -78,12 +79,13 @@ def _presence(outputs: PairOutputs) -> Tensor:
     shown = (outputs.shown | outputs.rivals)[..., 1:]
     there = outputs.present[:, None, 1:].expand_as(shown)
     losses = F.binary_cross_entropy_with_logits(outputs.match.presence, there.float(), reduction="none")
-    parts, counts = [], []
+    parts, counted = [], []
     for which in (shown & there, shown & ~there):
-        counts.append(which.sum(dim=(0, 1)))
-        parts.append((losses * which).sum(dim=(0, 1)) / counts[-1].clamp(min=1))
-    counted = (counts[0] > 0) & (counts[1] > 0)
-    return ((parts[0] + parts[1]) / 2 * counted).sum() / counted.sum().clamp(min=1)
+        count = mean_over_ranks(which.sum(dim=(0, 1)).to(losses.dtype))
+        parts.append((losses * which).sum(dim=(0, 1)) / count.clamp(min=1 / world_size()))
+        counted.append(count > 0)
+    both = counted[0] & counted[1]
+    return ((parts[0] + parts[1]) / 2 * both).sum() / both.sum().clamp(min=1)
 
 
 def _contrast(outputs: PairOutputs) -> Tensor:
@@ -97,4 +99,4 @@ def _contrast(outputs: PairOutputs) -> Tensor:
     scores = (vectors @ vectors.T / TEMPERATURE).masked_fill(own, float("-inf")).log_softmax(dim=1)
     of_rows = alike.sum(dim=1)
     means = torch.where(alike, scores, torch.zeros_like(scores)).sum(dim=1) / of_rows.clamp(min=1)
-    return -means.sum() / (of_rows > 0).sum().clamp(min=1)
+    return joint_mean(-means.sum(), (of_rows > 0).sum())

@@ -66,7 +66,13 @@ def segmentation_loss(logits: Tensor, label: Tensor) -> Tensor:
     that the average of the processes' losses (and gradients) is that of the joint batch.
     """
     total = F.cross_entropy(at_least_float32(logits), label.long(), ignore_index=IGNORE, reduction="sum")
-    return total / (mean_over_ranks((label != IGNORE).sum().to(total.dtype))).clamp(min=1 / world_size())
+    return joint_mean(total, (label != IGNORE).sum())
+
+
+def joint_mean(total: Tensor, count: Tensor) -> Tensor:
+    """This process's `total` over the mean `count` of all processes, 0 where that is 0: averaged over the processes it
+    is the mean of the joint batch."""
+    return total / mean_over_ranks(count.to(total.dtype)).clamp(min=1 / world_size())
 
 
 def contrastive_loss(

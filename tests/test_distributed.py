@@ -17,8 +17,13 @@ from engine.evaluation import evaluate
 from engine.optim import poly_schedule
 from engine.settings import TrainSettings
 from engine.training import Trainer, objective_of
+from networks.aop_losses import aop_losses
+from networks.aopnet import PairOutputs
 from networks.batchnorm import synchronize
+from networks.matching import Match
 from networks.settings import Departures
+from utils.constants import IGNORE
+from utils.distributed import mean_over_ranks
 
 from .devices import CUDA
 from .samples import random_episode, tiny_network, tiny_stages
@@ -71,11 +76,34 @@ def evaluated(data_root: str) -> dict:
     return {name: vars(figures) for name, figures in scored.figures.items()} | {"labels": scored.labels}
 
 
+def pair_losses(rank: int, world: int) -> dict[str, float]:
+    """AOPNet's losses of this rank's share of what a network may have said of 4 photos; contrast keeps to a rank."""
+    generator = torch.Generator().manual_seed(0)
+
+    def noise(*shape: int) -> torch.Tensor:
+        return torch.randn(4, *shape, generator=generator, dtype=torch.float64)
+
+    label = torch.randint(0, 4, (4, 8, 6), generator=generator)
+    label[0, :5], label[1][label[1] == 2] = IGNORE, 0  # the ranks count different numbers of pixels and classes
+    shown, present = noise(3, 4) > 0, torch.stack([(label == c).flatten(1).any(dim=1) for c in range(4)], dim=1)
+    everything = PairOutputs(
+        Match(noise(3, 4, 8, 6), noise(3, 3)), noise(2, 8, 6), noise(2, 8, 6), noise(4, 8, 6), label,
+        shown, ~shown & (noise(3, 4) > 0), present, noise(4, 5),
+    )  # fmt: skip
+    batch = {"foreground": (label % 3 > 0).long(), "body": noise(2, 8, 6)}
+    own = slice(rank * 4 // world, (rank + 1) * 4 // world)
+    match, *parts = everything
+    outputs = PairOutputs(Match(*(part[own] for part in match)), *(part[own] for part in parts))
+    terms = aop_losses(outputs, {name: part[own] for name, part in batch.items()})._asdict()
+    return {name: mean_over_ranks(value).item() for name, value in terms.items() if name not in ("total", "contrast")}
+
+
 def work(rank: int, folder: str, data_root: str, where: str) -> None:
     torch.set_num_threads(1)
     dist.init_process_group("gloo", init_method=f"file://{folder}/meeting", rank=rank, world_size=WORLD)
     result = {f"{method} {steps}": trained(rank, WORLD, steps, method, where) for method, steps in RUNS}
-    torch.save({"trained": result, "figures": evaluated(data_root)}, os.path.join(folder, f"rank{rank}.pt"))
+    told = {"trained": result, "figures": evaluated(data_root), "pairs": pair_losses(rank, WORLD)}
+    torch.save(told, os.path.join(folder, f"rank{rank}.pt"))
     dist.destroy_process_group()
 
 
@@ -97,6 +125,11 @@ def test_training_equals_one_process_with_the_joint_batch(ranks, method, accumul
             assert ours == pytest.approx(theirs, rel=slack * 1e-9)
         for name, value in alone["state"].items():
             torch.testing.assert_close(joint["state"][name], value, rtol=slack * 1e-7, atol=slack * 1e-9, msg=name)
+
+
+def test_losses_of_all_pairs_are_means_over_all_processes(ranks):
+    for rank in ranks:
+        assert rank["pairs"] == pytest.approx(pair_losses(0, 1), rel=1e-6)  # weights are in single precision
 
 
 def test_metrics_equal_one_process(ranks, toy_root):

@@ -14,6 +14,7 @@ pytest.importorskip("onnxruntime")
 pytest.importorskip("onnx")
 
 from inference.references import blend_with_bank, remembered_classes
+from inference.settings import defaults_of
 from networks.aopnet import AOPNet
 from networks.backbones import LITE0
 from networks.base import OneShotNetwork
@@ -62,6 +63,11 @@ def run_example(folder: Path, out: str = "out") -> subprocess.CompletedProcess:
     return subprocess.run(command, cwd=folder, capture_output=True, text=True, env=environment)
 
 
+def test_a_parser_and_its_graphs_go_by_the_same_defaults():
+    assert defaults_of(0, None, 0.25) == (512, False, 0.25) and defaults_of(384, 0.5, 0.25) == (384, True, 0.5)
+    assert defaults_of(0, None, 0.0).min_score == 0
+
+
 def test_the_bank_is_in_the_example_too():
     net = network_of("aopnet")
     net.bank.rows[1:4] = torch.randn(3, 64, generator=torch.Generator().manual_seed(2))
@@ -101,7 +107,10 @@ def test_the_example_runs_without_pytorch(way, ids, size, tmp_path):
     parser.set_reference(image, label)
     found = np.asarray(Image.open(tmp_path / "out" / "photo.png"))
     assert (found == parser.parse(photo).labels).mean() > 0.999
-    for wrong, told in ((np.zeros_like(labels), "at least one class"), (labels[1:], "another size")):
+    speck = np.where(labels == labels.max(), 0, labels)
+    speck[1, 1] = labels.max()
+    wrong_ones = ((np.zeros_like(labels), "one class"), (labels[1:], "another size"), (speck, "too small to be seen"))
+    for wrong, told in wrong_ones:
         Image.fromarray(wrong).save(tmp_path / "labels.png")
         done = run_example(tmp_path)
         assert done.returncode == 2 and told in done.stderr and done.stderr.count("\n") == 1

@@ -11,6 +11,7 @@ from dataloaders.check import main as check
 from dataloaders.layout import read_ids, supports_path
 from dataloaders.oshp_loader import TestEpisodes, TrainEpisodes
 from dataloaders.prepare.__main__ import main as prepare
+from dataloaders.training_photos import TrainingPhotos
 from engine.settings import EvaluateSettings
 from utils.errors import UserError
 
@@ -51,6 +52,8 @@ def test_positions_stay_and_bad_files_are_passed_over(spoilt, tmp_path, capsys, 
     assert not {0, 2} & {index for indices in table.values() for index in indices}
     episodes = TrainEpisodes(spec, root, fold=1, way="kway", crop_size=(32, 32))
     assert not {0, 2} & {index for pair in episodes.pairs for index in pair[:2]} and episodes[0]
+    photos = TrainingPhotos(spec, root, fold=1, crop_size=(32, 32), zoom=(1.0, 1.0), pseudo_classes=2)
+    assert photos.used_ids() == [one for place, one in enumerate(ids) if place not in (0, 2)] and photos[0]
     monkeypatch.setattr("sys.argv", ["check", "cihp", "--data-root", str(tmp_path / "data")])
     check()
     assert "2 of the train ids are passed over" in capsys.readouterr().out
@@ -78,6 +81,18 @@ def test_own_data_goes_on_without_bad_photos(tmp_path, capsys):
     assert "1 of 8 photos or labels cannot be used" in capsys.readouterr().out
     ids = {i for split in ("train", "test") for i in read_ids(tmp_path / "data/source", split)}
     assert ids == {f"p{i}" for i in range(8)} - {"p3"}
+
+
+def test_lists_of_own_data_keep_their_places(tmp_path):
+    forms.index_png(tmp_path / "source", "background\nshirt\nhat")
+    arguments = ["custom", "--source", str(tmp_path / "source"), "--data-root", str(tmp_path / "data")]
+    prepare(arguments)
+    root = tmp_path / "data/source"
+    before = [read_ids(root, split) for split in ("train", "test")]
+    (tmp_path / "source/images/p3.jpg").write_bytes(b"no photo")
+    assert prepare([*arguments, "--skip-bad"]) == 0
+    assert [read_ids(root, split) for split in ("train", "test")] == before
+    assert (root / "list/bad_id.txt").read_text().split() == ["p3"]
 
 
 def test_a_checkpoint_is_evaluated_on_another_data_set(tmp_path, capsys):

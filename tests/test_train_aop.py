@@ -58,6 +58,17 @@ def test_a_stopped_run_ends_with_the_weights_of_one_that_never_stopped(toy_root,
         assert torch.equal(tensor, other[name]), name
 
 
+def test_a_run_that_goes_on_keeps_its_pseudo_classes(toy_root, run_folder, monkeypatch):
+    saved = files.read(run_folder / "last.pt")["sorting"]
+    monkeypatch.setattr("engine.training.look_of", None)  # the photos are not looked at again
+    run = Run(settings(toy_root, run_folder, resume="auto"), torch.device("cpu"))
+    assert run.episodes.sorting == saved and any(saved)
+    spec = catalog.load("toy")
+    other = [*saved[:-1], [*saved[-1], 0]]
+    with pytest.raises(UserError, match="not those that the run began with"):
+        TrainingPhotos(spec, catalog.locate(spec, toy_root), **{**FOLD_0, "fold": 1}, sorting=other)
+
+
 def test_a_run_is_evaluated_and_parses(toy_root, run_folder):
     checkpoint = str(run_folder / "last.pt")
     evaluate_cli.evaluate(EvaluateSettings(checkpoint=checkpoint, data_root=str(toy_root), workers=0, device="cpu"))
@@ -145,6 +156,14 @@ def test_a_training_goes_on_with_other_classes(run_folder):
     assert {note.split(" ")[0] for note in notes[1:]} == {"bank.rows", "closed.weight", "closed.bias"}
     weights = open_checkpoint(run_folder / "last.pt").weights
     assert torch.equal(network.fine_space.weight, weights["fine_space.weight"]) and len(network.closed.bias) == 7
+
+
+def test_a_training_of_another_fold_does_not_know_the_classes_of_this(run_folder):
+    trained = open_checkpoint(run_folder / "last.pt")
+    for names, fold, kept in ((trained.class_names, 1, True), (trained.class_names, 2, False), ({1: "hat"}, 1, False)):
+        network = AOPNet(trained.num_slots, "tf_efficientnet_lite0", channels=64, pseudo_classes=2)
+        notes = initialise(network, str(run_folder / "last.pt"), names, fold)
+        assert bool(network.bank.rows.any()) == kept and ("another fold" in " ".join(notes)) == (not kept)
 
 
 def test_labelling_step_by_step(toy_root, run_folder, tmp_path, capsys):

@@ -196,8 +196,10 @@ def test_results_are_put_side_by_side_where_pairs_and_labels_are_the_same(run, t
 
 
 def test_a_run_that_trained_on_all_photos_does_not_go_on_with_fewer(toy_root, toy_held, tmp_path):
+    for earlier in ("best.pt", "epoch_8.pt"):
+        (tmp_path / earlier).write_bytes(b"of an earlier run")
     train_cli.train(settings(toy_held, tmp_path, epochs=1, train_on="all"))
-    assert not (tmp_path / "best.pt").exists(), "nothing may choose it"
+    assert not (tmp_path / "best.pt").exists() and not (tmp_path / "epoch_8.pt").exists(), "nothing may choose it"
     assert json.loads((tmp_path / "results.json").read_text())["split"] == "test"
     content = files.read(tmp_path / "last.pt")
     del content["settings"]["train_on"], content["held_out"]  # as of a run that began before there was such a list

@@ -183,7 +183,8 @@ def baselines(settings: TrainSettings, iterations: int, device: torch.device) ->
 def train_closed_set(
     network: ClosedSetBaseline, settings: TrainSettings, iterations: int, device: torch.device
 ) -> None:
-    """Train on both photos of the episodes, with the optimiser, schedule, crops and batches of the checkpoint's run."""
+    """Train on both photos of the episodes, with the optimiser, crops and batches of the checkpoint's run; the rate
+    falls at every step."""
     use_fast_depthwise_gradients(network)
     optimizer = make_optimizer(network, settings)
     schedule = poly_schedule(optimizer, iterations, settings.power)

@@ -45,27 +45,27 @@ def pack(spec: DatasetSpec, root: Path, out: Path, size: int, quality: int, tagg
         sources["tagged"] = Path(tagged)
     for name, source in sources.items():
         files = sorted(path for path in source.iterdir() if path.is_file() and not path.name.startswith("."))
-        parallel_map(partial(_shrink, folder / name, size, quality), files, name, "file")
+        of_photos = quality if name == IMAGE_FOLDER else None
+        parallel_map(partial(_shrink, folder / name, size, of_photos), files, name, "file")
     return folder
 
 
-def _shrink(folder: Path, size: int, quality: int, path: Path) -> None:
-    """Write one photo or label map (a PNG of ids) with a longest side of at most `size` pixels."""
+def _shrink(folder: Path, size: int, quality: int | None, path: Path) -> None:
+    """Write one photo of that quality, or a label map (a PNG of ids), with a longest side of at most `size` pixels."""
     try:
         with Image.open(path) as opened:
             opened.load()
-            is_label = opened.mode in ("L", "P", "I;16")
             height, width = network_size((opened.height, opened.width), size, enlarge=False)
-            how = Image.Resampling.NEAREST if is_label else Image.Resampling.LANCZOS
-            small = (opened if is_label else opened.convert("RGB")).resize((width, height), how)
+            how = Image.Resampling.LANCZOS if quality else Image.Resampling.NEAREST
+            small = (opened.convert("RGB") if quality else opened).resize((width, height), how)
     except OSError as error:
         raise UserError(f"{path}: cannot be read ({error}); prepare the data set anew") from error
     content = io.BytesIO()
-    if is_label:
-        small.save(content, "PNG", optimize=True)
-    else:
+    if quality:
         small.save(content, "JPEG", quality=quality, optimize=True)
-    with replacing(folder / f"{path.stem}{'.png' if is_label else '.jpg'}") as temporary:
+    else:
+        small.save(content, "PNG", optimize=True)
+    with replacing(folder / f"{path.stem}{'.jpg' if quality else '.png'}") as temporary:
         temporary.write_bytes(content.getvalue())
 
 

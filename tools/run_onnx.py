@@ -68,6 +68,41 @@ def choose_rivals(
     return others[left_over(taken, range(len(others)))]
 
 
+def support_of(
+    reference: onnxruntime.InferenceSession,
+    parser: onnxruntime.InferenceSession,
+    facts: dict[str, Any],
+    photo_file: str,
+    label_file: str,
+    name_file: str,
+) -> tuple[dict[str, np.ndarray], np.ndarray]:
+    """What the parser's graph takes of a labelled photo, and the ids (K,) of its classes.
+
+    Raises `UserError` where the two files do not fit, and for a class that is too small.
+    """
+    photo, labels = to_rgb(photo_file, tell=print), read_index_map(label_file).astype(np.int64)
+    ids = np.setdiff1d(np.unique(labels), (0, IGNORE))
+    if not len(ids):
+        raise UserError(f"{label_file}: holds no class, only background; mark at least one class")
+    if labels.shape != photo.shape[:2]:
+        raise UserError(f"{label_file}: has another size than {photo_file}; save both at one size")
+    made = {"image": seen(photo, facts)}
+    prototypes, foreground = reference.run(None, {**made, "labels": labels, "class_ids": ids})
+    by_id = names_by_id(read_names(name_file)) if name_file else {}
+    names = [by_id.get(int(i), UNNAMED.format(i)) for i in ids]
+    unseen = ", ".join(name for name, prototype in zip(names, prototypes, strict=True) if not prototype.any())
+    if unseen:
+        where = f"at {facts['max_size']} pixels"
+        raise UserError(f"{label_file}: {unseen} is too small to be seen {where}; use a reference where it is larger")
+    prototypes, rivals, unknown = with_bank(prototypes, names, facts)
+    support = {"prototypes": prototypes, "foreground": foreground, "rivals": rivals}
+    if len(rivals) and unknown.any():
+        support["rivals"] = choose_rivals(parser, {**made, **support}, labels, ids[unknown])
+    if not len(support["rivals"]):
+        support["rivals"] = np.zeros_like(prototypes[:1])  # a graph takes no empty input
+    return support, ids
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """The command line; returns 1 when photos had to be skipped."""
     options = ArgumentParser(description=(__doc__ or "").splitlines()[0])
@@ -86,23 +121,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     facts = read_json(folder / "graphs.json")
     reference, parser = (onnxruntime.InferenceSession(folder / f"{name}.onnx") for name in ("reference", "parser"))
 
-    # Once: prototypes of the reference's classes.
-    photo, labels = to_rgb(chosen.reference, tell=print), read_index_map(chosen.labels).astype(np.int64)
-    ids = np.setdiff1d(np.unique(labels), (0, IGNORE))
-    if not len(ids):
-        raise UserError(f"{chosen.labels}: holds no class, only background; mark at least one class")
-    if labels.shape != photo.shape[:2]:
-        raise UserError(f"{chosen.labels}: has another size than {chosen.reference}; save both at one size")
-    made = {"image": seen(photo, facts)}
-    prototypes, foreground = reference.run(None, {**made, "labels": labels, "class_ids": ids})
-    by_id = names_by_id(read_names(chosen.names)) if chosen.names else {}
-    names = [by_id.get(int(i), UNNAMED.format(i)) for i in ids]
-    prototypes, rivals, unknown = with_bank(prototypes, names, facts)
-    support = {"prototypes": prototypes, "foreground": foreground, "rivals": rivals}
-    if len(rivals) and unknown.any():
-        support["rivals"] = choose_rivals(parser, {**made, **support}, labels, ids[unknown])
-    if not len(support["rivals"]):
-        support["rivals"] = np.zeros_like(prototypes[:1])  # a graph takes no empty input
+    support, ids = support_of(reference, parser, facts, chosen.reference, chosen.labels, chosen.names)
 
     # For each photo: slots 0..K at its own size, back to the user's ids.
     note_results(out, sources)

@@ -30,8 +30,8 @@ class Board:
             with reported(self.folder):
                 self.folder.mkdir(parents=True, exist_ok=True)
                 self.events = EventsWriter(str(self.folder / "events"), f".{step}")
-        if step:  # events after this step are of a run that was cut off; TensorBoard drops them
-            self._write(Event(step=step, session_log=SessionLog(status=SessionLog.START)))
+        # Events after this step are of a run that was cut off, or of an earlier one; TensorBoard drops them.
+        self._write(Event(step=step, session_log=SessionLog(status=SessionLog.START)))
 
     def scalars(self, group: str, values: Mapping[str, float], step: int) -> None:
         """One curve for each value."""

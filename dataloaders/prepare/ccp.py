@@ -4,7 +4,6 @@ The repository has `photos/*.jpg`, `annotations/pixel-level/*.mat` (an array `gr
 `label_list.mat`.
 """
 
-from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
 
@@ -84,14 +83,13 @@ def find_ccp(source: Path) -> tuple[dict[str, SourceFiles], Offer]:
     return files, Offer(splits, "the project's own lists for CCP-OS", alone)
 
 
-def tag_table(source: Path, tags: Mapping[str, str] = TAGS) -> np.ndarray:
+def tag_table(source: Path) -> np.ndarray:
     """Lookup table tag id -> class id, uint8 (256,); 254 for ids that are no tag.
 
-    `tags` lists the tags of each class, in the order of the class ids. Raises `UserError` when label_list.mat is
-    missing, broken or names a tag that no class takes.
+    Raises `UserError` when label_list.mat is missing, broken or names a tag that no class takes.
     """
     path = source / "label_list.mat"
-    classes = {tag: class_id for class_id, names in enumerate(tags.values()) for tag in names.split()}
+    classes = {tag: class_id for class_id, names in enumerate(TAGS.values()) for tag in names.split()}
     table = np.full(256, UNKNOWN, dtype=np.uint8)
     for tag_id, entry in enumerate(read_mat(path, "label_list").ravel()):
         tag = str(np.squeeze(entry))

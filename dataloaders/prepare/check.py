@@ -132,7 +132,8 @@ class _Check:
     def look_at(self, split: str, ids: list[str]) -> _Part:
         """Inspect the files of a split, and read its support index."""
         sample = set(range(0, len(ids), 1 if self.full else max(1, -(-len(ids) // SAMPLE))))
-        bad = {index for index, image_id in enumerate(ids) if image_id in read_bad_ids(self.root)}
+        unusable = read_bad_ids(self.root)
+        bad = {index for index, image_id in enumerate(ids) if image_id in unusable}
         sample -= bad
         files = {i: SourceFiles(n, image_path(self.root, n), label_path(self.root, n)) for i, n in enumerate(ids)}
         for index in sample:

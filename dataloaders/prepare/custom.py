@@ -71,20 +71,19 @@ def prepare_custom(
         offer = Offer(splits, "as the source has them")
     else:
         offer = Offer(draw_test(sorted(by_id), TEST_SHARE, seed), "drawn at random from the images")
-    splits = choose_lists(root, source, by_id, offer)
+    splits = choose_lists(root, source, by_id, offer, skip_bad=skip_bad)
+    listed = {split: [by_id[image_id] for image_id in splits[split] if image_id in by_id] for split in SPLITS}
     draft = root / "dataset.json"
     if standing and spec:
         record = standing.read_bytes()
     else:
-        content = first_json(name, labels, [[by_id[i].raw_ids for i in splits[split]] for split in SPLITS])
+        content = first_json(name, labels, [[photo.raw_ids for photo in listed[split]] for split in SPLITS])
         record = (json.dumps(content, indent=2, ensure_ascii=False) + "\n").encode()
         spec = parse_dataset_json(draft, content)
-    listed = [by_id[image_id] for split in SPLITS for image_id in splits[split]]
     if val is None and not own_val:
         val = round(VAL_SHARE * len(splits["train"])) if len(splits["train"]) >= ENOUGH else 0
-    outcome = build(
-        spec, root, source, splits, listed, copy=copy, extra={draft: record}, val=own_val if val is None else val
-    )
+    chosen, validation = [photo for split in SPLITS for photo in listed[split]], own_val if val is None else val
+    outcome = build(spec, root, source, splits, chosen, copy=copy, extra={draft: record}, val=validation)
     if not standing:
         print(f"wrote a first {draft}: look at its folds and class names")
     print(f"use it with --dataset {draft}")

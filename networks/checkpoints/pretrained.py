@@ -2,6 +2,7 @@
 
 import importlib
 import pickle
+from collections.abc import Mapping
 from pathlib import Path
 
 import timm
@@ -31,19 +32,24 @@ UNREADABLE = (
 )
 
 
-def initialise(network: OneShotNetwork, pretrained: str) -> list[str]:
+def initialise(
+    network: OneShotNetwork, pretrained: str, class_names: Mapping[int, str] | None = None, fold: int | None = None
+) -> list[str]:
     """Give a new network the weights that `pretrained` names: 'none', 'encoder' or a file. Returns what to tell.
 
     'encoder' (or 'imagenet') are the weights that the encoder's name stands for. The file may be a checkpoint of this
-    project, also of a data set with other classes, one of the authors' or their DeepLabV3+ weights, or one of the
-    encoder alone that timm can read. Raises `UserError` when they cannot be had.
+    project, one of the authors' or their DeepLabV3+ weights, or one of the encoder alone that timm can read. What a
+    checkpoint knows of its classes is left out where those are not the `class_names` by label id of this `fold`: a
+    class that is novel here may have been a base class there. Raises `UserError` when they cannot be had.
     """
-    notes = _initialise(network, pretrained)
+    notes = _initialise(network, pretrained, class_names, fold)
     network.encoder.find_place()
     return notes
 
 
-def _initialise(network: OneShotNetwork, pretrained: str) -> list[str]:
+def _initialise(
+    network: OneShotNetwork, pretrained: str, class_names: Mapping[int, str] | None, fold: int | None
+) -> list[str]:
     encoder = network.encoder
     if pretrained == "none":
         return ["random weights to start from"]
@@ -55,7 +61,9 @@ def _initialise(network: OneShotNetwork, pretrained: str) -> list[str]:
         )
     content = files.read(pretrained)
     if checkpoint.is_own(content):
-        notes = _from_own(network, checkpoint.own(Path(pretrained), content))
+        trained = checkpoint.own(Path(pretrained), content)
+        then = (trained.class_names, trained.trained_with.get("fold"))
+        notes = _from_own(network, trained, class_names is None or then == (class_names, fold))
     elif encoder.name == XCEPTION:
         notes = _from_authors(network, pretrained, content)
     else:
@@ -63,12 +71,12 @@ def _initialise(network: OneShotNetwork, pretrained: str) -> list[str]:
     return [f"weights from {pretrained}", *notes]
 
 
-def _from_own(network: OneShotNetwork, trained: checkpoint.Checkpoint) -> list[str]:
+def _from_own(network: OneShotNetwork, trained: checkpoint.Checkpoint, same_classes: bool) -> list[str]:
     weights, state, notes = dict(trained.weights), network.state_dict(), []
     for name in [name for name in state if name.endswith(BY_CLASS) and name in weights]:
-        if len(weights[name]) != len(state[name]):
+        if len(weights[name]) != len(state[name]) or not same_classes:
             weights[name] = state[name]
-            notes.append(f"{name} starts anew, since {trained.path} is of a data set with other classes")
+            notes.append(f"{name} starts anew, since {trained.path} is of other classes or another fold")
     try:
         checkpoint.load_weights(network, _with_own_coarse_bank(network, weights))
     except ValueError as error:
