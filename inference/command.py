@@ -133,3 +133,5 @@ def tell_reference(parser: OneShotParser, checkpoint: str) -> None:
         print(f"known by name, so blended with what training remembers of them: {', '.join(support.known)}")
     if support.rivals:
         print(f"known and not in the reference, so left to the background: {', '.join(support.rivals)}")
+        if len(support.known) < len(support.classes):
+            print("if one of these is a class of yours by another name, join them with --bank-map")

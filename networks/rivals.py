@@ -24,7 +24,7 @@ def choose_rivals(
 
     `photos` are the features (batch 1) and slots (H, W) of the labelled ones, `unknown` the slots that the bank
     lacks, `like` the prototypes. The photos are parsed with the others alone: who wins more than a tenth of a class's
-    pixels is out.
+    pixels is out, and so is who has a prototype like that of the class.
     """
     vectors = network.bank.rows[list(others)].to(like.classes.dtype)
     alone = Prototypes.of_classes(vectors, like.foreground[0, 0], network.way)
@@ -35,7 +35,8 @@ def choose_rivals(
         won = decode(network.class_maps(features, alone)[0], kept, (small.shape[0], small.shape[1]))[0].cpu().numpy()
         counted = np.isin(small, unknown)
         np.add.at(taken, (won[counted], small[counted]), 1)
-    return left_over(taken[:, list(unknown)], others)
+    prototypes = like.classes[0, list(unknown)].detach()
+    return left_over(taken[:, list(unknown)], prototypes.float().cpu().numpy(), vectors.float().cpu().numpy(), others)
 
 
 def blend_support(

@@ -141,7 +141,8 @@ def test_a_rival_that_is_one_of_the_reference_s_own_classes_is_left_out(network)
     seen = [(query, label[0].numpy())]
     assert choose_rivals(network, seen, [1, 3, 4], [1, 2], static) == [3]
     assert choose_rivals(network, seen, [1, 3, 4], [1], static) == [1, 3]  # class 2 is known by its name
-    assert left_over(np.array([[80], [12], [8]]), [7, 9]) == [9]
+    few, own, others = np.array([[80], [12], [8], [0]]), np.array([[1.0, 0.0]]), np.array([[0, 1], [0, 1], [2, 1]])
+    assert left_over(few, own, others, [7, 9, 11]) == [9]  # 7 takes pixels of the class, 11 is like it
     static = network.extract_prototypes(query, label, (label > 0).long())
     network.bank.rows[1], network.bank.rows[2] = network.bank.rows[2], network.bank.rows[1].clone()
     rivals = blend_support(network, static, query, label, 0).rivals

@@ -56,16 +56,21 @@ def with_bank(
 
 
 def choose_rivals(
-    parser: onnxruntime.InferenceSession, made: dict[str, np.ndarray], labels: np.ndarray, unknown: np.ndarray
+    parser: onnxruntime.InferenceSession,
+    made: dict[str, np.ndarray],
+    labels: np.ndarray,
+    ids: np.ndarray,
+    unknown: np.ndarray,
 ) -> np.ndarray:
-    """Those of `made["rivals"]` that are none of the ids `unknown` by another name; as `networks.rivals` does."""
+    """Those of `made["rivals"]` that are none of the `unknown` (K,) of the `ids` by another name; as `networks.rivals`
+    does."""
     others, small = made["rivals"], thinned(labels)
     alone = {**made, "prototypes": others, "rivals": np.zeros_like(others[:1]), "min_score": np.float32(0)}
     won, _ = parser.run(None, {**alone, "canvas": np.zeros(small.shape, dtype=np.uint8)})
-    counted = np.isin(small, unknown)
-    taken = np.zeros((1 + len(others), len(unknown)))
-    np.add.at(taken, (won[counted], np.searchsorted(unknown, small[counted])), 1)
-    return others[left_over(taken, range(len(others)))]
+    counted = np.isin(small, ids[unknown])
+    taken = np.zeros((1 + len(others), unknown.sum()))
+    np.add.at(taken, (won[counted], np.searchsorted(ids[unknown], small[counted])), 1)
+    return others[left_over(taken, made["prototypes"][unknown], others, range(len(others)))]
 
 
 def support_of(
@@ -97,7 +102,7 @@ def support_of(
     prototypes, rivals, unknown = with_bank(prototypes, names, facts)
     support = {"prototypes": prototypes, "foreground": foreground, "rivals": rivals}
     if len(rivals) and unknown.any():
-        support["rivals"] = choose_rivals(parser, {**made, **support}, labels, ids[unknown])
+        support["rivals"] = choose_rivals(parser, {**made, **support}, labels, ids, unknown)
     if not len(support["rivals"]):
         support["rivals"] = np.zeros_like(prototypes[:1])  # a graph takes no empty input
     return support, ids
