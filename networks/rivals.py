@@ -35,8 +35,8 @@ def choose_rivals(
         won = decode(network.class_maps(features, alone)[0], kept, (small.shape[0], small.shape[1]))[0].cpu().numpy()
         counted = np.isin(small, unknown)
         np.add.at(taken, (won[counted], small[counted]), 1)
-    prototypes = like.classes[0, list(unknown)].detach()
-    return left_over(taken[:, list(unknown)], prototypes.float().cpu().numpy(), vectors.float().cpu().numpy(), others)
+    own, theirs = (v.detach().float().cpu().numpy() for v in (like.classes[0, list(unknown)], vectors))
+    return left_over(taken[:, list(unknown)], own, theirs, others)
 
 
 def blend_support(
