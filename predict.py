@@ -58,7 +58,7 @@ def __getattr__(name: str) -> object:
 def main(arguments: Sequence[str] | None = None) -> int:
     """The command line; returns 1 when files had to be skipped."""
     options = parse_options(arguments)
-    sources, passed_over = collect(options.inputs)
+    sources, passed_over = collect(options.inputs, options.labels)
     if passed_over:
         print(f"passed over, no photos or videos: {len(passed_over)} files ({first_names(passed_over)})")
     reference = read_reference(options)
@@ -83,8 +83,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     tell_reference(parser, options.checkpoint)
     note_results(Path(options.out), sources, extras.ends)
     photos, videos = ([s for s in sources if s.is_video == kind] for kind in (False, True))
-    if videos and exports:
-        print(f"not exported, since they are videos: {first_names([source.path.name for source in videos])}")
+    if videos and (exports or extras.ends):
+        which = first_names([source.path.name for source in videos])
+        print(f"videos get no masks, data set ids, persons' numbers or projects: {which}")
     with exporting(exports, Path(options.out), support.classes) as projects:
         skipped = parse_photos(parser, photos, options.out, replace(extras, projects=projects), boxes)
         for line in [line for project in projects for line in project.finish()]:

@@ -28,8 +28,9 @@ from utils.pictures import LOSSY, MAX_PIXELS, SUFFIXES, Tell, open_picture, sile
 from .project_labels import IGNORED, read_coco, read_cvat
 
 LARGEST_ID = 65535
+GREY_EDGES = 0.2  # share of the pixels of a mask that may be neither black nor white
 UNNAMED = "class {}"  # what a class without a name is called, by its id
-LABEL_STUDIO = re.compile(r".*-tag-(.+)-\d+")  # task-1-annotation-2-by-3-tag-NAME-0.png
+LABEL_STUDIO = re.compile(r"(?:task-(\d+)-)?.*-tag-(.+)-\d+")  # task-1-annotation-2-by-3-tag-NAME-0.png
 Labels = np.ndarray | Mapping[str, np.ndarray] | str | Path
 Names = Mapping[int, str]  # by class id
 BaseIds = Mapping[str, int | str]  # the checkpoint's class, by id or name, of each name
@@ -60,14 +61,19 @@ def read_labels(
         return _read_folder(Path(path))
     if Path(path).suffix.lower() == ".zip":
         return read_cvat(Path(path), photo)
+    if Path(path).suffix.lower() == ".xml":
+        raise UserError(f"{path}: of CVAT's exports give the zip of 'Segmentation mask 1.1'")
     if Path(path).suffix.lower() == ".json":
         content = read_json(path)
         return read_coco(Path(path), content, photo) if coco.is_coco(content) else _read_labelme(Path(path), photo)
     return read_index_map(path) if colors is None else _split_colors(path, colors)
 
 
-def read_index_map(path: str | Path, max_pixels: int = MAX_PIXELS) -> np.ndarray:
-    """Class ids, int32 (H, W), from an 8-bit or 16-bit grey or a palette picture.
+def read_index_map(
+    path: str | Path, max_pixels: int = MAX_PIXELS, otherwise: str = "name the colours with --colors"
+) -> np.ndarray:
+    """Class ids, int32 (H, W), from an 8-bit or 16-bit grey or a palette picture. `otherwise` is another remedy for a
+    picture in colour.
 
     Raises `UserError` for other pictures, for a mask of 0 and 255, and for ids that saving or resizing has invented.
     """
@@ -77,7 +83,7 @@ def read_index_map(path: str | Path, max_pixels: int = MAX_PIXELS) -> np.ndarray
     if picture.mode not in ("1", "L", "P", "I", "I;16", "I;16B"):
         raise UserError(
             f"{path}: the labels are a {picture.mode} picture; save class ids as an 8-bit grey or palette PNG, "
-            "or name the colours with --colors"
+            f"or {otherwise}"
         )
     ids = stored_values(picture).astype(np.int32)
     if set(np.unique(ids).tolist()) == {0, IGNORE}:
@@ -146,10 +152,11 @@ def names_by_id(content: object, source: str = "names") -> dict[int, str]:
     """
     entries: Any = enumerate(content) if isinstance(content, (list, tuple)) else getattr(content, "items", list)()
     try:
-        names = {int(class_id): str(name) for class_id, name in entries}
+        names = {int(class_id): name for class_id, name in entries}
     except (TypeError, ValueError, OverflowError):
         names = {}
-    if not names or not all(0 <= class_id <= LARGEST_ID for class_id in names):
+    of_text = all(isinstance(name, str) and (name.strip() or not class_id) for class_id, name in names.items())
+    if not names or not of_text or not all(0 <= class_id <= LARGEST_ID for class_id in names):
         raise UserError(f'{source}: must hold class names by id, {{"1": "hat"}}, or a list with the background first')
     return names
 
@@ -182,10 +189,15 @@ def _read_folder(folder: Path) -> dict[str, np.ndarray]:
     pictures = {path: open_picture(path) for path in files}
     if len({picture.size for picture in pictures.values()}) > 1:
         raise UserError(f"{folder}: its masks differ in size; draw all of them on the same photo")
-    masks: dict[str, np.ndarray] = {}
+    masks, tasks = dict[str, np.ndarray](), set[str]()
     for path in files:
         of_label_studio = LABEL_STUDIO.fullmatch(path.stem)
-        name = of_label_studio[1] if of_label_studio else path.stem
+        name = of_label_studio[2] if of_label_studio else path.stem
+        tasks |= {of_label_studio[1] or ""} if of_label_studio else set()
+        if len(tasks) > 1:
+            raise UserError(
+                f"{folder}: holds masks of tasks {' and '.join(sorted(tasks))}; leave those of one photo there"
+            )
         if name in masks and not of_label_studio:
             raise UserError(f"{path}: another file is the mask of {name} too; remove one of them")
         mask = _mask(path, pictures[path])
@@ -209,7 +221,14 @@ def _mask(path: Path, picture: Image.Image) -> np.ndarray:
         values = np.array(picture if picture.mode in ("L", "P", "1", "I;16") else picture.convert("L"))
     if values.min() == values.max():
         raise UserError(f"{path}: the mask is the same all over; draw the class in white on black")
-    return np.asarray(values.astype(np.float32) > values.max() / 2)
+    shares = values.astype(np.float32) / values.max()
+    if ((shares > 0.1) & (shares < 0.9)).mean() > GREY_EDGES:
+        raise UserError(f"{path}: looks like a photo, and not like a mask; draw the class in white on black")
+    mask = np.asarray(shares > 0.5)
+    corners = mask[[0, 0, -1, -1], [0, -1, 0, -1]]
+    if corners.all() and mask.mean() > 0.5 and without_background([path.stem]):
+        raise UserError(f"{path}: is white to all corners of the photo; draw the class in white on black")
+    return mask
 
 
 def _read_labelme(path: Path, photo: Photo | None) -> dict[str, np.ndarray]:

@@ -24,7 +24,10 @@ Boxes = Mapping[Path, Sequence[Box]]
 
 def check_box(box: Box, size: tuple[int, int], name: str) -> None:
     """Raise `UserError` for a box that does not lie in a photo of `size` (H, W); `name` is what to call the photo."""
-    x, y, width, height = box
+    try:
+        x, y, width, height = map(float, box)
+    except (TypeError, ValueError) as error:
+        raise UserError(f"{name}: the box {box!r} is not four numbers; give x, y, width, height in pixels") from error
     inside = [min(a + b, length) - max(a, 0) for a, b, length in ((x, width, size[1]), (y, height, size[0]))]
     if not (inside[0] >= (1 - OVERHANG) * width > 0 and inside[1] >= (1 - OVERHANG) * height > 0):  # nor is NaN
         numbers = ", ".join(f"{value:g}" for value in box)
@@ -56,13 +59,22 @@ def read_boxes(path: str | Path, images: str | Path | None, sources: Sequence[So
     names, person = _read_images(images) if images else ({}, PERSON)
     boxes: dict[str, list[list[float]]] = defaultdict(list)
     boxes.update({name: [] for name in names.values()})
+    categories, unsure = set[Any](), 0
     for number, entry in enumerate(entries):
         image_id, box, score, category = _checked(path, number, entry)
         if images and image_id not in names:
             raise UserError(f"{path}: entry {number} is of the image id {image_id}, which {images} does not have")
         found = boxes[names.get(image_id, image_id)]
+        categories.add(person if category is None else category)
+        unsure += score < LEAST_SCORE
         if category in (None, person) and score >= LEAST_SCORE:
             found.append(box)
+    if categories and person not in categories:
+        those = ", ".join(map(str, sorted(categories, key=str)))
+        remedy = f'write {person}, or give a file with "categories" with --people-images'
+        raise UserError(f"{path}: persons have the category_id {person}, and its boxes have {those}; {remedy}")
+    if unsure:
+        print(f"{path}: {unsure} of {len(entries)} boxes are passed over, with a score below {LEAST_SCORE}")
     return {source.path: _of_photo(path, source.path, boxes) for source in sources if not source.is_video}
 
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from utils.constants import PRECISIONS, PROTOTYPES, WAYS
+from utils.constants import IGNORE, PRECISIONS, PROTOTYPES, WAYS
 from utils.errors import UserError
 
 from .annotations import BaseIds, Names, names_beside, read_bank_map, read_colors, read_labels, read_names
@@ -34,7 +34,12 @@ def add_reference_options(options: argparse.ArgumentParser) -> None:
     """The labelled photos, and how their labels are read."""
     add = options.add_argument
     add("--reference", action="append", required=True, help="the labelled photo; may be given several times")
-    add("--labels", action="append", required=True, help="its labels: index PNG, colour PNG, or folder of masks")
+    add(
+        "--labels",
+        action="append",
+        required=True,
+        help="its labels: index or colour PNG, folder of masks, JSON of labelme or COCO, zip of CVAT",
+    )
     add("--names", help='JSON file of class names by id: {"1": "hat"}, or a list with the background first')
     add("--colors", help='JSON file of the colours in colour PNGs: {"hat": [230, 25, 75]}')
 
@@ -97,8 +102,19 @@ def read_reference(options: argparse.Namespace) -> LabelledReference:
     photos = options.reference if len(options.reference) == len(options.labels) else [None] * len(options.labels)
     labels = [read_labels(path, colors, photo) for path, photo in zip(options.labels, photos, strict=True)]
     names = read_names(options.names) if options.names else names_beside(options.labels if not colors else (), print)
+    check_names_fit(labels, names, options.names)
     base_ids = read_bank_map(options.bank_map) if options.bank_map else None
     return LabelledReference(options.reference, labels, names, base_ids)
+
+
+def check_names_fit(labels: Sequence[np.ndarray | dict[str, np.ndarray]], names: Names, file: str | None) -> None:
+    """Print which ids the names of the `file` leave without one. Raises `UserError` where they fit none."""
+    ids = {int(i) for label in labels if not isinstance(label, dict) for i in np.unique(label)} - {0, IGNORE}
+    lacking = ", ".join(map(str, sorted(ids - names.keys())))
+    if file and lacking:
+        if not ids & names.keys():
+            raise UserError(f"{file}: names none of the ids of the labels ({lacking}); give class names by id")
+        print(f"{file}: has no name for the ids {lacking}")
 
 
 def make_parser(options: argparse.Namespace, people: str = "off") -> OneShotParser:

@@ -2,7 +2,7 @@
 
 import os
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -36,15 +36,15 @@ class Source(NamedTuple):
         return tuple(f"{self.name}{end}" for end in (*ends, *self.more))
 
 
-def collect(paths: Sequence[str | Path]) -> tuple[list[Source], list[str]]:
+def collect(paths: Sequence[str | Path], labels: Sequence[str | Path] = ()) -> tuple[list[Source], list[str]]:
     """Every file named, and every photo and video in the folders named, sorted; sub-folders are not entered.
 
-    Also the names of what was passed over in the folders. Results of earlier runs, hidden files and those of open
-    documents (~$...) are nobody's photos. Files of one stem get different result names. Raises `UserError` for a
-    missing path and a folder without any.
+    Also the names of what was passed over in the folders: `labels`, broken links, and what is no photo or video.
+    Results of earlier runs, hidden files and those of open documents (~$...) are nobody's photos. Files of one stem get
+    different result names. Raises `UserError` for a missing path and a folder without any.
     """
-    passed_over: list[str] = []
-    files = list(dict.fromkeys(file for path in paths for file in _files(Path(path), passed_over)))
+    passed_over, known = list[str](), {_identity(Path(label)) for label in labels}
+    files = list(dict.fromkeys(file for path in paths for file in _files(Path(path), known, passed_over)))
     stems = Counter(file.stem for file in files)
     names: set[str] = set()
     sources = []
@@ -98,16 +98,16 @@ def note_results(out: Path, sources: Sequence[Source], ends: Sequence[str] = ())
     write_json(out / RECORD, {"results of predict.py": sorted(_noted(out) | results)})
 
 
-def _files(path: Path, passed_over: list[str]) -> list[Path]:
+def _files(path: Path, labels: Collection[tuple[int, int] | str], passed_over: list[str]) -> list[Path]:
     if path.exists() and not path.is_dir():
         return [path]
     if not path.is_dir():
         raise UserError(f"{path}: no such file or folder; check the path")
     results, sources = _noted(path), []
     for file in sorted(path.iterdir()):
-        if not file.is_file() or file.name.startswith((".", "~$")) or file.name.lower() in JUNK:
+        if file.is_dir() or file.name.startswith((".", "~$")) or file.name.lower() in JUNK:
             continue
-        if file.suffix.lower() in SUFFIXES + VIDEOS:
+        if file.suffix.lower() in SUFFIXES + VIDEOS and file.is_file() and _identity(file) not in labels:
             sources += [file] if file.name not in results else []
         elif file.name not in results:
             passed_over.append(file.name)

@@ -37,6 +37,8 @@ def read_coco(path: Path, content: Mapping[str, Any], photo: Photo | None) -> Ma
     for annotation in (a for image, a in annotated if image == number and a.get("segmentation")):
         value = id_of(categories.get(str(annotation.get("category_id")), "")) or 0
         regions.append((annotation["segmentation"], IGNORE if annotation.get("iscrowd") else value))
+    if not regions and any(image == number for image, _ in annotated):
+        raise UserError(f"{path}: the annotations of this photo are boxes without a segmentation; draw polygons")
     ids, left_out = coco.paint(regions, size)
     for reason in dict.fromkeys(left_out):
         print(f"{path}: {left_out.count(reason)} {reason}: left out")

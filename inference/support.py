@@ -43,17 +43,27 @@ def check_labels(
         raise UserError(f"{len(photos)} reference photos but {len(labels)} label maps; give one for each photo")
     names = names_by_id(names) if names else names_beside(labels, tell)
     pairs = list(zip(photos, labels, strict=True))
-    labels = [read_labels(one, photo=photo) if isinstance(one, (str, Path)) else one for photo, one in pairs]
-    ids_of_masks = _ids_by_name(labels, names)
+    read = [read_labels(one, photo=photo) if isinstance(one, (str, Path)) else one for photo, one in pairs]
+    check_forms(read, names)
+    ids_of_masks = _ids_by_name(read, names)
     checked = [
         _check_pair(to_rgb(photo, depth=depth, tell=tell), named(photo), label, ids_of_masks)
-        for photo, label in zip(photos, labels, strict=True)
+        for photo, label in zip(photos, read, strict=True)
     ]
     ids = sorted({int(i) for _, label in checked for i in np.unique(label)} - {0, IGNORE})
     if not ids:
         raise UserError(f"{named(photos[0])}: its labels hold no class, only background; mark at least one class")
     classes = _describe(ids, {**{i: name for name, i in ids_of_masks.items()}, **names})
     return classes, [(rgb, _slots(label, ids)) for rgb, label in checked]
+
+
+def check_forms(labels: Sequence[np.ndarray | Mapping[str, np.ndarray]], names: Names) -> None:
+    """Raise `UserError` where some labels have names and others ids without: which are one class, nobody knows."""
+    maps = [label for label in labels if not isinstance(label, Mapping)]
+    unnamed = sorted({int(i) for label in maps for i in np.unique(label)} - {0, IGNORE, *names})
+    if unnamed and len(maps) < len(labels):
+        ids = ", ".join(map(str, unnamed))
+        raise UserError(f"one reference has named masks, another has ids without names ({ids}); name them with --names")
 
 
 def named(photo: Photo) -> str:
@@ -79,7 +89,7 @@ def _check_pair(rgb: np.ndarray, photo: str, labels: Labels, ids: Mapping[str, i
     if isinstance(labels, Mapping):
         if not labels:
             raise UserError(f"{photo}: no masks are given; mark at least one class")
-        labels = _join_masks(labels, ids)
+        labels = _join_masks(labels, ids, photo)
     label = np.asarray(labels)
     if label.ndim != 2 or (label.dtype != bool and not np.issubdtype(label.dtype, np.integer)):
         raise UserError(f"{photo}: its labels are {label.dtype} {label.shape}; give integer class ids (H, W)")
@@ -92,8 +102,9 @@ def _check_pair(rgb: np.ndarray, photo: str, labels: Labels, ids: Mapping[str, i
     return rgb, label.astype(np.int64)
 
 
-def _join_masks(masks: Mapping[str, np.ndarray], ids: Mapping[str, int]) -> np.ndarray:
-    """Masks (H, W) by name -> `ids` (H, W), the smaller mask on top. Raises `UserError` when their sizes differ."""
+def _join_masks(masks: Mapping[str, np.ndarray], ids: Mapping[str, int], photo: str) -> np.ndarray:
+    """Masks (H, W) by name -> `ids` (H, W), the smaller mask on top. Raises `UserError` when their sizes differ, and
+    for a mask that the smaller ones cover."""
     arrays = {name: np.asarray(mask).astype(bool) for name, mask in masks.items()}
     shapes = {array.shape for array in arrays.values()}
     if len(shapes) != 1 or len(next(iter(shapes))) != 2:
@@ -102,6 +113,10 @@ def _join_masks(masks: Mapping[str, np.ndarray], ids: Mapping[str, int]) -> np.n
     label = np.zeros(shapes.pop(), dtype=np.int32)
     for name in sorted(arrays, key=lambda name: -arrays[name].sum()):
         label[arrays[name]] = ids[name]
+    covered = [name for name, mask in arrays.items() if mask.any() and not (label == ids[name]).any()]
+    if covered:
+        remedy = "draw each class in white on black, where no other class is"
+        raise UserError(f"{photo}: smaller masks cover all of the mask of {', '.join(covered)}; {remedy}")
     return label
 
 

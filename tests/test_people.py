@@ -98,6 +98,12 @@ def parser(tmp_path):
     return made
 
 
+@pytest.mark.parametrize("boxes", [[(1, 2, 3)], [("a", 1, 2, 3)], (0, 0, 20, 30), [None]])
+def test_boxes_that_are_none_are_refused(boxes, parser):
+    with pytest.raises(UserError, match="is not four numbers"):
+        parser.parse(picture()[0], boxes=boxes)
+
+
 def test_each_box_is_parsed_as_a_photo_of_its_own(parser):
     image = np.concatenate([picture(seed=n)[0] for n in range(3)], axis=1)
     parsing = parser.parse(image, boxes=[(0, 0, 64, 96), (128, 0, 64, 96)])
@@ -129,12 +135,15 @@ def test_people_on_the_command_line(place):
     assert run(place, "photos", more=("--people", "auto")) == 0 and (place / "out" / "2_people.png").exists()
 
 
-def test_images_are_resolved_by_their_ids(tmp_path):
+def test_images_are_resolved_by_their_ids(tmp_path, capsys):
     content = {"images": [{"id": 7, "file_name": "a.jpg"}, {"id": 8, "file_name": "sub/b.jpg"}]}
     images = write(tmp_path / "coco.json", {**content, "categories": [{"id": 4, "name": "Person"}]})
     boxes = write(tmp_path / "boxes.json", [{**BOX, "image_id": 7, "category_id": 4}, {**BOX, "image_id": 7}])
     sources = [Source(tmp_path / name, name) for name in ("a.jpg", "b.jpg")]
     assert [len(found) for found in read_boxes(boxes, images, sources).values()] == [1, 0]
+    unsure = write(boxes, [{**BOX, "image_id": 7, "category_id": 4, "score": 0.4}])
+    assert not read_boxes(unsure, images, sources)[tmp_path / "a.jpg"]
+    assert "1 of 1 boxes are passed over, with a score below 0.5" in capsys.readouterr().out
     with pytest.raises(UserError, match="image id 9"):
         read_boxes(write(boxes, [{**BOX, "image_id": 9}]), images, sources)
 
@@ -147,6 +156,7 @@ def test_images_are_resolved_by_their_ids(tmp_path):
         ([{**BOX, "image_id": "2.jpg"}], "has no entry for 1.jpg"),
         ([{"image_id": "1.jpg"}], "entry 0 must have image_id and bbox"),
         ([{**BOX, "bbox": [1, 2, 0, 4]}], "entry 0 has the bbox"),
+        ([{**BOX, "image_id": "1.jpg", "category_id": 0}], "persons have the category_id 1, and its boxes have 0"),
         ([{**BOX, "bbox": [40, 5, 20, 60]}], "1.jpg: the box [40, 5, 20, 60] does not lie in it (the photo is 50x70"),
     ],
 )

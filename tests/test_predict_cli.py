@@ -1,6 +1,7 @@
 """predict.py on the command line: photos, folders, videos, the three forms of labels, and bad input."""
 
 import json
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -92,6 +93,8 @@ BAD = {
     "no photos": (lambda p: [f.unlink() for f in (p / "photos").iterdir()], "photos"),
     "no folder": (lambda p: (p / "photos").rename(p / "elsewhere"), "photos"),
     "names": (lambda p: (p / "names.json").write_text('{"hat": 1}'), "names.json"),
+    "names that are no text": (lambda p: (p / "names.json").write_text('{"1": {"name": "hat"}}'), "class names by id"),
+    "names of no id": (lambda p: (p / "names.json").write_text('{"77": "hat"}'), "names none of the ids"),
     "no JSON": (lambda p: (p / "names.json").write_text("hat"), "names.json"),
 }
 
@@ -121,6 +124,28 @@ def test_a_bad_bank_map(place, capsys):
     assert "map.json: must map names" in complaint(capsys)
 
 
+def test_what_of_the_names_and_folders_is_left_out_is_told(place, capsys):
+    (place / "names.json").write_text('{"1": "hat"}')
+    shutil.copy(place / "ref.png", place / "photos")
+    shutil.copy(place / "labels.png", place / "photos")
+    (place / "photos" / "gone.jpg").symlink_to(place / "nowhere.jpg")
+    assert run(place, "photos", labels="photos/labels.png", more=("--mask", "all=foreground")) == 0
+    told = capsys.readouterr().out
+    assert "names.json: has no name for the ids 2, 3" in told
+    assert "passed over, no photos or videos: 2 files (gone.jpg, labels.png)" in told
+    assert not (place / "out" / "labels.png").exists() and (place / "out" / "ref.png").exists()
+
+
+def test_references_with_names_and_with_ids_alone(place, capsys):
+    (place / "masks").mkdir()
+    for name, value in (("hat", 1), ("coat", 2)):
+        Image.fromarray((picture()[1] == value).astype(np.uint8) * 255).save(place / "masks" / f"{name}.png")
+    (place / "names.json").write_text('{"1": "hat"}')
+    more = ("--reference", place / "ref.png", "--labels", place / "masks")
+    assert run(place, "photos", more=more) == 2
+    assert "another has ids without names (2, 3)" in complaint(capsys)
+
+
 def test_bad_mask_folders(place, capsys):
     (place / "masks").mkdir()
     assert run(place, "photos", labels="masks") == 2
@@ -129,6 +154,18 @@ def test_bad_mask_folders(place, capsys):
         Image.new("L", (size, size), 255).save(place / "masks" / f"{name}.png")
     assert run(place, "photos", labels="masks") == 2
     assert "differ in size" in complaint(capsys)
+    shades = np.random.default_rng(0).integers(0, 256, SIZE, dtype=np.uint8)
+    inverted = {name: np.where(picture()[1] == i, 0, 255).astype(np.uint8) for i, name in enumerate("ab", 1)}
+    covered = {name: 255 - mask for name, mask in inverted.items()} | {"c": 255 - inverted["a"]}
+    for pictures, told in (
+        ({"a": shades, "b": shades}, "looks like a photo"),
+        (inverted, "is white to all corners of the photo"),
+        (covered, "cover all of the mask of"),
+    ):
+        for name, pixels in pictures.items():
+            Image.fromarray(pixels).save(place / "masks" / f"{name}.png")
+        assert run(place, "photos", labels="masks") == 2
+        assert told in complaint(capsys)
 
 
 @pytest.mark.parametrize("entry", ["predict", "demo"])

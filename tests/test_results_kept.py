@@ -269,6 +269,8 @@ def test_label_studios_masks_are_named_by_their_tags(place, capsys):
     })  # fmt: skip
     assert run(place, "photos", labels="masks") == 0
     assert "classes: hat, coat\n" in capsys.readouterr().out
+    Image.fromarray(top).save(place / "masks/task-7-annotation-2-by-3-tag-bag-0.png")
+    assert run(place, "photos", labels="masks") == 2 and "masks of tasks 1 and 7" in capsys.readouterr().err
 
 
 def smooth(place):
@@ -290,7 +292,8 @@ def jpeg(place):
 
 WRONG = {
     "two files of one class": (
-        lambda p: masks(p, hat__png=picture()[1], hat__jpg=picture()[1]), "masks", "file is the mask of hat too",
+        lambda p: masks(p, hat__png=picture()[1] // 3 * 255, hat__jpg=picture()[1] // 3 * 255),
+        "masks", "file is the mask of hat too",
     ),
     "a mask of one value": (lambda p: masks(p, hat__png=np.full(SIZE, 255, np.uint8)), "masks", "the same all over"),
     "a mask as a label map": (

@@ -1,7 +1,7 @@
 """What the page's buttons do: take references, parse photos under them, show and hide classes, make downloads."""
 
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -165,10 +165,11 @@ class Page:
     def _read(self, photo: str | None, labels: str | None, names: str) -> Reference:
         if not photo or not labels:
             raise UserError("a photo and its label map are both needed; choose two files")
-        label_map = read_index_map(labels, MAX_PIXELS)
+        label_map = read_index_map(labels, MAX_PIXELS, "give an index PNG, or paint")
         if len(np.unique(label_map)) > MAX_CLASSES + 2:
             raise UserError(f"{labels}: holds more than {MAX_CLASSES} classes; use predict.py for so many")
-        if not set(np.unique(label_map)) - {0, IGNORE}:
+        ids = set(np.unique(label_map).tolist()) - {0, IGNORE}
+        if not ids:
             raise UserError(f"{labels}: holds no class, only background; mark at least one class")
         rgb = to_rgb(photo, MAX_PIXELS)
         if rgb.shape[:2] != label_map.shape:
@@ -176,7 +177,7 @@ class Page:
             raise UserError(
                 f"{photo}: upright it is {width}x{height}, its labels are {columns}x{rows}; save both alike"
             )
-        return Reference(rgb, label_map, parse_names(names), {})
+        return Reference(rgb, label_map, parse_names(names, ids), {})
 
     def _checked(self, references: Sequence[Reference], files: Sequence[str] | None) -> Sequence[str]:
         if not references:
@@ -207,12 +208,17 @@ def errors_as_toasts(*paths: str | None) -> Iterator[None]:
         raise gr.Error(message, print_exception=False) from None
 
 
-def parse_names(text: str) -> dict[int, str]:
-    """Class names by id from a line such as "1 hat, 2 coat". Raises `UserError` for anything else."""
-    names = {}
+def parse_names(text: str, ids: Collection[int]) -> dict[int, str]:
+    """Class names by id, from a line such as "1 hat, 2 coat", of a label map with these ids. `UserError` for others."""
+    names: dict[int, str] = {}
     for part in filter(None, map(str.strip, (text or "").split(","))):
-        number, _, name = part.partition(" ")
-        if not (number.isascii() and number.isdigit() and len(number) <= 5 and name.strip()):
+        number, _, name = (word.strip() for word in part.partition(" "))
+        digits = number.isascii() and number.isdigit() and len(number) <= 5
+        if not (digits and name) or any(word.isdigit() for word in name.split()[:-1]):
             raise UserError(f"names by id: {part!r} is not of the form '1 hat'; separate them by commas")
-        names[int(number)] = name.strip()
+        if int(number) not in ids or int(number) in (0, IGNORE):
+            raise UserError(f"names by id: {part!r}: the label map has the classes {', '.join(map(str, sorted(ids)))}")
+        if int(number) in names or name in names.values():
+            raise UserError(f"names by id: {part!r}: the id or the name stands twice; give each class one name")
+        names[int(number)] = name
     return names

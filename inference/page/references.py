@@ -32,10 +32,15 @@ class Reference(NamedTuple):
     colors: dict[str, RGB]
 
     @property
+    def classes(self) -> dict[int, str]:
+        """The names of the classes that it shows, by id."""
+        ids = [int(i) for i in np.unique(self.labels) if i not in (0, IGNORE)]
+        return {i: self.names.get(i, UNNAMED.format(i)) for i in ids}
+
+    @property
     def masks(self) -> dict[str, np.ndarray]:
         """The pixels of each class by its name, and those that do not count."""
-        ids = [int(i) for i in np.unique(self.labels) if i not in (0, IGNORE)]
-        masks = {self.names.get(i, UNNAMED.format(i)): self.labels == i for i in ids}
+        masks = {name: self.labels == i for i, name in self.classes.items()}
         ignored = self.labels == IGNORE
         return {**masks, IGNORED: ignored} if ignored.any() else masks
 
@@ -72,7 +77,7 @@ def support_of(parser: OneShotParser, references: Sequence[Reference], adapt: bo
     """
     names: dict[int, str] = {}
     for reference in references:
-        for i, name in reference.names.items():
+        for i, name in reference.classes.items():
             if name not in names.values():
                 names.setdefault(i, name)
     photos, masks = [r.photo for r in references], [r.masks for r in references]
