@@ -121,7 +121,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options.add_argument("--out", default="parsed", help="folder for the index PNGs (default: %(default)s)")
     chosen = options.parse_args(arguments)
     folder, out = Path(chosen.graphs), Path(chosen.out)
-    sources = [source for source in collect(chosen.photos)[0] if not source.is_video]
+    sources = [source for source in collect(chosen.photos, [chosen.labels])[0] if not source.is_video]
     check_results(out, sources, [chosen.reference, chosen.labels, folder])
     facts = read_json(folder / "graphs.json")
     reference, parser = (onnxruntime.InferenceSession(folder / f"{name}.onnx") for name in ("reference", "parser"))
