@@ -83,14 +83,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
     tell_reference(parser, options.checkpoint)
     note_results(Path(options.out), sources, extras.ends)
     photos, videos = ([s for s in sources if s.is_video == kind] for kind in (False, True))
-    if videos and (exports or extras.ends):
-        which = first_names([source.path.name for source in videos])
-        print(f"videos get no masks, data set ids, persons' numbers or projects: {which}")
+    clip_names = first_names([source.path.name for source in videos])
+    if videos and exports:
+        print(f"not exported, since they are videos: {clip_names}")
+    if videos and extras.ends and not clips.frames:
+        print(f"only with --frames are there masks, data set ids and persons' numbers of videos: {clip_names}")
     with exporting(exports, Path(options.out), support.classes) as projects:
         skipped = parse_photos(parser, photos, options.out, replace(extras, projects=projects), boxes)
         for line in [line for project in projects for line in project.finish()]:
             print(line)
-    skipped += parse_videos(parser, videos, options.out, clips)
+    skipped += parse_videos(parser, videos, options.out, clips, extras)
     for line in skipped:
         print(f"skipped: {line}", file=sys.stderr)
     print(f"{len(sources) - len(skipped)} of {len(sources)} files parsed into {options.out}")

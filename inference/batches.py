@@ -58,15 +58,20 @@ def parse_photos(
 
 
 def parse_videos(
-    parser: OneShotParser, sources: Sequence[Source], out: str, options: VideoOptions | None = None
+    parser: OneShotParser,
+    sources: Sequence[Source],
+    out: str,
+    options: VideoOptions | None = None,
+    extras: Extras | None = None,
 ) -> list[str]:
-    """Parse and save videos; returns one line for each that could not be read, parsed or written."""
-    skipped, options = [], options or VideoOptions()
+    """Parse and save videos; returns one line for each that could not be read, parsed or written. What `extras` adds
+    to a photo is added to each frame that is written."""
+    skipped, options, extras = [], options or VideoOptions(), extras or Extras()
     for source in sources:
         try:
             video = Video(source.path, options.start, options.end)
             with tqdm(total=video.length or None, desc=source.path.name, unit="frame") as bar:
-                _parse_video(parser, video, Path(out), source, bar, options)
+                _parse_video(parser, video, Path(out), source, bar, options, extras)
         except (UserError, MemoryError, RuntimeError) as error:
             if not isinstance(error, UserError) and not out_of_memory(error):
                 raise
@@ -102,7 +107,13 @@ def _parsed(
 
 
 def _parse_video(
-    parser: OneShotParser, video: Video, out: Path, source: Source, bar: tqdm, options: VideoOptions
+    parser: OneShotParser,
+    video: Video,
+    out: Path,
+    source: Source,
+    bar: tqdm,
+    options: VideoOptions,
+    extras: Extras,
 ) -> None:
     """Write the overlay as an MP4, with a legend of all classes, and the mean areas as JSON; frames where wanted.
 
@@ -113,7 +124,7 @@ def _parse_video(
     smoother = Smoother(parser.min_score) if options.smooth else None
     folder = out / f"{source.name}_frames"
     written: list[dict[str, Any]] = []
-    for earlier in folder.glob("[0-9]*.png") if options.frames else ():  # of a run that parsed more
+    for earlier in folder.glob("[0-9]*.[pj][np]g") if options.frames else ():  # of a run that parsed more
         earlier.unlink()
 
     def overlays() -> Iterator[Frame]:
@@ -130,6 +141,7 @@ def _parse_video(
                     written.append({"file": f"{folder.name}/{len(written):06}.png", "second": round(second, 4)})
                     with replacing(out / written[-1]["file"]) as temporary:
                         parsing.index_image().save(temporary, compress_level=PNG_LEVEL)
+                    extras.write(parsing, extras.draw(parsing), folder, f"{len(written) - 1:06}")
                 blank += is_blank(frame)
                 for class_name, area in parsing.areas().items():
                     shares[class_name] += area["share"]

@@ -41,12 +41,19 @@ class Extras:
 
     def save(self, parsing: Parsing, folder: str | Path, source: Source) -> None:
         """Write the usual results of a photo into `folder`, and these. Raises `UserError` as `Parsing.save` does."""
-        name, facts = source.name, {"photo": str(source.path)}
-        drawn = {mask: parsing.mask(recipe) for mask, recipe in self.recipes.items()}
+        drawn = self.draw(parsing)
         shares = {mask: {"share": round(float(pixels.mean()) / 255, 6)} for mask, pixels in drawn.items()}
-        parsing.save(folder, name, {**facts, **({"masks": shares} if shares else {})})
+        parsing.save(folder, source.name, {"photo": str(source.path), **({"masks": shares} if shares else {})})
         for project in self.projects:
             project.add(source, parsing)
+        self.write(parsing, drawn, folder, source.name)
+
+    def draw(self, parsing: Parsing) -> dict[str, np.ndarray]:
+        """The masks by their names, uint8 (H, W), 0 or 255."""
+        return {mask: parsing.mask(recipe) for mask, recipe in self.recipes.items()}
+
+    def write(self, parsing: Parsing, drawn: Mapping[str, np.ndarray], folder: str | Path, name: str) -> None:
+        """Write the files of a photo or frame that end as `ends`, its masks as they are `drawn`. Raises as `save`."""
         for dataset in self.datasets:
             _write(Path(folder) / f"{name}_{dataset}.png", parsing.as_dataset(dataset))
         if self.people:

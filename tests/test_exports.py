@@ -220,10 +220,7 @@ def test_the_command_exports_twice_and_reads_its_export(place, capsys):
     more = ("--export", "index", "--export", "cvat")
     assert run(place, "photos", "clip.mp4", more=more) == 0 and run(place, "photos", more=more) == 0
     told = capsys.readouterr().out
-    assert (
-        "videos get no masks, data set ids, persons' numbers or projects: clip.mp4" in told
-        and f"{place / 'out/index'}: 2 photos" in told
-    )
+    assert "not exported, since they are videos: clip.mp4" in told and f"{place / 'out/index'}: 2 photos" in told
     assert np.array_equal(*(np.array(Image.open(place / "out" / name)) for name in ("1.png", "index/labels/1.png")))
     more = ("--names", place / "out/index/labels.txt", "--out", place / "again")
     assert run(place, "photos/1.jpg", labels="out/index/labels/1.png", reference="photos/1.jpg", more=more) == 0

@@ -91,6 +91,17 @@ def test_frames_and_times_of_a_part(place, capsys):
     assert back.get(cv2.CAP_PROP_FRAME_COUNT) == 3 == Video(place / "clip.mp4", 0.3, 0.9).length
     assert run(place, "clip.mp4", more=("--frames", "--start", "0.7")) == 0
     assert len(list((place / "out" / "clip_frames").iterdir())) == 1
+    drawn = ("--mask", "all=foreground", "--cutout", "--grey", "--as", "lip")
+    assert run(place, "clip.mp4", more=("--start", "0.7", *drawn)) == 0
+    assert "only with --frames" in capsys.readouterr().out
+    assert run(place, "clip.mp4", more=("--frames", "--start", "0.7", *drawn)) == 0
+    kinds = ("", "_all", "_all_cutout", "_lip")
+    expected = {f"000000{kind}.png" for kind in kinds} | {"000000_all_grey.jpg"}
+    assert {path.name for path in (place / "out" / "clip_frames").iterdir()} == expected
+    mask = np.array(Image.open(place / "out" / "clip_frames" / "000000_all.png"))
+    assert mask.shape == (96, 64) and set(np.unique(mask).tolist()) <= {0, 255}
+    assert run(place, "clip.mp4", more=("--frames", "--start", "0.7")) == 0
+    assert len(list((place / "out" / "clip_frames").iterdir())) == 1
 
 
 @pytest.mark.parametrize(
