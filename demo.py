@@ -25,10 +25,12 @@ def main(arguments: Sequence[str] | None = None) -> None:
     options.add_argument("--data-root", default=DATA_ROOT, help="CCP_OS in it gives the example (default: %(default)s)")
     chosen = options.parse_args(arguments)
 
-    from inference.page.server import serve  # late: Gradio and torch take seconds, a mistake above none
-    from inference.parser import OneShotParser
+    from inference.parser import OneShotParser  # late: torch takes seconds, a mistake above none
 
     parser = OneShotParser(chosen.checkpoint, chosen.device)
+
+    from inference.page.server import serve  # Gradio takes more
+
     serve(parser, chosen.checkpoint, chosen.data_root, chosen.host, chosen.port)
 
 
