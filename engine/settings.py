@@ -7,13 +7,13 @@ from pathlib import Path
 from dataloaders import catalog
 from dataloaders.settings import DATA_ROOT, DataSettings
 from dataloaders.spec import VAL
-from networks.settings import COCO_WEIGHTS, WAVES, NetworkSettings
+from networks.settings import COCO_WEIGHTS, PRESENCE_BY, WAVES, NetworkSettings
 from utils.config import option, require
 from utils.constants import LEAST_SIZE, MAX_SIDE, PRECISIONS, PROTOTYPES, WAYS
 
 SCORED = ("test", VAL)
 ONLY_FOR = dict.fromkeys(("stage", "background"), "pop") | dict.fromkeys(
-    ("tagged", "balance", "zoom", "pseudo_classes"), "aop"
+    ("tagged", "balance", "zoom", "pseudo_classes", "presence_by"), "aop"
 )
 """Settings that one method alone has a use for."""
 
@@ -93,6 +93,9 @@ class OptimizerSettings:
     power: float = option(0.9, "power of the learning rate's fall: (1 - done / all) ** power", above=0)
     lr_warmup: int = option(0, "steps in which the learning rate rises from 0 (poly)", least=0)
     temperature: float = option(0.1, "temperature of the contrastive loss (k-way)", above=0)
+    presence_by: str = option(
+        "class", "aop: in the loss of the presence every class weighs alike, or every question for one", PRESENCE_BY
+    )
     seed: int = option(0, "seed of everything that is random", least=0, most=2**63 - 1)
 
 

@@ -9,6 +9,7 @@ import signal
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 
@@ -194,7 +195,7 @@ def objective_of(settings: TrainSettings, epoch: int) -> Objective:
     """The losses of the settings' method, as they are weighted in `epoch`."""
     progress = epoch / settings.epochs
     if settings.method == "aop":
-        return aop_losses
+        return partial(aop_losses, presence_by=settings.presence_by)
     temperature = settings.temperature if settings.way == "kway" else None
 
     def published(outputs: Outputs, episode: Mapping[str, Tensor]) -> NamedTuple:

@@ -31,11 +31,14 @@ class AOPLosses(NamedTuple):
     contrast: Tensor
 
 
-def aop_losses(outputs: PairOutputs, batch: Mapping[str, Tensor]) -> AOPLosses:
-    """The losses of a batch of photos with `foreground` (B, H, W) and `body` (B, 2, h, w), the place on the body."""
+def aop_losses(outputs: PairOutputs, batch: Mapping[str, Tensor], presence_by: str = "class") -> AOPLosses:
+    """The losses of a batch of photos with `foreground` (B, H, W) and `body` (B, 2, h, w), the place on the body.
+
+    `presence_by` is one of `networks.settings.PRESENCE_BY`: what weighs alike in the loss of the presence.
+    """
     foreground = batch["foreground"]
     pairs = _pairs(outputs)
-    presence = _presence(outputs)
+    presence = _presence(outputs, presence_by)
     coarse = segmentation_loss(resize(at_least_float32(outputs.coarse), foreground.shape[-2:]), foreground)
     person = (labels_on_corners(foreground, outputs.label.shape[-2:]) == 1)[:, None]
     off = F.smooth_l1_loss(at_least_float32(outputs.body), batch["body"], beta=0.05, reduction="none")
@@ -70,15 +73,19 @@ def _by_area(label: Tensor) -> Tensor:
     return areas.clamp(min=1).rsqrt().gather(1, flat).view(label.shape)
 
 
-def _presence(outputs: PairOutputs) -> Tensor:
-    """Binary cross entropy of the presence of the support's classes, a mean over the classes.
+def _presence(outputs: PairOutputs, by: str) -> Tensor:
+    """Binary cross entropy of the presence of the support's classes.
 
-    Of each class the photos with and without it weigh alike, so that a rare class is not doubted for being rare. A
-    class that all photos of the batch have, or none, is left out.
+    By class it is a mean over the classes: of each the photos with and without it weigh alike, so that a rare class is
+    not doubted for being rare. A class that all photos of the batch have, or none, is left out. By question it is a
+    mean over all classes that are there, and over all that are not, so that the answers fit how often a class is met.
     """
     shown = (outputs.shown | outputs.rivals)[..., 1:]
     there = outputs.present[:, None, 1:].expand_as(shown)
     losses = F.binary_cross_entropy_with_logits(outputs.match.presence, there.float(), reduction="none")
+    if by == "question":
+        sides = [joint_mean((losses * which).sum(), which.sum()) for which in (shown & there, shown & ~there)]
+        return (sides[0] + sides[1]) / 2
     parts, counted = [], []
     for which in (shown & there, shown & ~there):
         count = mean_over_ranks(which.sum(dim=(0, 1)).to(losses.dtype))

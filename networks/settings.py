@@ -10,6 +10,7 @@ LEVELS = {"eop": "mid", "pop": "high"}  # what each published network uses
 BACKGROUNDS = ("fixed", "ucs")
 ENCODER_WEIGHTS = ("encoder", "imagenet")  # names of the weights that an encoder's own name stands for
 WAVES = 48  # of AOPNet's channels: random Fourier features of the place on the body
+PRESENCE_BY = ("class", "question")
 COCO_WEIGHTS = "data/pretrained_model/deeplab_v3plus_v3.pth"
 
 

@@ -1,10 +1,10 @@
 #!/usr/bin/env bash
 # Train the checkpoint that comes with the project, on CCP-OS prepared with --with-tagged; arguments go to all trainings:
 # bash scripts/release.sh --amp bf16. Started again, it goes on where it was. DATA_ROOT=packed takes the photos from there,
-# EPOCHS="10 12 7 3" are those of the four trainings. docs/model-card.md tells what comes out.
+# EPOCHS="10 10 7 3 1" are those of the five trainings. docs/model-card.md tells what comes out.
 source "$(dirname "$0")/common.sh"
 ROOT=${DATA_ROOT:-data/datasets}
-read -r SMALL FIRST SECOND LAST <<< "${EPOCHS:-10 12 7 3}"
+read -r SMALL FIRST SECOND ALL LAST <<< "${EPOCHS:-10 10 7 3 1}"
 RECIPE=(--dataset ccp --data-root "$ROOT" --method aop --way kway --fold 0 @scripts/aop.args --pseudo-classes 3 --resume auto "$@")
 WIDE=(--zoom 0.7 1.5 --weight-decay 0.05 --cache-mb 6000)
 
@@ -24,6 +24,8 @@ label first
 "$PYTHON" train.py "${RECIPE[@]}" "${WIDE[@]}" --pretrained runs/release_first/last.pt --tagged runs/release_first/tagged \
     --epochs "$SECOND" --run-dir runs/release_second
 
-# 4. With all settings chosen, the photos of the validation list join in.
+# 4. With all settings chosen, the photos of the validation list join in. 5. The presence of classes as often as they are met.
 "$PYTHON" train.py "${RECIPE[@]}" "${WIDE[@]}" --pretrained runs/release_second/last.pt --tagged runs/release_first/tagged \
-    --train-on all --lr 0.0002 --epochs "$LAST" --run-dir runs/release
+    --train-on all --lr 0.0002 --epochs "$ALL" --run-dir runs/release_all
+"$PYTHON" train.py "${RECIPE[@]}" "${WIDE[@]}" --pretrained runs/release_all/last.pt --tagged runs/release_first/tagged \
+    --train-on all --lr 0.00015 --presence-by question --epochs "$LAST" --run-dir runs/release

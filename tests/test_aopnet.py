@@ -64,6 +64,10 @@ def test_a_rare_class_is_not_doubted_for_being_rare(network):
     pull = logits.grad.sum(dim=(0, 1))
     torch.testing.assert_close(pull, torch.zeros_like(pull), atol=1e-6, rtol=0)
     assert (logits.grad.abs().sum(dim=(0, 1)) > 0).tolist() == [False, True, True, False, False, False]
+    logits.grad = None
+    aop_losses(outputs, data, "question").presence.backward()
+    pull = logits.grad.sum(dim=(0, 1))  # upwards where most photos have the class, downwards where few have it
+    assert pull[0] < pull[2] < 0 < pull[1] < pull[3] and abs(pull.sum()) < 1e-6
 
 
 def test_no_photo_supports_itself_and_the_last_support_is_a_mean_of_three(network):
