@@ -9,7 +9,7 @@ from dataloaders import catalog, toy
 from predict import DEFAULT_CHECKPOINT, OneShotParser
 
 ROOT = Path(__file__).resolve().parents[1]
-SEED = 7  # of drawings that the checkpoint was not trained on; those have seed 0
+SEEDS = (7, 8, 9, 10)  # of drawings, each with a reference of its own: one alone tells little
 
 
 @pytest.fixture(scope="module")
@@ -19,8 +19,8 @@ def parser(tmp_path_factory) -> OneShotParser:
         return OneShotParser(device="cpu")
 
 
-def drawn(index: int) -> tuple[np.ndarray, np.ndarray]:
-    image, label = toy.draw(SEED, index, (384, 256))
+def drawn(seed: int, index: int) -> tuple[np.ndarray, np.ndarray]:
+    image, label = toy.draw(seed, index, (384, 256))
     return image, catalog.load("toy").merge_table()[label]
 
 
@@ -29,18 +29,19 @@ def test_it_is_small():
 
 
 def test_a_person_is_parsed_by_the_labels_of_another(parser):
-    reference, label = drawn(0)
-    parser.set_reference(reference, label)
     hits = people = unions = found = present = 0
-    for index in range(1, 5):
-        image, truth = drawn(index)
-        parsing = parser.parse(image)
-        hits += (parsing.foreground & (truth > 0)).sum()
-        unions += (parsing.foreground | (truth > 0)).sum()
-        shared = np.isin(truth, np.unique(label)) & (truth > 0)
-        found += (parsing.labels == truth)[shared].sum()
-        present += shared.sum()
-        people += truth.any()
+    for seed in SEEDS:
+        reference, label = drawn(seed, 0)
+        parser.set_reference(reference, label)
+        for index in range(1, 5):
+            image, truth = drawn(seed, index)
+            parsing = parser.parse(image)
+            hits += (parsing.foreground & (truth > 0)).sum()
+            unions += (parsing.foreground | (truth > 0)).sum()
+            shared = np.isin(truth, np.unique(label)) & (truth > 0)
+            found += (parsing.labels == truth)[shared].sum()
+            present += shared.sum()
+            people += truth.any()
     # Far above chance, though no drawn person was in the training of the checkpoint.
-    assert people == 4 and hits / unions > 0.7
-    assert found / present > 0.3
+    assert people == 16 and hits / unions > 0.8
+    assert found / present > 0.4
