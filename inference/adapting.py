@@ -26,6 +26,8 @@ def adapt(
     `references` are the features of each photo (batch 1) and its slots at feature size (h, w), negative where a pixel
     does not count (see `shrink_labels`). The prototypes change their direction alone; a pull keeps them near the start.
     """
+    if not turned:
+        return prototypes
     with torch.inference_mode(False), torch.enable_grad():
         start = F.normalize(prototypes.classes.detach().clone(), dim=-1, eps=1e-6)
         length = prototypes.classes.detach().clone().norm(dim=-1, keepdim=True)
@@ -36,7 +38,7 @@ def adapt(
         present, foreground = prototypes.present.clone(), prototypes.foreground.clone()
         rivals = None if prototypes.rivals is None else prototypes.rivals.clone()
         optimizer = torch.optim.Adam([direction], lr=RATE)
-        for _ in range(STEPS if turned else 0):
+        for _ in range(STEPS):
             optimizer.zero_grad()
             classes = torch.where(free[..., None], F.normalize(direction, dim=-1, eps=1e-6), start)
             now = Prototypes(classes * length, present, foreground, rivals)

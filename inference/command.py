@@ -109,9 +109,11 @@ def read_reference(options: argparse.Namespace) -> LabelledReference:
 
 def check_names_fit(labels: Sequence[np.ndarray | dict[str, np.ndarray]], names: Names, file: str | None) -> None:
     """Print which ids the names of the `file` leave without one. Raises `UserError` where they fit none."""
+    if not file:
+        return
     ids = {int(i) for label in labels if not isinstance(label, dict) for i in np.unique(label)} - {0, IGNORE}
     lacking = ", ".join(map(str, sorted(ids - names.keys())))
-    if file and lacking:
+    if lacking:
         if not ids & names.keys():
             raise UserError(f"{file}: names none of the ids of the labels ({lacking}); give class names by id")
         print(f"{file}: has no name for the ids {lacking}")

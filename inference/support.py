@@ -60,8 +60,10 @@ def check_labels(
 def check_forms(labels: Sequence[np.ndarray | Mapping[str, np.ndarray]], names: Names) -> None:
     """Raise `UserError` where some labels have names and others ids without: which are one class, nobody knows."""
     maps = [label for label in labels if not isinstance(label, Mapping)]
+    if len(maps) in (0, len(labels)):
+        return
     unnamed = sorted({int(i) for label in maps for i in np.unique(label)} - {0, IGNORE, *names})
-    if unnamed and len(maps) < len(labels):
+    if unnamed:
         ids = ", ".join(map(str, unnamed))
         raise UserError(f"one reference has named masks, another has ids without names ({ids}); name them with --names")
 

@@ -247,12 +247,16 @@ def test_mistakes_of_visitors_are_quiet_in_the_terminal(page):
     assert caught.value.print_exception is False
 
 
-UNFIT = ["² hair", f"{'9' * 5000} hair", "1", "99999 hair", "0 hat", "1 hat, 2 hat", "1 hat, 1 hair", "1 hat 2 hair"]
+FORM, HAS, TWICE = "not of the form", "the label map has the classes 1, 2, 3", "the id or the name stands twice"
+UNFIT = {
+    "² hair": FORM, f"{'9' * 5000} hair": FORM, "1": FORM, "1 hat 2 hair": FORM, "99999 hair": HAS, "0 hat": HAS,
+    "1 hat, 2 hat": TWICE, "1 hat, 1 hair": TWICE,
+}  # fmt: skip
 
 
-@pytest.mark.parametrize("names", UNFIT)
-def test_ids_that_cannot_be_are_refused(names, page, photo):
-    assert "names by id" in refused(page.take_files, [], *photo, names)
+@pytest.mark.parametrize("names, told", UNFIT.items())
+def test_ids_that_cannot_be_are_refused(names, told, page, photo):
+    assert told in refused(page.take_files, [], *photo, names)
 
 
 def test_a_label_map_of_too_many_pixels_names_the_pages_own_limit(page, photo, tmp_path):

@@ -109,7 +109,11 @@ def test_the_example_runs_without_pytorch(way, ids, size, tmp_path):
     assert (found == parser.parse(photo).labels).mean() > 0.999
     speck = np.where(labels == labels.max(), 0, labels)
     speck[1, 1] = labels.max()
-    wrong_ones = ((np.zeros_like(labels), "one class"), (labels[1:], "another size"), (speck, "too small to be seen"))
+    wrong_ones = (
+        (np.zeros_like(labels), "at least one class"),
+        (labels[1:], "another size"),
+        (speck, "too small to be seen"),
+    )
     for wrong, told in wrong_ones:
         Image.fromarray(wrong).save(tmp_path / "labels.png")
         done = run_example(tmp_path)

@@ -58,7 +58,7 @@ def start() -> int:
 
 def any_rank(flag: bool, device: torch.device) -> bool:
     """Whether the flag is set on any rank."""
-    return bool(sum_over_ranks(torch.tensor(int(flag), device=device)))
+    return bool(sum_over_ranks(torch.tensor(int(flag), device=device))) if is_distributed() else flag
 
 
 def say(*lines: str) -> None:

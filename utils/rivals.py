@@ -5,9 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 
 TAKEN = 0.1  # of a class's pixels in the reference: who wins more is taken to be that class by another name
-ALIKE = (
-    0.6  # cosine of the prototypes, above which too: few classes are less like themselves, chosen on CCP-OS's val list
-)
+ALIKE = 0.6  # cosine of the prototypes, above which too; chosen on the validation list of CCP-OS
 LOOKED_AT = 256  # longest side, at the least, at which these pixels are counted
 
 

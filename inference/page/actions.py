@@ -166,9 +166,10 @@ class Page:
         if not photo or not labels:
             raise UserError("a photo and its label map are both needed; choose two files")
         label_map = read_index_map(labels, MAX_PIXELS, "give an index PNG, or paint")
-        if len(np.unique(label_map)) > MAX_CLASSES + 2:
+        values = set(np.unique(label_map).tolist())
+        if len(values) > MAX_CLASSES + 2:
             raise UserError(f"{labels}: holds more than {MAX_CLASSES} classes; use predict.py for so many")
-        ids = set(np.unique(label_map).tolist()) - {0, IGNORE}
+        ids = values - {0, IGNORE}
         if not ids:
             raise UserError(f"{labels}: holds no class, only background; mark at least one class")
         rgb = to_rgb(photo, MAX_PIXELS)
@@ -216,7 +217,7 @@ def parse_names(text: str, ids: Collection[int]) -> dict[int, str]:
         digits = number.isascii() and number.isdigit() and len(number) <= 5
         if not (digits and name) or any(word.isdigit() for word in name.split()[:-1]):
             raise UserError(f"names by id: {part!r} is not of the form '1 hat'; separate them by commas")
-        if int(number) not in ids or int(number) in (0, IGNORE):
+        if int(number) not in ids:
             raise UserError(f"names by id: {part!r}: the label map has the classes {', '.join(map(str, sorted(ids)))}")
         if int(number) in names or name in names.values():
             raise UserError(f"names by id: {part!r}: the id or the name stands twice; give each class one name")
