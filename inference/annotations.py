@@ -17,7 +17,7 @@ from dataloaders.prepare.formats.common import (
     read_names_file,
     without_background,
 )
-from dataloaders.prepare.formats.index_png import LABEL_FOLDERS
+from dataloaders.prepare.formats.folders import LABEL_FOLDERS
 from dataloaders.reading import looks_smoothed
 from utils.constants import IGNORE
 from utils.errors import UserError

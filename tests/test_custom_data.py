@@ -9,6 +9,7 @@ import pytest
 from PIL import Image, ImageOps
 
 from dataloaders import catalog
+from dataloaders.layout import read_ids
 from dataloaders.oshp_loader import TestEpisodes, TrainEpisodes
 from dataloaders.prepare.custom import prepare_custom
 from dataloaders.split import Split
@@ -276,3 +277,69 @@ def test_second_run_changes_nothing(tmp_path):
     before = tree(tmp_path / "data")
     prepare_custom(source, tmp_path / "data", copy=True)
     assert tree(tmp_path / "data") == before
+
+
+def parts_of(folders):
+    """A source with 8 photos in each pair of folders, the photos' and the label maps'."""
+
+    def make(source):
+        for number, (photos, labels) in enumerate(folders):
+            for i in range(8):
+                save_image(source / photos / f"{number}-{i}.jpg", i)
+                save_label(source / labels / f"{number}-{i}.png", label_map(3, i))
+
+    return make
+
+
+@pytest.mark.parametrize(
+    "folders",
+    [
+        (("train/images", "train/masks"), ("val/images", "val/masks")),
+        (("images/train", "labels/train"), ("images/val", "labels/val")),
+        (("images", "labels"), ("images/test", "labels/test")),
+    ],
+)
+def test_folders_of_splits_become_the_lists(folders, tmp_path, capsys):
+    parts_of(folders)(tmp_path / "source")
+    prepare_custom(tmp_path / "source", tmp_path / "data")
+    lists = [read_ids(tmp_path / "data/source", split) for split in ("train", "test")]
+    assert lists == [[f"{number}-{i}" for i in range(8)] for number in (0, 1)]
+    line = f"photos are read from 2 folders: 8 in {folders[0][0]}, 8 in {folders[1][0]}"
+    assert line in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("folders", "read", "line"),
+    [
+        ((("a/images", "a/labels"), ("b/images", "b/labels")), 16, "8 in a/images, 8 in b/images"),
+        ((("images", "labels"), ("images/more", "labels/more")), 16, "8 in images, 8 in images/more"),
+        (
+            (("images", "labels"), ("old/images", "old/labels")), 8,
+            "left out: 16 pictures in folders that are not read (old/images/1-0.jpg",
+        ),
+        ((("images", "labels"), ("images/more", "rest")), 8, "left out: 16 pictures in folders that are not read"),
+    ],
+)  # fmt: skip
+def test_no_folder_of_photos_is_passed_over_in_silence(folders, read, line, tmp_path, capsys):
+    parts_of(folders)(tmp_path / "source")
+    prepare_custom(tmp_path / "source", tmp_path / "data")
+    assert line in capsys.readouterr().out
+    assert len(list((tmp_path / "data/source/trainval_images").iterdir())) == read
+
+
+def test_parts_of_a_set_have_their_names_beside_them_and_the_same(tmp_path):
+    parts_of((("train/images", "train/masks"), ("val/images", "val/masks")))(tmp_path / "source")
+    names = [tmp_path / "source" / part / "labels.txt" for part in ("train", "val")]
+    names[0].write_text("background\nhat\nshirt")
+    prepare_custom(tmp_path / "source", tmp_path / "data")
+    assert load(tmp_path / "data")[0].labels == ("background", "hat", "shirt")
+    names[1].write_text("background\nshirt\nhat")
+    with pytest.raises(UserError, match=r"val/labels\.txt: differs from .*train/labels\.txt"):
+        prepare_custom(tmp_path / "source", tmp_path / "other")
+
+
+def test_folders_without_photos_are_told(tmp_path):
+    for folder in ("images", "labels"):
+        (tmp_path / "source" / folder).mkdir(parents=True)
+    with pytest.raises(UserError, match="images: holds no photo; put photos there"):
+        prepare_custom(tmp_path / "source", tmp_path / "data")

@@ -2,7 +2,7 @@
 
 import os
 import re
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -40,15 +40,19 @@ def files_by_id(folder: Path, suffixes: Sequence[str]) -> dict[str, Path]:
     return files
 
 
+def folders_below(folder: Path) -> Iterator[Path]:
+    """The folders in `folder` and below, without hidden ones and what macOS puts into archives."""
+    for place, below, _ in os.walk(folder):
+        below[:] = sorted(child for child in below if child[0] not in "._")
+        yield from (Path(place) / child for child in below)
+
+
 def folders_called(source: Path, name: str) -> list[Path]:
     """The folders `name`, maybe with a parent's name before it, in any case and depth; the outermost first."""
     wanted, found = name.lower().split("/"), {source / name} if (source / name).is_dir() else set()
-    for folder, below, _ in os.walk(source):
-        below[:] = [child for child in below if child[0] not in "._"]  # hidden ones, and what macOS puts into archives
-        for child in below:
-            parts = (Path(folder) / child).relative_to(source).parts
-            if [part.lower() for part in parts[-len(wanted) :]] == wanted:
-                found.add(Path(folder) / child)
+    for path in folders_below(source):
+        if [part.lower() for part in path.relative_to(source).parts[-len(wanted) :]] == wanted:
+            found.add(path)
     return sorted(found, key=lambda path: (len(path.parts), path))
 
 

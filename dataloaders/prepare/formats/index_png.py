@@ -8,7 +8,7 @@ from collections import defaultdict
 from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 import numpy as np
 
@@ -20,16 +20,17 @@ from utils.pictures import LOSSY, SUFFIXES, open_picture
 from ...palette import RGB, VOC_EDGE, voc_colour
 from ...reading import ids_in, looks_smoothed, read_label
 from ..photos import Photo, SourceFiles, make_photos
-from ..sources import files_by_id, find_folder, first_names, unpaired
+from ..sources import files_by_id
 from .coco import SPLITS
-from .common import IMAGE_FOLDERS, Labelled, LeftOut, check_names, fitted_photo, is_background, names_file
+from .common import Labelled, LeftOut, Names, check_names, fitted_photo, is_background, names_file
+from .folders import files_of, pairs_in, splits_of
 
-LABEL_FOLDERS = ("labels", "trainval_classes", "SegmentationClass", "masks", "annotations")
-VOC_LISTS = "ImageSets/Segmentation"
+LABELMAP = "labelmap.txt"
 MASK_END = "_mask"  # Roboflow: NAME.jpg and NAME_mask.png side by side, with _classes.csv
 CLASSES_CSV = "_classes.csv"
 ONLY_IGNORED = "labels of 0 and 255 alone"
 Colours = Mapping[RGB, int]
+Content = TypeVar("Content")
 
 
 class Found(NamedTuple):
@@ -39,6 +40,7 @@ class Found(NamedTuple):
     labels: tuple[str, ...] | None
     colours: Colours | None
     splits: dict[str, list[Path]] | None
+    named: Names | None = None  # by a labels.txt
 
 
 def is_roboflow(source: Path) -> bool:
@@ -49,7 +51,7 @@ def is_roboflow(source: Path) -> bool:
 def read(source: Path, labels: tuple[str, ...] | None, depth: int = 0, skip_bad: bool = False) -> Labelled:
     """Read the label maps; without names from a dataset.json or from the source the classes are numbered."""
     found = _roboflow(source) if is_roboflow(source) else _folders(source)
-    named = None if labels or found.labels else names_file(source)
+    named = None if labels else found.named
     labels = labels or found.labels or (named.labels if named else None)
     slots = len(labels) if labels else IGNORE
     task = partial(_read_one, slots, found.colours, depth)
@@ -63,35 +65,25 @@ def read(source: Path, labels: tuple[str, ...] | None, depth: int = 0, skip_bad:
 
 
 def _folders(source: Path) -> Found:
-    """A folder of photos and one of label maps, maybe with Pascal VOC's lists and CVAT's colours."""
-    photos, maps = find_folder(source, *IMAGE_FOLDERS), find_folder(source, *LABEL_FOLDERS)
-    images, labels = files_by_id(photos, SUFFIXES), files_by_id(maps, SUFFIXES)
-    lists = photos.parent / VOC_LISTS
-    without = sorted(images.keys() - labels.keys())
-    if lists.is_dir() and without:  # Pascal VOC has labels for some of its photos
-        left_out = LeftOut()
-        for image_id in without:
-            left_out.add("photos without a label map", image_id)
-        left_out.tell()
-        images = {image_id: path for image_id, path in images.items() if image_id in labels}
-    alone = unpaired(images, labels)
-    if alone or not images:
-        what = f"{len(alone)} photos or labels stand alone: {first_names(alone)}"
-        what = what if alone else "its image folder is empty"
-        raise UserError(f"{source}: {what}; each photo needs a label PNG of the same name")
-    files = [SourceFiles(image_id, images[image_id], labels[image_id]) for image_id in images]
-    names, colours = labelmap(photos.parent / "labelmap.txt")
-    return Found(files, names, colours, _voc_splits(lists, images))
+    """Folders of photos and of label maps, maybe with Pascal VOC's lists and CVAT's colours."""
+    pairs = pairs_in(source)
+    homes = dict.fromkeys([source, *(pair.home for pair in pairs)])
+    files = files_of(source, pairs)
+    names, colours = _same({home / LABELMAP: labelmap(home / LABELMAP) for home in homes}, (None, None))
+    named = {home / "labels.txt": names_file(home) for home in homes}
+    _same({path: held.labels if held else None for path, held in named.items()}, None)
+    flat = [file for group in files.values() for file in group]
+    return Found(flat, names, colours, splits_of(source, files), next(filter(None, named.values()), None))
 
 
-def _voc_splits(lists: Path, images: Mapping[str, Path]) -> dict[str, list[Path]] | None:
-    """The photos of train.txt, val.txt and test.txt."""
-    ids: dict[str, list[Path]] = defaultdict(list)
-    for name, split in SPLITS.items():
-        if (lists / f"{name}.txt").is_file():
-            listed = read_lines(lists / f"{name}.txt", "one id a line")
-            ids[split] += [images[i] for i in listed if i in images]
-    return ids
+def _same(contents: Mapping[Path, Content], nothing: Content) -> Content:
+    """What the files hold that are not `nothing`. Raises `UserError` where they differ."""
+    held = {path: content for path, content in contents.items() if content != nothing}
+    first = next(iter(held), None)
+    for path, content in held.items():
+        if first is not None and content != held[first]:
+            raise UserError(f"{path}: differs from {first}; give all parts of the set the same classes")
+    return nothing if first is None else held[first]
 
 
 def labelmap(path: Path) -> tuple[tuple[str, ...] | None, Colours | None]:

@@ -1,0 +1,120 @@
+"""Folders of photos and the folders of their label maps: one of each, or one for each split or part of a set."""
+
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+from utils.errors import UserError
+from utils.files import read_lines
+from utils.pictures import SUFFIXES
+
+from ..photos import SourceFiles
+from ..sources import files_by_id, find_folder, first_names, folders_below, unpaired
+from .coco import SPLITS
+from .common import IMAGE_FOLDERS, LeftOut, files_below
+
+LABEL_FOLDERS = ("labels", "trainval_classes", "SegmentationClass", "masks", "annotations")
+VOC_LISTS = "ImageSets/Segmentation"
+
+
+class Pair(NamedTuple):
+    """A folder of photos, the folder of their label maps, and the folder where lists and names of both stand."""
+
+    photos: Path
+    maps: Path
+    home: Path
+
+
+def pairs_in(source: Path) -> list[Pair]:
+    """The pairs of a source: the outermost that stand side by side, else the outermost folders, with those below both.
+
+    Raises `UserError` where there are none.
+    """
+    homes: dict[Path, dict[str, Path]] = defaultdict(dict)
+    for path in folders_below(source):
+        homes[path.parent][path.name.lower()] = path
+    found: list[Pair] = []
+    for home, children in homes.items():
+        photos, maps = (
+            next((children[name.lower()] for name in names if name.lower() in children), None)
+            for names in (IMAGE_FOLDERS, LABEL_FOLDERS)
+        )
+        if photos and maps:
+            found.append(Pair(photos, maps, home))
+    if not found:
+        photos = find_folder(source, *IMAGE_FOLDERS)
+        found = [Pair(photos, find_folder(source, *LABEL_FOLDERS), photos.parent)]
+    # what lies deeper than another pair may be an old copy of it
+    outermost = min(len(pair.home.parts) for pair in found)
+    return [part for pair in found if len(pair.home.parts) == outermost for part in _with_those_below(pair)]
+
+
+def _with_those_below(pair: Pair) -> list[Pair]:
+    """The pair, and the folders that stand below both its folders."""
+    below = [path.relative_to(pair.photos) for path in folders_below(pair.photos)]
+    return [pair, *(Pair(pair.photos / p, pair.maps / p, pair.home) for p in below if (pair.maps / p).is_dir())]
+
+
+def files_of(source: Path, pairs: Sequence[Pair]) -> dict[Pair, list[SourceFiles]]:
+    """The photos and label maps of the pairs that hold some. Raises `UserError` where one lacks the other.
+
+    Beside Pascal VOC's lists photos may lack a label map: they are left out and counted, as are pictures elsewhere.
+    """
+    files: dict[Pair, list[SourceFiles]] = {}
+    alone: list[str] = []
+    left_out = LeftOut()
+    for pair in pairs:
+        images, labels = files_by_id(pair.photos, SUFFIXES), files_by_id(pair.maps, SUFFIXES)
+        if (pair.home / VOC_LISTS).is_dir():  # Pascal VOC has labels for some of its photos
+            for image_id in sorted(images.keys() - labels.keys()):
+                left_out.add("photos without a label map", image_id)
+            images = {image_id: path for image_id, path in images.items() if image_id in labels}
+        place = "" if len(pairs) == 1 else f"{pair.photos.relative_to(source)}/"
+        alone += [place + name for name in unpaired(images, labels)]
+        if both := [SourceFiles(i, path, labels[i]) for i, path in images.items() if i in labels]:
+            files[pair] = both
+    if alone:
+        what = f"{len(alone)} photos or labels stand alone: {first_names(alone)}"
+        raise UserError(f"{source}: {what}; each photo needs a label PNG of the same name")
+    if not files:
+        first = pairs[0]
+        raise UserError(f"{first.photos}: holds no photo; put photos there, and label PNGs so named into {first.maps}")
+    folders = {folder for pair in pairs for folder in (pair.photos, pair.maps)}
+    for path in files_below(source):
+        if path.suffix.lower() in SUFFIXES and path.parent not in folders:
+            left_out.add("pictures in folders that are not read", str(path.relative_to(source)))
+    left_out.tell()
+    return files
+
+
+def splits_of(source: Path, files: Mapping[Pair, Sequence[SourceFiles]]) -> dict[str, list[Path]]:
+    """The photos of each of the source's lists: Pascal VOC's, else by folders that are named after splits.
+
+    Where only some folders are, the others are for training.
+    """
+    splits: dict[str, list[Path]] = defaultdict(list)
+    for home in dict.fromkeys(pair.home for pair in files):
+        images = {file.id: file.image for pair, group in files.items() if pair.home == home for file in group}
+        for split, photos in _voc_splits(home / VOC_LISTS, images).items():
+            splits[split] += photos
+    if splits:
+        return splits
+    names = {pair: [part.lower() for part in pair.photos.relative_to(source).parts] for pair in files}
+    named = {pair: next((SPLITS[part] for part in parts if part in SPLITS), "") for pair, parts in names.items()}
+    for pair, split in named.items() if any(named.values()) else ():
+        splits[split or "train"] += [file.image for file in files[pair]]
+    if len(files) > 1:
+        counts = [f"{len(group)} in {pair.photos.relative_to(source)}" for pair, group in files.items()]
+        print(f"photos are read from {len(files)} folders: {first_names(counts, 10)}")
+    return splits
+
+
+def _voc_splits(lists: Path, images: Mapping[str, Path]) -> dict[str, list[Path]]:
+    """The photos of train.txt, val.txt and test.txt."""
+    ids: dict[str, list[Path]] = defaultdict(list)
+    for name, split in SPLITS.items():
+        if (lists / f"{name}.txt").is_file():
+            listed = read_lines(lists / f"{name}.txt", "one id a line")
+            ids[split] += [images[i] for i in listed if i in images]
+    return ids
