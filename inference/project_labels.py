@@ -30,6 +30,7 @@ def read_coco(path: Path, content: Mapping[str, Any], photo: Photo | None) -> Ma
         annotated = [(str(a["image_id"]), a) for a in content["annotations"]]
     except (KeyError, TypeError, ValueError) as error:
         raise UserError(f"{path}: an image or annotation is broken ({error}); export the file again") from error
+    coco.check_ids(path, "image", [(number, name) for name, number, _ in entries])
     _, number, size = entries[_one_of(path, [name for name, _, _ in entries], photo)]
     categories = coco.categories_of(path, content)
     labels = ("background", *without_background(list(categories.values())))

@@ -11,6 +11,7 @@ from dataloaders import catalog
 from dataloaders.layout import read_ids
 from dataloaders.prepare.__main__ import main
 from dataloaders.split import Split
+from inference.annotations import read_labels
 from utils.errors import UserError
 
 from . import label_forms as forms
@@ -168,6 +169,32 @@ def test_what_cannot_be_meant_is_refused_in_one_line(form, tmp_path):
     with pytest.raises(UserError) as caught:
         prepared(tmp_path)
     assert words in str(caught.value) and "\n" not in str(caught.value) and not (tmp_path / "data").exists()
+
+
+def two_sets_joined(content):
+    for image in content["images"]:
+        image["id"] %= 4
+    for annotation in content["annotations"]:
+        annotation["image_id"] %= 4
+
+
+AMBIGUOUS = {
+    "image ids": (two_sets_joined, "image id 0 is 'p0.jpg' as well as 'p4.jpg'"),
+    "category ids": (
+        lambda c: c["categories"].append({"id": 1, "name": "sock"}), "category id 1 is 'shirt' as well as 'sock'",
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("ids", AMBIGUOUS)
+def test_an_id_that_stands_for_two_is_refused_with_its_file(ids, tmp_path):
+    change, words = AMBIGUOUS[ids]
+    forms.coco(tmp_path / "source", change)
+    file = tmp_path / "source/result.json"
+    with pytest.raises(UserError, match=f"^{file}: {words}; give each an id of its own"):
+        prepared(tmp_path)
+    with pytest.raises(UserError, match=f"^{file}: {words}; give each an id of its own"):
+        read_labels(file, photo=tmp_path / "source/images/p0.jpg")
 
 
 def turned(source, orientation, suffix, stored_label=False):

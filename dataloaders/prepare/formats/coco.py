@@ -76,16 +76,31 @@ def read(
 
 
 def categories_of(path: Path, content: Mapping[str, Any]) -> dict[str, str]:
-    """Names by id, as text. A category 0 that stands for the others and marks nothing is left out."""
+    """Names by id, as text. A category 0 that stands for the others and marks nothing is left out.
+
+    Raises `UserError` where entries are broken, or one id has two names.
+    """
     try:
         entries = sorted(content["categories"], key=lambda c: int(c["id"]))
         used = Counter(str(a["category_id"]) for a in content["annotations"] if "category_id" in a)
-        named = {str(c["id"]): str(c["name"]).strip() for c in entries}
+        named = check_ids(path, "category", [(str(c["id"]), str(c["name"]).strip()) for c in entries])
         above = [str(c["id"]) for c in entries if c.get("supercategory") in ("none", None) and int(c["id"]) == 0]
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise UserError(f"{path}: not a COCO annotation file (missing or wrong {error})") from error
     idle = above[0] if above and not used[above[0]] and len(named) > 1 else None
     return {category: name for category, name in named.items() if category != idle}
+
+
+def check_ids(path: Path, what: str, names: Sequence[tuple[str, str]]) -> dict[str, str]:
+    """Names by id. Raises `UserError` where an id has two, as in files that were joined: which is meant is not told."""
+    named: dict[str, str] = {}
+    for number, name in names:
+        if named.setdefault(number, name) != name:
+            both = f"{named[number]!r} as well as {name!r}"
+            raise UserError(
+                f"{path}: {what} id {number} is {both}; give each an id of its own, here and in annotations"
+            )
+    return named
 
 
 def _jobs(
@@ -105,6 +120,7 @@ def _jobs(
             value = IGNORE if annotation.get("iscrowd") else values[str(annotation["category_id"])]
             regions[str(annotation["image_id"])].append((annotation["segmentation"], value))
     images: list[tuple[str, tuple[int, int], list[Region]]] = []
+    numbered: list[tuple[str, str]] = []
     for image in content["images"]:
         try:
             number, name = str(image["id"]), str(image["file_name"])
@@ -112,10 +128,12 @@ def _jobs(
         except (KeyError, TypeError, ValueError):
             left_out.add("images without id, file_name, width or height", path.name)
             continue
+        numbered.append((number, name))
         if regions[number]:
             images.append((name, size, regions[number]))
         else:
             left_out.add("photos without annotations", name)
+    check_ids(path, "image", numbered)
     photos = index.find_each([(path, name) for name, _, _ in images])
     return [Job(photo, *image[1:]) for photo, image in zip(photos, images, strict=True)]
 
