@@ -12,7 +12,7 @@ from PIL import Image, ImageDraw
 
 from dataloaders import catalog
 from dataloaders.prepare.__main__ import main
-from dataloaders.prepare.custom import read_source
+from dataloaders.prepare.formats.recognise import read_source
 from dataloaders.split import Split
 from inference.annotations import names_beside, read_labels
 from inference.exports.polygons import DETAILS, polygons

@@ -114,6 +114,14 @@ LEFT_OUT = {  # form -> the line that is printed
         ]),
         "left out: 8 shapes of the kind 'spline', which is not known (p0, p1, p2 ...)",
     ),
+    "labelme beside coco": (
+        lambda s: (forms.coco(s), forms.labelme(s, folder="lm", photo_folder="images")),
+        "left out: 8 labelme files, since the COCO labels are read; prepare each form by itself (lm/p0.json",
+    ),
+    "label maps beside labelme": (
+        lambda s: (forms.index_png(s, folders=("images", "masks")), forms.labelme(s, folder="lm", photo_folder="lm")),
+        "left out: 8 label maps, since the labelme labels are read; prepare each form by itself (masks/p0.png",
+    ),
     "voc without labels": (forms.pascal_voc, "left out: 8 photos without a label map (without0, without1"),
 }  # fmt: skip
 
@@ -140,6 +148,10 @@ REFUSED = {  # form -> words of the one line
     "detection export": (lambda s: forms.coco(s, only_boxes), "holds no region to train on"),
     "two annotation files": (
         lambda s: (forms.coco(s), forms.coco(s, file="other.json")), "name the one to use with --annotations",
+    ),
+    "an annotation file of a split and a draft": (
+        lambda s: (forms.coco(s, file="train.json"), forms.coco(s, file="draft.json")),
+        "(draft.json, train.json); name the one to use with --annotations",
     ),
     "a mask of 0 and 255": (lambda s: forms.index_png(s, label=forms.label_map(255, 255)), "write 1 in the place"),
     "one class": (lambda s: forms.index_png(s, "background\nshirt", forms.label_map(1, 1)), "(labelled: shirt)"),

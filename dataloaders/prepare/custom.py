@@ -4,22 +4,20 @@ import json
 import re
 import tempfile
 import zipfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from utils.errors import UserError
-from utils.files import read_json
 
 from .. import catalog
 from ..dataset_json import parse_dataset_json, read_dataset_json
-from ..layout import IMAGE_SUFFIXES
 from ..sides import left_of
 from ..spec import SPLITS
 from .build import build, choose_lists
 from .check import Outcome
-from .formats import coco, index_png, labelme, supervisely
-from .formats.common import Labelled, LeftOut, files_below
+from .formats.common import LeftOut
+from .formats.recognise import read_source
 from .photos import Photo
 from .sources import Offer, draw_test, first_names
 from .validation import LEAST
@@ -106,30 +104,6 @@ def prepare_zip(
             more["annotations"] = Path(folder) / more["annotations"]
         # the folder goes away, so links into it would lead nowhere
         return prepare_custom(folder, data_root, name=name, **{**more, "copy": True})
-
-
-def read_source(
-    source: Path, annotations: str | Path | None, labels: tuple[str, ...] | None, depth: int = 0, skip_bad: bool = False
-) -> Labelled:
-    """The photos of the source with their label maps, in whichever form it holds them. `UserError` where in none.
-
-    `skip_bad` leaves out those that cannot be used.
-    """
-    if annotations:
-        content = read_json(annotations)
-        if not coco.is_coco(content):
-            raise UserError(f"{annotations}: not a COCO annotation file (images, annotations, categories)")
-        return coco.read(source, {Path(annotations): content}, labels, depth, skip_bad)
-    contents = dict(_json_files(source))
-    for is_form, read in (
-        (coco.is_coco, coco.read), (supervisely.is_annotation, supervisely.read), (labelme.is_labelme, labelme.read)
-    ):  # fmt: skip
-        if files := {path: content for path, content in contents.items() if is_form(content)}:
-            if read is coco.read and len({coco.split_of(path) for path in files}) < len(files):
-                names = first_names(sorted(path.name for path in files))
-                raise UserError(f"{source}: holds several COCO files ({names}); name the one to use with --annotations")
-            return read(source, files, labels, depth, skip_bad)
-    return index_png.read(source, labels, depth, skip_bad)
 
 
 def own_lists(splits: Mapping[str, Sequence[Path]], photos: Sequence[Photo]) -> tuple[dict[str, list[str]], list[str]]:
@@ -222,18 +196,6 @@ def first_json(name: str, labels: Sequence[str], raw_ids: Sequence[Sequence[tupl
         "supports_per_query": min(SUPPORTS_PER_QUERY, len(test) - half),
         "all_images_both": True,
     }
-
-
-def _json_files(source: Path) -> Iterator[tuple[Path, Any]]:
-    """The readable JSON files of the source. A broken one beside a photo of its name raises `UserError`, others not."""
-    for path in files_below(source):
-        if path.suffix.lower() != ".json" or path.name == "dataset.json":
-            continue
-        try:
-            yield path, read_json(path)
-        except UserError:
-            if any(path.with_suffix(suffix).exists() for suffix in IMAGE_SUFFIXES):
-                raise
 
 
 def _name_of(source: Path) -> str:

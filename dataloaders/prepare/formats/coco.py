@@ -72,7 +72,7 @@ def read(
     index.tell_unnamed(jobs, listed)
     photos = make_photos(source, partial(_draw, depth), list(jobs.values()), "draw COCO regions", skip_bad=skip_bad)
     left_out.tell()
-    return Labelled(labels, photos, splits if len(files) > 1 and "" not in splits else None)
+    return Labelled(labels, photos, splits if len(files) > 1 else None)
 
 
 def categories_of(path: Path, content: Mapping[str, Any]) -> dict[str, str]:

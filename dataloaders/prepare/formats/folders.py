@@ -88,6 +88,13 @@ def files_of(source: Path, pairs: Sequence[Pair]) -> dict[Pair, list[SourceFiles
     return files
 
 
+def label_maps(source: Path) -> list[Path]:
+    """The pictures in, or below, folders that are called as those of label maps."""
+    names = {name.lower() for name in LABEL_FOLDERS}
+    pictures = (path for path in files_below(source) if path.suffix.lower() in SUFFIXES)
+    return [path for path in pictures if names & {part.lower() for part in path.relative_to(source).parts[:-1]}]
+
+
 def splits_of(source: Path, files: Mapping[Pair, Sequence[SourceFiles]]) -> dict[str, list[Path]]:
     """The photos of each of the source's lists: Pascal VOC's, else by folders that are named after splits.
 

@@ -1,0 +1,76 @@
+"""Which form the labels of a source have, and what lies there in another form."""
+
+from pathlib import Path
+from typing import Any
+
+from utils.errors import UserError
+from utils.files import read_json
+
+from ...layout import IMAGE_SUFFIXES
+from ..sources import first_names
+from . import coco, index_png, labelme, supervisely
+from .common import Files, Labelled, LeftOut, files_below
+from .folders import label_maps
+
+FORMS = (
+    ("COCO", coco.is_coco, coco.read),
+    ("Supervisely", supervisely.is_annotation, supervisely.read),
+    ("labelme", labelme.is_labelme, labelme.read),
+)
+
+
+def read_source(
+    source: Path, annotations: str | Path | None, labels: tuple[str, ...] | None, depth: int = 0, skip_bad: bool = False
+) -> Labelled:
+    """The photos of the source with their label maps, in whichever form it holds them. `UserError` where in none.
+
+    `skip_bad` leaves out those that cannot be used. Labels in further forms are left out and counted.
+    """
+    if annotations:
+        content = read_json(annotations)
+        if not coco.is_coco(content):
+            raise UserError(f"{annotations}: not a COCO annotation file (images, annotations, categories)")
+        return coco.read(source, {Path(annotations): content}, labels, depth, skip_bad)
+    contents = json_files(source)
+    found = {
+        form: (read, files)
+        for form, is_form, read in FORMS
+        if (files := {path: content for path, content in contents.items() if is_form(content)})
+    }
+    if not found:
+        return index_png.read(source, labels, depth, skip_bad)
+    form, (read, files) = next(iter(found.items()))
+    if form == "COCO":
+        check_splits(source, files)
+    labelled = read(source, files, labels, depth, skip_bad)
+    left_out, photos = LeftOut(), {photo.origin for photo in labelled.photos}
+    further = [("label maps", path) for path in label_maps(source) if path not in photos]
+    further += [(f"{other} files", path) for other, (_, paths) in found.items() if other != form for path in paths]
+    for kind, path in further:
+        reason = f"{kind}, since the {form} labels are read; prepare each form by itself"
+        left_out.add(reason, str(path.relative_to(source)))
+    left_out.tell()
+    return labelled
+
+
+def check_splits(source: Path, files: Files) -> None:
+    """Raise `UserError` for several COCO files of which not each is the one of its split."""
+    splits = {coco.split_of(path) for path in files}
+    if len(files) > 1 and (len(splits) < len(files) or "" in splits):
+        names = first_names(sorted(path.name for path in files))
+        remedy = "name the one to use with --annotations, or keep one for each split, called train, val or test"
+        raise UserError(f"{source}: holds several COCO files ({names}); {remedy}")
+
+
+def json_files(source: Path) -> dict[Path, Any]:
+    """The readable JSON files of the source. A broken one beside a photo of its name raises `UserError`, others not."""
+    contents: dict[Path, Any] = {}
+    for path in files_below(source):
+        if path.suffix.lower() != ".json" or path.name == "dataset.json":
+            continue
+        try:
+            contents[path] = read_json(path)
+        except UserError:
+            if any(path.with_suffix(suffix).exists() for suffix in IMAGE_SUFFIXES):
+                raise
+    return contents
