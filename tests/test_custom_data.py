@@ -343,3 +343,50 @@ def test_folders_without_photos_are_told(tmp_path):
         (tmp_path / "source" / folder).mkdir(parents=True)
     with pytest.raises(UserError, match="images: holds no photo; put photos there"):
         prepare_custom(tmp_path / "source", tmp_path / "data")
+
+
+def make_voc(source, train, val):
+    for i in range(8):
+        save_image(source / "JPEGImages" / f"p{i}.jpg", i)
+        save_label(source / "SegmentationClass" / f"p{i}.png", label_map(3, i))
+    for name, lines in (("train", train), ("val", val)):
+        path = source / "ImageSets/Segmentation" / f"{name}.txt"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text("\n".join(lines))
+
+
+@pytest.mark.parametrize("entry", ["p{}.jpg", "JPEGImages/p{0}.jpg SegmentationClass/p{0}.png", "JPEGImages\\p{}.JPG"])
+def test_lists_may_hold_names_and_paths(entry, tmp_path, capsys):
+    make_voc(tmp_path / "source", *([entry.format(i) for i in part] for part in ((0, 1, 2, 3), (4, 5, 6, 7))))
+    prepare_custom(tmp_path / "source", tmp_path / "data")
+    lists = [read_ids(tmp_path / "data/source", split) for split in ("train", "test")]
+    assert lists == [["p0", "p1", "p2", "p3"], ["p4", "p5", "p6", "p7"]]
+    assert "left out" not in capsys.readouterr().out
+
+
+def test_what_no_list_names_and_names_of_no_photo_are_told(tmp_path, capsys):
+    make_voc(tmp_path / "source", ["p0", "p1", "p2", "pp3"], ["p4", "p5"])
+    prepare_custom(tmp_path / "source", tmp_path / "data")
+    printed = capsys.readouterr().out
+    assert "left out: 1 entries of train.txt that are no photo with a label map (pp3)" in printed
+    assert "left out: 3 photos that are in no list; add them to the lists of the source (p3, p6, p7)" in printed
+
+
+def test_a_list_of_no_photo_is_refused(tmp_path):
+    make_voc(tmp_path / "source", ["a", "b"], ["p4", "p5"])
+    with pytest.raises(UserError, match=r"train\.txt: none of its 2 entries \(a, b\) is a photo with a label map"):
+        prepare_custom(tmp_path / "source", tmp_path / "data")
+    assert not (tmp_path / "data").exists()
+
+
+def test_photos_that_came_later_are_told_with_what_takes_them_in(tmp_path, capsys):
+    prepare_custom(make_png(tmp_path / "source", number=8), tmp_path / "data")
+    prepare_custom(make_png(tmp_path / "source", number=10), tmp_path / "data")
+    root = tmp_path / "data/source"
+    remedy = f"delete what is in {root / 'list'} and {root / 'support'}, and run this again"
+    line = f"left out: 2 photos that are in no list; to take them in, {remedy} (photo 8, photo 9)"
+    assert line in capsys.readouterr().out
+    for folder in ("list", "support"):
+        shutil.rmtree(root / folder)
+    prepare_custom(tmp_path / "source", tmp_path / "data")
+    assert len(list((root / "trainval_images").iterdir())) == 10

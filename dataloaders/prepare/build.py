@@ -56,7 +56,9 @@ def choose_lists(
         splits = offer.splits
         print(f"id lists: {offer.origin}")
     if any(len(splits[split]) < 2 for split in SPLITS):
-        raise UserError(f"{source}: fewer than two photos with labels for training or testing; unpack it again")
+        raise UserError(
+            f"{source}: fewer than two photos with labels for training or testing; unpack it again, or list more"
+        )
     print(f"ids: {len(splits['train'])} train, {len(splits['test'])} test")
     return splits
 

@@ -4,7 +4,7 @@ import json
 import re
 import tempfile
 import zipfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +12,7 @@ from utils.errors import UserError
 
 from .. import catalog
 from ..dataset_json import parse_dataset_json, read_dataset_json
+from ..layout import list_path
 from ..sides import left_of
 from ..spec import SPLITS
 from .build import build, choose_lists
@@ -70,6 +71,7 @@ def prepare_custom(
     else:
         offer = Offer(draw_test(sorted(by_id), TEST_SHARE, seed), "drawn at random from the images")
     splits = choose_lists(root, source, by_id, offer, skip_bad=skip_bad)
+    tell_unlisted(root, by_id, splits)
     listed = {split: [by_id[image_id] for image_id in splits[split] if image_id in by_id] for split in SPLITS}
     draft = root / "dataset.json"
     if standing and spec:
@@ -121,6 +123,19 @@ def own_lists(splits: Mapping[str, Sequence[Path]], photos: Sequence[Photo]) -> 
     if not train or not test:
         return {}, []
     return {"train": sorted([*train, *val]), "test": test}, val
+
+
+def tell_unlisted(root: Path, ids: Iterable[str], splits: Mapping[str, Sequence[str]]) -> None:
+    """Print how many photos are in none of the lists, and what takes them in."""
+    listed, left_out = {image_id for split in splits.values() for image_id in split}, LeftOut()
+    standing, supports = list_path(root, SPLITS[0]), root / "support"
+    remedy = "add them to the lists of the source"
+    if standing.exists():
+        remedy = f"to take them in, delete what is in {standing.parent} and {supports}, and run this again"
+    for image_id in ids:
+        if image_id not in listed:
+            left_out.add(f"photos that are in no list; {remedy}", image_id)
+    left_out.tell()
 
 
 def with_ids_of_their_own(photos: Sequence[Photo]) -> list[Photo]:

@@ -118,10 +118,34 @@ def splits_of(source: Path, files: Mapping[Pair, Sequence[SourceFiles]]) -> dict
 
 
 def _voc_splits(lists: Path, images: Mapping[str, Path]) -> dict[str, list[Path]]:
-    """The photos of train.txt, val.txt and test.txt."""
-    ids: dict[str, list[Path]] = defaultdict(list)
+    """The photos of train.txt, val.txt and test.txt; entries that are none are left out and counted.
+
+    Raises `UserError` where none of a list is a photo, except of test.txt: Pascal VOC's own test photos have no labels.
+    """
+    splits: dict[str, list[Path]] = defaultdict(list)
+    left_out = LeftOut()
     for name, split in SPLITS.items():
-        if (lists / f"{name}.txt").is_file():
-            listed = read_lines(lists / f"{name}.txt", "one id a line")
-            ids[split] += [images[i] for i in listed if i in images]
-    return ids
+        path = lists / f"{name}.txt"
+        entries = read_lines(path, "one id a line") if path.is_file() else []
+        photos = [_entered(entry, images) for entry in entries]
+        if entries and not any(photos) and name != "test":
+            what = f"none of its {len(entries)} entries ({first_names(entries)}) is a photo with a label map"
+            raise UserError(f"{path}: {what}; write one photo's name without ending a line, or delete the file")
+        for entry, photo in zip(entries, photos, strict=True):
+            if photo:
+                splits[split].append(photo)
+            else:
+                left_out.add(f"entries of {path.name} that are no photo with a label map", entry)
+    left_out.tell()
+    return splits
+
+
+def _entered(entry: str, images: Mapping[str, Path]) -> Path | None:
+    """The photo that a line of a list means: by its id, its name or its path, behind which more may stand."""
+    for text in (entry, entry.split()[0]):
+        name = text.replace("\\", "/").split("/")[-1]
+        stem = name.removesuffix(Path(name).suffix) if Path(name).suffix.lower() in SUFFIXES else name
+        for image_id in (text, name, stem):
+            if image_id in images:
+                return images[image_id]
+    return None
