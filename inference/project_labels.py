@@ -10,13 +10,14 @@ from urllib.parse import unquote
 import numpy as np
 
 from dataloaders.prepare.formats import coco
-from dataloaders.prepare.formats.common import id_of_label, without_background
+from dataloaders.prepare.formats.coco_masks import paint
+from dataloaders.prepare.formats.common import id_of_label
 from dataloaders.prepare.formats.index_png import by_colour, labelmap
 from dataloaders.prepare.sources import first_names
 from utils.constants import IGNORE
 from utils.errors import UserError
 from utils.imaging import Photo
-from utils.pictures import open_picture, stored_values
+from utils.pictures import open_picture, picture_size, stored_values
 
 IGNORED = "__ignore__"  # the mask of what does not count
 Masks = dict[str, np.ndarray]
@@ -26,21 +27,30 @@ Masks = dict[str, np.ndarray]
 def read_coco(path: Path, content: Mapping[str, Any], photo: Photo | None) -> Masks:
     """The masks of the photo in a COCO file. Raises `UserError` where it has none, or not one alone."""
     try:
-        entries = [(str(i["file_name"]), str(i["id"]), (int(i["height"]), int(i["width"]))) for i in content["images"]]
-        annotated = [(str(a["image_id"]), a) for a in content["annotations"]]
+        entries = [(str(i["file_name"]), coco.id_text(i["id"]), coco.stated_size(i)) for i in content["images"]]
+        annotated = [(coco.id_text(a["image_id"]), a) for a in content["annotations"]]
     except (KeyError, TypeError, ValueError) as error:
         raise UserError(f"{path}: an image or annotation is broken ({error}); export the file again") from error
     coco.check_ids(path, "image", [(number, name) for name, number, _ in entries])
     _, number, size = entries[_one_of(path, [name for name, _, _ in entries], photo)]
+    if size is None:
+        if not isinstance(photo, (str, Path)):
+            raise UserError(f"{path}: gives its image no width and height; export it again")
+        size = picture_size(photo)[0]
     categories = coco.categories_of(path, content)
-    labels = ("background", *without_background(list(categories.values())))
+    ours = [a for image, a in annotated if image == number]
+    named = [(a, categories.get(coco.id_text(a.get("category_id")))) for a in ours if a.get("segmentation")]
+    names = coco.classes_of(path, list(categories.values()), {name for _, name in named if name is not None})
+    labels = ("background", *names)
     id_of, regions = id_of_label(labels), []
-    for annotation in (a for image, a in annotated if image == number and a.get("segmentation")):
-        value = id_of(categories.get(str(annotation.get("category_id")), "")) or 0
-        regions.append((annotation["segmentation"], IGNORE if annotation.get("iscrowd") else value))
-    if not regions and any(image == number for image, _ in annotated):
+    for annotation, name in named:
+        if name is not None:
+            value = IGNORE if coco.is_crowd(annotation) else id_of(name) or 0
+            regions.append((annotation["segmentation"], value))
+    if ours and not named:
         raise UserError(f"{path}: the annotations of this photo are boxes without a segmentation; draw polygons")
-    ids, left_out = coco.paint(regions, size)
+    ids, left_out = paint(regions, size)
+    left_out += ["annotations of no known category"] * (len(named) - len(regions))
     for reason in dict.fromkeys(left_out):
         print(f"{path}: {left_out.count(reason)} {reason}: left out")
     return _masks(ids, labels)

@@ -237,6 +237,16 @@ FORMS = {
     "coco with packed run lengths": lambda s: coco(s, each_annotation(as_packed_lengths)),
     "coco with run lengths": lambda s: coco(s, each_annotation(as_run_lengths)),
     "coco with ids as text": lambda s: coco(s, each_annotation(lambda a: a.update(image_id=str(a["image_id"])))),
+    "coco with ids as 1.0": lambda s: coco(s, each_annotation(
+        lambda a: a.update(image_id=float(a["image_id"]), category_id=float(a["category_id"]))
+    )),
+    "coco with crowds as text": lambda s: coco(s, each_annotation(lambda a: a.update(iscrowd="0"))),
+    "coco without sizes": lambda s: coco(
+        s, lambda c: [image.pop(side) for image in c["images"] for side in ("width", "height")]
+    ),
+    "coco with run lengths in lists": lambda s: coco(s, each_annotation(
+        lambda a: (as_run_lengths(a), a.update(segmentation=[a["segmentation"]]))
+    )),
     "coco with two categories of one name": lambda s: coco(s, two_of_one_name),
     "coco with an unused category 0": lambda s: coco(s, unused_parent),
     "coco with a background": lambda s: coco(s, with_background),

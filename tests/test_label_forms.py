@@ -94,6 +94,18 @@ LEFT_OUT = {  # form -> the line that is printed
         lambda s: forms.coco(s, forms.with_another({"size": [64, 96], "counts": "x"})),
         "left out: 8 masks that are broken, or of another size than their photo (p0",
     ),
+    "regions beside the photo": (
+        lambda s: forms.coco(s, forms.with_another([[200, 200, 220, 200, 220, 220]])),
+        "left out: 8 regions that cover no pixel of their photo (p0",
+    ),
+    "shares of the photo": (
+        lambda s: forms.coco(s, forms.with_another([[0.1, 0.1, 0.9, 0.1, 0.9, 0.9]])),
+        "left out: 8 regions with all coordinates from 0 to 1, which must be in pixels (p0",
+    ),
+    "an image without an id": (
+        lambda s: forms.coco(s, lambda c: c["images"].append({"file_name": "p0.jpg"})),
+        "left out: 1 images without id or file_name, or of a broken width or height (result.json)",
+    ),
     "photos without annotations": (
         lambda s: forms.coco(s, lambda c: c["images"].append({**c["images"][0], "id": 99, "file_name": "alone.jpg"})),
         "left out: 1 photos without annotations (alone.jpg)",
@@ -105,6 +117,15 @@ LEFT_OUT = {  # form -> the line that is printed
     "photos without a labelme file": (
         lambda s: (forms.labelme(s), forms.save(s / "extra.jpg", forms.photo())),
         "left out: 1 photos that no label file names (extra.jpg)",
+    ),
+    "shapes beside the photo and as shares": (
+        lambda s: forms.labelme(s, shapes=[
+            forms.shirt_shape("polygon", forms.box(forms.SHIRT)),
+            {**forms.shirt_shape("polygon", forms.box(forms.HAT)), "label": "hat"},
+            forms.shirt_shape("polygon", [[-9, 1], [-5, 1], [-5, 9]]),
+            forms.shirt_shape("rectangle", [[0.2, 0.2], [0.8, 0.9]]),
+        ]),
+        "left out: 8 regions with all coordinates from 0 to 1, which must be in pixels (p0",
     ),
     "unknown kinds": (
         lambda s: forms.labelme(s, flags={}, shapes=[
@@ -207,6 +228,45 @@ def test_an_id_that_stands_for_two_is_refused_with_its_file(ids, tmp_path):
         prepared(tmp_path)
     with pytest.raises(UserError, match=f"^{file}: {words}; give each an id of its own"):
         read_labels(file, photo=tmp_path / "source/images/p0.jpg")
+
+
+MANY = [{"id": i, "name": {1: "shirt", 2: "hat"}.get(i, f"thing {i}")} for i in range(1, 366)]
+
+
+def last_for_first(content):
+    """365 categories, of which hat and the last one, which is called shirt, have regions."""
+    content["categories"] = [*MANY[1:-1], {"id": 365, "name": "shirt"}]
+    for annotation in content["annotations"]:
+        annotation["category_id"] = {1: 365}.get(annotation["category_id"], annotation["category_id"])
+
+
+def test_of_too_many_categories_those_with_regions_are_classes(tmp_path, capsys):
+    forms.coco(tmp_path / "source", last_for_first)
+    for _ in range(2):  # the second time with the dataset.json of the first
+        status, spec, splits = prepared(tmp_path)
+        assert status == 0 and spec.labels == ("background", "hat", "shirt")
+        assert int(samples(splits)[0].label[PLACES["shirt"]]) == 2
+        assert "result.json: 2 of 364 categories are classes, those that have" in capsys.readouterr().out
+    masks = read_labels(tmp_path / "source/result.json", photo=tmp_path / "source/images/p0.jpg")
+    assert {name: bool(mask[PLACES[name]]) for name, mask in masks.items()} == {"shirt": True, "hat": True}
+
+
+def test_regions_of_too_many_categories_are_refused(tmp_path):
+    def all_in_use(content):
+        content["categories"], shirt = MANY, content["annotations"][0]
+        content["annotations"] += [{**shirt, "id": 1000 + c["id"], "category_id": c["id"]} for c in MANY]
+
+    forms.coco(tmp_path / "source", all_in_use)
+    for read in (prepared, lambda _: read_labels(tmp_path / "source/result.json", photo="p0.jpg")):
+        with pytest.raises(UserError, match=r"result\.json: regions of 365 categories, but 253 classes are the most"):
+            read(tmp_path)
+
+
+def test_a_region_of_no_known_category_is_told_by_predict_too(tmp_path, capsys):
+    forms.coco(tmp_path / "source", lambda c: c["annotations"][1].update(category_id=77))
+    masks = read_labels(tmp_path / "source/result.json", photo=tmp_path / "source/images/p0.jpg")
+    assert masks["shirt"].any() and not masks["hat"].any()
+    assert "result.json: 1 annotations of no known category: left out" in capsys.readouterr().out
 
 
 def turned(source, orientation, suffix, stored_label=False):

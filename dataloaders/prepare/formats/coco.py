@@ -2,32 +2,30 @@
 
 import re
 from collections import Counter, defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
-
-import numpy as np
 
 from utils.constants import IGNORE
 from utils.errors import UserError
 from utils.pictures import picture_size
 
 from ..photos import Photo, make_photos
+from .coco_masks import Region, fits, paint
 from .common import Files, Labelled, LeftOut, PhotoIndex, fitted_photo, id_of_label, without_background
-from .shapes import within
 
+MOST = IGNORE - 2  # classes beside the background, as many as a dataset.json takes
 KEYS = {"images", "annotations", "categories"}
 SPLITS = {"train": "train", "valid": "val", "val": "val", "test": "test"}  # folder or list of a source -> ours
-Region = tuple[Any, int]
-"""A segmentation and the label value to draw it with."""
+Size = tuple[int, int]
 
 
 class Job(NamedTuple):
-    """A photo, the size (H, W) that the file gives it, and its regions."""
+    """A photo, the size (H, W) that the file gives it if it does, and its regions."""
 
     photo: Path
-    size: tuple[int, int]
+    size: Size | None
     regions: list[Region]
 
 
@@ -52,11 +50,12 @@ def read(
     """
     left_out, index = LeftOut(), PhotoIndex(source)
     categories = {path: categories_of(path, content) for path, content in files.items()}
-    names = without_background([name for named in categories.values() for name in named.values()])
+    path, used = next(iter(files)), {name for p, content in files.items() for name in _used(content, categories[p])}
+    names = classes_of(path, [name for named in categories.values() for name in named.values()], used)
     labels = labels or ("background", *names)
     id_of = id_of_label(labels)
     if unknown := [name for name in names if id_of(name) is None]:
-        raise UserError(f"{next(iter(files))}: category {unknown[0]!r} is none of dataset.json's labels; add it there")
+        raise UserError(f"{path}: category {unknown[0]!r} is none of dataset.json's labels; add it there")
     jobs: dict[Path, Job] = {}
     splits: dict[str, list[Path]] = defaultdict(list)
     for path, content in files.items():
@@ -82,13 +81,43 @@ def categories_of(path: Path, content: Mapping[str, Any]) -> dict[str, str]:
     """
     try:
         entries = sorted(content["categories"], key=lambda c: int(c["id"]))
-        used = Counter(str(a["category_id"]) for a in content["annotations"] if "category_id" in a)
-        named = check_ids(path, "category", [(str(c["id"]), str(c["name"]).strip()) for c in entries])
-        above = [str(c["id"]) for c in entries if c.get("supercategory") in ("none", None) and int(c["id"]) == 0]
+        used = Counter(id_text(a["category_id"]) for a in content["annotations"] if "category_id" in a)
+        named = check_ids(path, "category", [(id_text(c["id"]), str(c["name"]).strip()) for c in entries])
+        above = [id_text(c["id"]) for c in entries if c.get("supercategory") in ("none", None) and int(c["id"]) == 0]
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise UserError(f"{path}: not a COCO annotation file (missing or wrong {error})") from error
     idle = above[0] if above and not used[above[0]] and len(named) > 1 else None
     return {category: name for category, name in named.items() if category != idle}
+
+
+def id_text(number: object) -> str:
+    """An id as text, the same for 1, 1.0 and "1"."""
+    return str(int(number)) if isinstance(number, float) and number.is_integer() else str(number)
+
+
+def is_crowd(annotation: Mapping[str, Any]) -> bool:
+    """Whether a region is a crowd, which does not count; some tools write the number as text."""
+    return annotation.get("iscrowd") not in (None, 0, "", "0", "false", "False")
+
+
+def classes_of(path: Path, names: Sequence[str], used: Collection[str]) -> list[str]:
+    """The categories that are classes: all, or where they are too many those that have regions, as a line then says.
+
+    Raises `UserError` where these too are too many for a label map.
+    """
+    every = kept = without_background(names)
+    if len(every) > MOST:
+        kept = [name for name in every if name in used]
+        print(f"{path}: {len(kept)} of {len(every)} categories are classes, those that have regions")
+    if len(kept) > MOST:
+        raise UserError(f"{path}: regions of {len(kept)} categories, but {MOST} classes are the most; remove some")
+    return kept
+
+
+def _used(content: Mapping[str, Any], categories: Mapping[str, str]) -> set[str]:
+    """The names of the categories that have regions."""
+    regions = (a for a in content["annotations"] if isinstance(a, dict) and a.get("segmentation"))
+    return {categories.get(id_text(a.get("category_id")), "") for a in regions}
 
 
 def check_ids(path: Path, what: str, names: Sequence[tuple[str, str]]) -> dict[str, str]:
@@ -103,6 +132,12 @@ def check_ids(path: Path, what: str, names: Sequence[tuple[str, str]]) -> dict[s
     return named
 
 
+def stated_size(image: Mapping[str, Any]) -> Size | None:
+    """The size (H, W) that a file gives an image, None where it does not. Raises `ValueError` for a broken one."""
+    height, width = image.get("height"), image.get("width")
+    return (int(height), int(width)) if height and width else None
+
+
 def _jobs(
     path: Path, content: Mapping[str, Any], values: Mapping[str, int], index: PhotoIndex, left_out: LeftOut
 ) -> list[Job]:
@@ -112,21 +147,20 @@ def _jobs(
         place = f"annotation {annotation.get('id')}" if isinstance(annotation, dict) else path.name
         if not isinstance(annotation, dict) or "image_id" not in annotation:
             left_out.add("annotations that name no image", place)
-        elif str(annotation.get("category_id")) not in values:
+        elif id_text(annotation.get("category_id")) not in values:
             left_out.add("annotations of no known category", place)
         elif not annotation.get("segmentation"):
             left_out.add("boxes without a mask", place)
         else:
-            value = IGNORE if annotation.get("iscrowd") else values[str(annotation["category_id"])]
-            regions[str(annotation["image_id"])].append((annotation["segmentation"], value))
-    images: list[tuple[str, tuple[int, int], list[Region]]] = []
+            value = IGNORE if is_crowd(annotation) else values[id_text(annotation["category_id"])]
+            regions[id_text(annotation["image_id"])].append((annotation["segmentation"], value))
+    images: list[tuple[str, Size | None, list[Region]]] = []
     numbered: list[tuple[str, str]] = []
     for image in content["images"]:
         try:
-            number, name = str(image["id"]), str(image["file_name"])
-            size = (int(image["height"]), int(image["width"]))
+            number, name, size = id_text(image["id"]), str(image["file_name"]), stated_size(image)
         except (KeyError, TypeError, ValueError):
-            left_out.add("images without id, file_name, width or height", path.name)
+            left_out.add("images without id or file_name, or of a broken width or height", path.name)
             continue
         numbered.append((number, name))
         if regions[number]:
@@ -145,95 +179,10 @@ def _draw(depth: int, job: Job) -> Photo:
     fit into that, they lie in the stored form. Raises `UserError` where the file's size is neither.
     """
     upright, stored = picture_size(job.photo)
-    if job.size not in (upright, stored):
-        sizes = f"{upright[1]}x{upright[0]}, but its annotations were drawn at {job.size[1]}x{job.size[0]}"
+    said = job.size or upright
+    if said not in (upright, stored):
+        sizes = f"{upright[1]}x{upright[0]}, but its annotations were drawn at {said[1]}x{said[0]}"
         raise UserError(f"{job.photo}: is {sizes}; resize it back, or annotate it anew")
-    size = upright if job.size == upright or all(_fits(code, upright) for code, _ in job.regions) else stored
+    size = upright if said == upright or all(fits(code, upright) for code, _ in job.regions) else stored
     label, left_out = paint(job.regions, size)
     return fitted_photo(job.photo.stem, job.photo, label, depth=depth)._replace(left_out=tuple(left_out))
-
-
-def paint(regions: Sequence[Region], size: tuple[int, int]) -> tuple[np.ndarray, list[str]]:
-    """The label map (H, W) of regions, the large ones first; and a reason for each that cannot be used."""
-    drawn, left_out = [], []
-    for code, value in regions:
-        mask, unusable = _mask(code, size)
-        drawn.append((mask, value))
-        left_out += unusable
-    label = np.zeros(size, dtype=np.uint8)
-    for mask, value in sorted(drawn, key=lambda pair: -int(pair[0].sum())):
-        label[mask] = value
-    return label, left_out
-
-
-def _fits(code: Any, size: tuple[int, int]) -> bool:
-    """Whether a segmentation lies in a picture of `size` (H, W)."""
-    if isinstance(code, dict):
-        return list(code.get("size", ())) == list(size)
-    return all(within(outline, size) for outline in _outlines(code)[0])
-
-
-def _outlines(code: Any) -> tuple[list[list[float]], list[str]]:
-    """The polygons of a segmentation, each as x, y, x, y, ...; and a reason for each that cannot be used.
-
-    A segmentation is a list of polygons; a polygon by itself, flat or of pairs, is taken too.
-    """
-    parts = code if all(isinstance(part, list) for part in code) else [code]
-    if len(parts) >= 3 and all(len(part) == 2 for part in parts):
-        parts = [[value for pair in parts for value in pair]]
-    outlines, unusable = [], []
-    for part in parts:
-        try:
-            outline = [float(value) for value in part]
-        except (TypeError, ValueError):
-            outline = []
-        if len(outline) < 6 or len(outline) % 2 or not np.isfinite(outline).all():
-            unusable.append("polygons with fewer than three points, or broken ones")
-        else:
-            outlines.append(outline)
-    return outlines, unusable
-
-
-def _mask(code: Any, size: tuple[int, int]) -> tuple[np.ndarray, list[str]]:
-    """The pixels (H, W) of a segmentation, and a reason for each part of it that cannot be used."""
-    nothing = np.zeros(size, dtype=bool)
-    if not isinstance(code, list):
-        try:
-            return _run_lengths(code["counts"], tuple(code["size"]), size), []
-        except (KeyError, TypeError, ValueError, IndexError, OverflowError):
-            return nothing, ["masks that are broken, or of another size than their photo"]
-    outlines, unusable = _outlines(code)
-    if outlines:
-        try:
-            from pycocotools import mask as coco_mask
-        except ImportError as error:
-            raise UserError("COCO polygons need pycocotools; run: pip install pycocotools") from error
-        nothing = coco_mask.decode(coco_mask.merge(coco_mask.frPyObjects(outlines, *size))).astype(bool)
-    return nothing, unusable
-
-
-def _run_lengths(counts: list[int] | str, stated: tuple[int, ...], size: tuple[int, int]) -> np.ndarray:
-    """The pixels of a run-length mask: lengths of runs of 0 and 1 in turn, down the columns; text is packed lengths.
-
-    Raises `ValueError` where they are not those of a picture of `size` (H, W).
-    """
-    lengths = counts if isinstance(counts, list) else _unpacked(counts)
-    if stated != size or min(lengths) < 0 or sum(lengths) != size[0] * size[1]:
-        raise ValueError("not a mask of the photo")
-    mask: np.ndarray = np.repeat(np.arange(len(lengths)) % 2 == 1, lengths).reshape(size[::-1]).T
-    return mask
-
-
-def _unpacked(text: str) -> list[int]:
-    """COCO's packed lengths: five bits a letter, lowest first; from the fourth on the change over the last but one."""
-    lengths: list[int] = []
-    value = shift = 0
-    for letter in text:
-        bits = ord(letter) - 48
-        value |= (bits & 31) << shift
-        shift += 5
-        if not bits & 32:
-            value -= (1 << shift) if bits & 16 else 0
-            lengths.append(value + (lengths[-2] if len(lengths) > 2 else 0))
-            value = shift = 0
-    return lengths

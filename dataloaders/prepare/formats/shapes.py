@@ -14,6 +14,8 @@ BROKEN = (
     ArithmeticError, KeyError, TypeError, ValueError, IndexError, OSError, zlib.error, Image.DecompressionBombError,
 )  # fmt: skip
 NO_AREA = ("point", "points", "line", "linestrip")
+NO_PIXEL = "regions that cover no pixel of their photo"
+SHARES = "regions with all coordinates from 0 to 1, which must be in pixels"
 Points = list[tuple[float, float]]
 
 
@@ -26,6 +28,11 @@ def draw_polygon(canvas: Image.Image, outline: Sequence[Any], value: int, holes:
     points = _points(outline)
     if len(points) < 3:
         raise Unusable("regions with fewer than three points")
+    across, down = zip(*points, strict=True)
+    if max(across) < 0 or max(down) < 0 or min(across) >= canvas.width or min(down) >= canvas.height:
+        raise Unusable(NO_PIXEL)
+    if are_shares([*across, *down]):
+        raise Unusable(SHARES)
     if not holes:
         ImageDraw.Draw(canvas).polygon(points, fill=value, outline=value)
         return
@@ -77,6 +84,11 @@ def draw_bitmap(canvas: Image.Image, bitmap: Mapping[str, Any], value: int) -> N
         paste_mask(canvas, zlib.decompress(base64.b64decode(bitmap["data"])), bitmap["origin"], value)
     except BROKEN as error:
         raise Unusable("broken bitmaps") from error
+
+
+def are_shares(values: Sequence[float]) -> bool:
+    """Whether coordinates are shares of the photo's sides, as some tools write them: pixels would be one at most."""
+    return all(0 <= value <= 1 for value in values)
 
 
 def within(points: Sequence[Any], size: tuple[int, int]) -> bool:
