@@ -94,6 +94,10 @@ LEFT_OUT = {  # form -> the line that is printed
         lambda s: forms.coco(s, forms.with_another({"size": [64, 96], "counts": "x"})),
         "left out: 8 masks that are broken, or of another size than their photo (p0",
     ),
+    "a broken file beside a good one": (
+        lambda s: (forms.coco(s), forms.write(s / "old/result.json", '{"images": [')),
+        "left out: 1 JSON files that cannot be read (old/result.json)",
+    ),
     "regions beside the photo": (
         lambda s: forms.coco(s, forms.with_another([[200, 200, 220, 200, 220, 220]])),
         "left out: 8 regions that cover no pixel of their photo (p0",
@@ -186,6 +190,9 @@ REFUSED = {  # form -> words of the one line
     "resized after annotation": (lambda s: forms.labelme(s, imageHeight=128, imageWidth=192), "8 of 8 photos or"),
     "broken file of a photo": (
         lambda s: (forms.labelme(s), forms.write(s / "p3.json", "{")), "p3.json: not a readable JSON file",
+    ),
+    "broken file of a project": (
+        lambda s: (forms.coco(s), forms.write(s / "result.json", '{"images": [')), "result.json: not a readable JSON",
     ),
     "colours of no class": (
         lambda s: (forms.cvat(s), forms.write(s / "labelmap.txt", "background:0,0,0::\nshirt:1,2,3::")),

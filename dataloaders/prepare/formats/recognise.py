@@ -31,13 +31,19 @@ def read_source(
         if not coco.is_coco(content):
             raise UserError(f"{annotations}: not a COCO annotation file (images, annotations, categories)")
         return coco.read(source, {Path(annotations): content}, labels, depth, skip_bad)
-    contents = json_files(source)
+    contents, broken = json_files(source)
+    unread = LeftOut()
+    for path in broken:
+        unread.add("JSON files that cannot be read", str(path.relative_to(source)))
+    unread.tell()
     found = {
         form: (read, files)
         for form, is_form, read in FORMS
         if (files := {path: content for path, content in contents.items() if is_form(content)})
     }
     if not found:
+        if broken and not label_maps(source) and not index_png.is_roboflow(source):
+            raise next(iter(broken.values()))  # nothing else in the source holds labels
         return index_png.read(source, labels, depth, skip_bad)
     form, (read, files) = next(iter(found.items()))
     if form == "COCO":
@@ -62,15 +68,20 @@ def check_splits(source: Path, files: Files) -> None:
         raise UserError(f"{source}: holds several COCO files ({names}); {remedy}")
 
 
-def json_files(source: Path) -> dict[Path, Any]:
-    """The readable JSON files of the source. A broken one beside a photo of its name raises `UserError`, others not."""
+def json_files(source: Path) -> tuple[dict[Path, Any], dict[Path, UserError]]:
+    """The JSON files of the source with their content, and what is wrong with broken ones.
+
+    One beside a photo of its name raises `UserError`.
+    """
     contents: dict[Path, Any] = {}
+    broken: dict[Path, UserError] = {}
     for path in files_below(source):
         if path.suffix.lower() != ".json" or path.name == "dataset.json":
             continue
         try:
             contents[path] = read_json(path)
-        except UserError:
+        except UserError as error:
             if any(path.with_suffix(suffix).exists() for suffix in IMAGE_SUFFIXES):
                 raise
-    return contents
+            broken[path] = error
+    return contents, broken
