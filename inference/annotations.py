@@ -242,9 +242,7 @@ def _read_labelme(path: Path, photo: Photo | None) -> dict[str, np.ndarray]:
             size = (int(content["imageHeight"]), int(content["imageWidth"]))
         except (KeyError, TypeError, ValueError) as error:
             raise UserError(f"{path}: says no size of its photo; save it in labelme again") from error
-    names = without_background(
-        sorted({str(s["label"]) for s in content["shapes"] if isinstance(s, dict) and "label" in s})
-    )
+    names = without_background(sorted(labelme.used(content)))
     ids, left_out = labelme.draw(path, content, size, id_of_label(("background", *names)))
     for reason in dict.fromkeys(left_out):
         print(f"{path}: {left_out.count(reason)} {reason}: left out")

@@ -198,6 +198,22 @@ REFUSED = {  # form -> words of the one line
         lambda s: (forms.cvat(s), forms.write(s / "labelmap.txt", "background:0,0,0::\nshirt:1,2,3::")),
         "8 of 8 photos or labels cannot be used",
     ),
+    "a colour's name twice": (
+        lambda s: (forms.cvat(s), forms.write(s / "labelmap.txt", "hat:176,112,32::\nhat:48,112,32::")),
+        "labelmap.txt: class 'hat' is there twice",
+    ),
+    "a mask's name twice": (
+        lambda s: (forms.roboflow_masks(s, ("",)), forms.write(s / "_classes.csv", "Value, Class\n1, hat\n2, hat")),
+        "_classes.csv: class 'hat' is there twice",
+    ),
+    "a category without a name": (
+        lambda s: forms.coco(s, lambda c: c["categories"].append({"id": 9, "name": None})),
+        "result.json: a class has no name",
+    ),
+    "a shape without a name": (
+        lambda s: forms.labelme(s, {**forms.shirt_shape("polygon", forms.box(forms.SHIRT)), "label": ""}),
+        "8 of 8 photos or labels cannot be used, as named above",
+    ),
     "no photos": (lambda s: forms.write(s / "result.json", {"images": []}), "has no sub-folder images"),
 }  # fmt: skip
 

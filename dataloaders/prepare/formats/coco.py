@@ -13,7 +13,7 @@ from utils.pictures import picture_size
 
 from ..photos import Photo, make_photos
 from .coco_masks import Region, fits, paint
-from .common import Files, Labelled, LeftOut, PhotoIndex, fitted_photo, id_of_label, without_background
+from .common import Files, Labelled, LeftOut, PhotoIndex, fitted_photo, id_of_label, named_once, without_background
 
 MOST = IGNORE - 2  # classes beside the background, as many as a dataset.json takes
 KEYS = {"images", "annotations", "categories"}
@@ -82,10 +82,12 @@ def categories_of(path: Path, content: Mapping[str, Any]) -> dict[str, str]:
     try:
         entries = sorted(content["categories"], key=lambda c: int(c["id"]))
         used = Counter(id_text(a["category_id"]) for a in content["annotations"] if "category_id" in a)
-        named = check_ids(path, "category", [(id_text(c["id"]), str(c["name"]).strip()) for c in entries])
+        names = ["" if c["name"] is None else str(c["name"]).strip() for c in entries]
+        named = check_ids(path, "category", [(id_text(c["id"]), n) for c, n in zip(entries, names, strict=True)])
         above = [id_text(c["id"]) for c in entries if c.get("supercategory") in ("none", None) and int(c["id"]) == 0]
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise UserError(f"{path}: not a COCO annotation file (missing or wrong {error})") from error
+    named_once(path, list(dict.fromkeys(named.values())))  # two categories of one name are one class
     idle = above[0] if above and not used[above[0]] and len(named) > 1 else None
     return {category: name for category, name in named.items() if category != idle}
 

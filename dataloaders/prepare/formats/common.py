@@ -166,6 +166,16 @@ def without_background(names: Sequence[str]) -> list[str]:
     return [n for n in dict.fromkeys(names) if not is_background(n) and not is_ignored(n)]
 
 
+def named_once(path: Path, names: Sequence[str]) -> tuple[str, ...]:
+    """The names of the classes in a file. Raises `UserError` where one is empty or there twice."""
+    for i, name in enumerate(names):
+        if not name:
+            raise UserError(f"{path}: a class has no name; give it one")
+        if name in names[:i]:
+            raise UserError(f"{path}: class {name!r} is there twice; rename one of them")
+    return tuple(names)
+
+
 def names_file(source: Path) -> Names | None:
     """Label names from the source's labels.txt, if it has one; see `read_names_file`."""
     path = source / "labels.txt"

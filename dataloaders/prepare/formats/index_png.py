@@ -22,7 +22,7 @@ from ...reading import ids_in, looks_smoothed, read_label
 from ..photos import Photo, SourceFiles, make_photos
 from ..sources import files_by_id
 from .coco import SPLITS
-from .common import Labelled, LeftOut, Names, check_names, fitted_photo, is_background, names_file
+from .common import Labelled, LeftOut, Names, check_names, fitted_photo, is_background, named_once, names_file
 from .folders import files_of, pairs_in, splits_of
 
 LABELMAP = "labelmap.txt"
@@ -102,7 +102,7 @@ def labelmap(path: Path) -> tuple[tuple[str, ...] | None, Colours | None]:
         if not is_background(name):
             names.append(name)
         colours[red, green, blue] = 0 if is_background(name) else len(names) - 1
-    return tuple(names), colours
+    return named_once(path, names), colours
 
 
 def _roboflow(source: Path) -> Found:
@@ -138,7 +138,7 @@ def _classes_csv(path: Path) -> tuple[str, ...]:
     by_id = {int(row[0]): row[1].strip() for row in rows if len(row) > 1}
     if not by_id or max(by_id) >= IGNORE or not is_background(by_id.get(0, "background")):
         raise UserError(f"{path}: must name a class for each pixel value, the background for 0; export it again")
-    return ("background", *(by_id.get(i, f"class-{i}") for i in range(1, max(by_id) + 1)))
+    return named_once(path, ["background", *(by_id.get(i, f"class-{i}") for i in range(1, max(by_id) + 1))])
 
 
 def _read_one(slots: int, colours: Colours | None, depth: int, files: SourceFiles) -> Photo:

@@ -52,7 +52,7 @@ def draw(path: Path, content: Mapping[str, Any], size: tuple[int, int], id_of: I
     """
     canvas, left_out = Image.new("L", size[::-1]), []
     for shape in content["shapes"]:
-        if not isinstance(shape, dict) or "label" not in shape:
+        if not _label(shape):
             raise UserError(f"{path}: a shape is broken (no label); mend it in labelme")
         value = id_of(str(shape["label"]))
         if value is None:
@@ -79,7 +79,13 @@ def drawn_size(path: Path, content: Mapping[str, Any], photo: Path) -> tuple[int
 
 def used(content: Mapping[str, Any]) -> set[str]:
     """The names of the labels in a file."""
-    return {str(shape["label"]) for shape in content["shapes"] if isinstance(shape, dict) and "label" in shape}
+    return {label for shape in content["shapes"] if (label := _label(shape))}
+
+
+def _label(shape: object) -> str:
+    """The label of a shape; empty where it has none."""
+    label = shape.get("label") if isinstance(shape, dict) else None
+    return "" if label is None or not str(label).strip() else str(label)
 
 
 def _draw(labels: tuple[str, ...], depth: int, drawing: Drawing) -> Photo:
