@@ -64,14 +64,16 @@ def parse_videos(
     options: VideoOptions | None = None,
     extras: Extras | None = None,
 ) -> list[str]:
-    """Parse and save videos; returns one line for each that could not be read, parsed or written. What `extras` adds
-    to a photo is added to each frame that is written."""
+    """Parse and save videos; returns one line for each that could not be read to its end, parsed or written. What
+    `extras` adds to a photo is added to each frame that is written."""
     skipped, options, extras = [], options or VideoOptions(), extras or Extras()
     for source in sources:
         try:
             video = Video(source.path, options.start, options.end)
             with tqdm(total=video.length or None, desc=source.path.name, unit="frame") as bar:
                 _parse_video(parser, video, Path(out), source, bar, options, extras)
+            if video.incomplete:
+                skipped.append(f"{source.path}: {video.incomplete}")
         except (UserError, MemoryError, RuntimeError) as error:
             if not isinstance(error, UserError) and not out_of_memory(error):
                 raise

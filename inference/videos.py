@@ -27,6 +27,7 @@ class VideoOptions(NamedTuple):
 
 USUAL_RATE, MAX_RATE = 25.0, 240.0  # frames a second
 LOOKED_AT = 2000  # frames whose times tell whether they are even
+GAP, GAP_FRAMES = 0.1, 3  # what a video must lack to be called incomplete: containers state slightly wrong lengths
 
 
 class Video:
@@ -40,12 +41,13 @@ class Video:
             raise UserError(f"{path}: no such video; check the path")
         self.frame_rate = _rate(str(path))
         self._capture = cv2.VideoCapture(str(path))
-        self._count = 0
+        self._count, self._last, self._ended = 0, 0.0, False
+        self._stated = _stated(self._capture)
         self._next = self._read() if self._capture.isOpened() else None
         if self._next is None:
             self._capture.release()
             raise UserError(f"{path}: no video, or one without frames; give an MP4, MOV, AVI, MKV or WebM file")
-        self.length = max(0, int(self._capture.get(cv2.CAP_PROP_FRAME_COUNT)))
+        self.length = max(0, int(self._stated[0]))
         if self.length:
             seconds = min(end, self.length / self.frame_rate) - start
             self.length = max(1, round(seconds * self.frame_rate))
@@ -65,13 +67,30 @@ class Video:
         finally:
             self._capture.release()
 
+    @property
+    def incomplete(self) -> str:
+        """A line for a video that ended clearly before the length that it states; empty for others, and before its end.
+
+        Both its frames and its times must fall short: frames alone are a guess where the times are uneven.
+        """
+        frames, rate = self._stated
+        if not self._ended or frames <= 0 or rate <= 0:
+            return ""
+        lacking = frames - self._count, frames - 1 - self._last * rate
+        if min(lacking) < max(GAP_FRAMES, GAP * frames):
+            return ""
+        told = f"it breaks off after {self._count} of the {frames:.0f} frames that it states"
+        return f"the rest, since {told} (those are parsed); copy or export the video anew"
+
     def _read(self) -> Frame | None:
         done, frame = self._capture.read()
         if not done:
+            self._ended = True
             return None
         second, steady = self._capture.get(cv2.CAP_PROP_POS_MSEC) / 1000, self._count / self.frame_rate
         self._count += 1
-        return cv2.cvtColor(frame, cv2.COLOR_BGR2RGB), second if second > 0 else steady
+        self._last = second if second > 0 else steady
+        return cv2.cvtColor(frame, cv2.COLOR_BGR2RGB), self._last
 
 
 def check_span(paths: Iterable[str | Path], start: float, end: float) -> None:
@@ -83,7 +102,7 @@ def check_span(paths: Iterable[str | Path], start: float, end: float) -> None:
         raise UserError(f"--start {start:g} --end {end:g}: seconds from 0 on; the start must lie before the end")
     for path in paths:
         capture = cv2.VideoCapture(str(path))
-        frames, rate = (capture.get(p) for p in (cv2.CAP_PROP_FRAME_COUNT, cv2.CAP_PROP_FPS))
+        frames, rate = _stated(capture)
         capture.release()
         if frames > 0 and rate > 0 and start >= frames / rate:
             raise UserError(f"{path}: --start {start:g} lies behind its end at {frames / rate:.2f} seconds; lower it")
@@ -112,6 +131,11 @@ def write_video(path: str | Path, frames: Iterable[Frame], frame_rate: float) ->
                     written += 1
         finally:
             writer.release()
+
+
+def _stated(capture: cv2.VideoCapture) -> tuple[float, float]:
+    """How many frames a video says that it has, and how many a second; 0 or less where it does not say."""
+    return capture.get(cv2.CAP_PROP_FRAME_COUNT), capture.get(cv2.CAP_PROP_FPS)
 
 
 def _rate(path: str) -> float:

@@ -117,6 +117,38 @@ def test_bad_parts(more, told, place, capsys):
     assert told in complaint(capsys) and not (place / "out").exists()
 
 
+@pytest.fixture
+def clip(tmp_path):
+    """An AVI of twelve frames, three a second."""
+    writer = cv2.VideoWriter(str(tmp_path / "long.avi"), cv2.VideoWriter.fourcc(*"MJPG"), 3, SIDE[::-1])
+    for left in range(12):
+        writer.write(scene(left)[0])
+    writer.release()
+    return tmp_path / "long.avi"
+
+
+def test_a_video_that_breaks_off_is_told_and_kept(clip, place, capsys):
+    assert run(place, "long.avi") == 0
+    content = clip.read_bytes()
+    clip.write_bytes(content[: len(content) // 2])
+    assert run(place, "long.avi") == 1
+    told, facts = capsys.readouterr(), json.loads((place / "out" / "long.json").read_text())
+    assert 3 < facts["frames"] < 9 and (place / "out" / "long_overlay.mp4").exists()
+    assert f"long.avi: the rest, since it breaks off after {facts['frames']} of the 12 frames" in told.err
+    assert "0 of 1 files parsed" in told.out
+    assert run(place, "long.avi", more=("--end", "1")) == 0, "what is asked for is there"
+
+
+def test_a_slightly_wrong_length_is_no_damage(clip):
+    video = Video(clip)
+    video._stated = (14.0, 3.0)
+    assert len(list(video)) == 12 and not video.incomplete
+    video._stated = (15.0, 3.0)
+    assert "12 of the 15" in video.incomplete
+    video._stated = (15.0, 3.8)
+    assert not video.incomplete, "uneven times: the frames are a guess, and the end is reached"
+
+
 def test_video_options_need_a_video(place, capsys):
     assert run(place, "photos", more=("--smooth",)) == 2
     assert "no video is given" in complaint(capsys)
