@@ -2,7 +2,9 @@
 
 import itertools
 import math
+import tempfile
 from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
@@ -10,7 +12,7 @@ import cv2
 import numpy as np
 
 from utils.errors import UserError
-from utils.files import replacing
+from utils.files import is_utf8, replacing
 
 Frame = tuple[np.ndarray, float]
 """RGB uint8 (H, W, 3), and the second from which on it is shown."""
@@ -39,8 +41,8 @@ class Video:
     def __init__(self, path: str | Path, start: float = 0.0, end: float = math.inf) -> None:
         if not Path(path).is_file():
             raise UserError(f"{path}: no such video; check the path")
-        self.frame_rate = _rate(str(path))
-        self._capture = cv2.VideoCapture(str(path))
+        self.frame_rate = _rate(path)
+        self._capture = _opened(path)
         self._count, self._last, self._ended = 0, 0.0, False
         self._stated = _stated(self._capture)
         self._next = self._read() if self._capture.isOpened() else None
@@ -101,7 +103,7 @@ def check_span(paths: Iterable[str | Path], start: float, end: float) -> None:
     if not 0 <= start < end:
         raise UserError(f"--start {start:g} --end {end:g}: seconds from 0 on; the start must lie before the end")
     for path in paths:
-        capture = cv2.VideoCapture(str(path))
+        capture = _opened(path)
         frames, rate = _stated(capture)
         capture.release()
         if frames > 0 and rate > 0 and start >= frames / rate:
@@ -118,7 +120,8 @@ def write_video(path: str | Path, frames: Iterable[Frame], frame_rate: float) ->
         stream = iter(frames)
         first = next(stream)
         height, width = (side + side % 2 for side in first[0].shape[:2])
-        writer = cv2.VideoWriter(str(temporary), cv2.VideoWriter.fourcc(*"mp4v"), frame_rate, (width, height))
+        with _in_utf8(temporary) as name:
+            writer = cv2.VideoWriter(name, cv2.VideoWriter.fourcc(*"mp4v"), frame_rate, (width, height))
         try:
             if not writer.isOpened():
                 raise UserError(f"{path}: the video cannot be written ({width}x{height}); choose another --out")
@@ -138,12 +141,29 @@ def _stated(capture: cv2.VideoCapture) -> tuple[float, float]:
     return capture.get(cv2.CAP_PROP_FRAME_COUNT), capture.get(cv2.CAP_PROP_FPS)
 
 
-def _rate(path: str) -> float:
+def _opened(path: str | Path) -> cv2.VideoCapture:
+    with _in_utf8(path) as name:
+        return cv2.VideoCapture(name)
+
+
+@contextmanager
+def _in_utf8(path: str | Path) -> Iterator[str]:
+    """The path, or a link to it where that is not UTF-8: OpenCV ends the process at such a name."""
+    if is_utf8(path):
+        yield str(path)
+        return
+    with tempfile.TemporaryDirectory() as folder:
+        link = Path(folder) / f"video{Path(path).suffix}"
+        link.symlink_to(Path(path).absolute())
+        yield str(link)
+
+
+def _rate(path: str | Path) -> float:
     """Frames a second of a steady video that shows each frame: the stated rate, rounded so that an MP4 can have it.
 
     Where the times are uneven, the rate at which the shortest-lived frame is shown once.
     """
-    capture = cv2.VideoCapture(path)
+    capture = _opened(path)
     stated = capture.get(cv2.CAP_PROP_FPS)
     rate = stated if 0.1 <= stated <= MAX_RATE else USUAL_RATE if stated < 0.1 else MAX_RATE
     times: list[float] = []

@@ -139,6 +139,13 @@ def test_a_video_that_breaks_off_is_told_and_kept(clip, place, capsys):
     assert run(place, "long.avi", more=("--end", "1")) == 0, "what is asked for is there"
 
 
+def test_a_name_that_is_not_utf8_is_read_and_written(clip, place):
+    named = clip.rename(clip.with_name("caf\udce9.avi"))
+    assert run(place, "photos", named.name, more=("--end", "1")) == 0
+    back = Video(place / "out" / "caf\udce9_overlay.mp4")
+    assert len(list(back)) == 3 and (place / "out" / "1.png").exists()
+
+
 def test_a_slightly_wrong_length_is_no_damage(clip):
     video = Video(clip)
     video._stated = (14.0, 3.0)

@@ -128,6 +128,15 @@ def read_lines(path: str | Path, what: str) -> list[str]:
     return [line.strip() for line in lines if line.strip()]
 
 
+def is_utf8(path: str | Path) -> bool:
+    """Whether a file's name is UTF-8: old archives leave others behind, which not every library and form can take."""
+    try:
+        str(path).encode("utf-8")
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
 def _umask() -> int:
     mask = os.umask(0)
     os.umask(mask)
