@@ -209,6 +209,13 @@ def test_classes_that_a_form_cannot_hold_are_refused(form, names, told, tmp_path
         check_exports([form], tmp_path, names, [], [])
 
 
+@pytest.mark.parametrize("form", FORMS)
+def test_a_photo_whose_name_no_form_can_hold_is_refused_before_the_parse(form, tmp_path):
+    check_exports([form], tmp_path, ["hat"], [Source(tmp_path / "a\udce9.mp4", "a\udce9")], [])
+    with pytest.raises(UserError, match=r"a.\.jpg: its name is not UTF-8, .* rename it for --export"):
+        check_exports([form], tmp_path, ["hat"], [Source(tmp_path / "a\udce9.jpg", "a\udce9")], [])
+
+
 def test_pycocotools_is_asked_for_where_it_is_missing(tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "pycocotools", None)
     with pytest.raises(UserError, match="--export coco needs pycocotools; run: pip install pycocotools"):

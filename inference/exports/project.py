@@ -14,7 +14,7 @@ from dataloaders.prepare.formats.common import is_background, is_ignored
 from dataloaders.prepare.sources import first_names
 from utils.constants import IGNORE
 from utils.errors import UserError
-from utils.files import read_json, reported, write_json, write_text
+from utils.files import is_utf8, read_json, reported, write_json, write_text
 from utils.pictures import orientation
 
 from ..inputs import JUNK, Source
@@ -88,6 +88,9 @@ def check_exports(
     used = [Path(path).resolve() for path in (*read, *(source.path for source in sources))]
     photos = {source.name for source in sources}
     for form in forms:
+        for source in sources:
+            whose = "its name is not UTF-8, as the files of an annotation project are"
+            require(source.is_video or is_utf8(source.name), f"{source.path}: {whose}; rename it for --export {form}")
         require(len(names) < IGNORE, f"--export {form}: {len(names)} classes; the form holds {IGNORE - 1}")
         for name in names:
             plain = name == " ".join(name.splitlines()).strip() and not is_background(name) and not is_ignored(name)
