@@ -1,7 +1,5 @@
 """The labels of one photo out of an annotation project of many: COCO files, and zips of CVAT's segmentation masks."""
 
-import tempfile
-import zipfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -18,6 +16,7 @@ from utils.constants import IGNORE
 from utils.errors import UserError
 from utils.imaging import Photo
 from utils.pictures import open_picture, picture_size, stored_values
+from utils.zips import unpacked
 
 IGNORED = "__ignore__"  # the mask of what does not count
 Masks = dict[str, np.ndarray]
@@ -58,18 +57,17 @@ def read_coco(path: Path, content: Mapping[str, Any], photo: Photo | None) -> Ma
 
 def read_cvat(path: Path, photo: Photo | None) -> Masks:
     """The masks of the photo in a zip of CVAT's "Segmentation mask 1.1". Raises `UserError` as `read_coco` does."""
-    try:
-        with zipfile.ZipFile(path) as archive, tempfile.TemporaryDirectory() as folder:
-            files = [name for name in archive.namelist() if Path(name).parent.name == "SegmentationClass"]
-            maps = [name for name in archive.namelist() if Path(name).name == "labelmap.txt"]
-            if not files or not maps:
-                raise UserError(f"{path}: no labelmap.txt or SegmentationClass; export it as 'Segmentation mask 1.1'")
-            labels, colours = labelmap(Path(archive.extract(maps[0], folder)))
-            picture = open_picture(archive.extract(files[_one_of(path, files, photo)], folder))
-    except FileNotFoundError as error:
-        raise UserError(f"{path}: no such file") from error
-    except (zipfile.BadZipFile, NotImplementedError, RuntimeError) as error:
-        raise UserError(f"{path}: not a readable zip file ({error}); export it again") from error
+
+    def wanted(names: Sequence[str]) -> list[str]:
+        files = [name for name in names if Path(name).parent.name == "SegmentationClass"]
+        maps = [name for name in names if Path(name).name == "labelmap.txt"]
+        if not files or not maps:
+            raise UserError(f"{path}: no labelmap.txt or SegmentationClass; export it as 'Segmentation mask 1.1'")
+        return [maps[0], files[_one_of(path, files, photo)]]
+
+    with unpacked(path, wanted) as (_, (map_file, label)):
+        labels, colours = labelmap(map_file)
+        picture = open_picture(label)
     assert labels is not None  # since there is a labelmap.txt
     if picture.mode in ("RGB", "RGBA"):
         return _masks(by_colour(path, np.array(picture.convert("RGB")), colours, len(labels)), labels)

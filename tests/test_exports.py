@@ -263,3 +263,8 @@ def test_labels_of_a_project_that_lacks_the_photo_are_told(tmp_path):
     (tmp_path / "broken.zip").write_bytes(b"PK")
     with pytest.raises(UserError, match="not a readable zip file"):
         read_labels(tmp_path / "broken.zip")
+    with zipfile.ZipFile(tmp_path / "out/cvat/cvat.zip") as good, zipfile.ZipFile(tmp_path / "old.zip", "w") as old:
+        for name in good.namelist():
+            old.writestr(name.replace("/", "\\"), good.read(name))
+    found = [dict(read_labels(tmp_path / name, photo="photo 0.png")) for name in ("out/cvat/cvat.zip", "old.zip")]
+    assert found[0].keys() == found[1].keys() and all(np.array_equal(found[0][k], found[1][k]) for k in found[0])

@@ -2,6 +2,7 @@
 
 import json
 import shutil
+import zipfile
 
 import numpy as np
 import pytest
@@ -74,6 +75,41 @@ def test_versions_of_one_photo_come_to_one_list(tmp_path):
     prepared(tmp_path)
     train, test = ({i.partition(".rf.")[0] for i in read_ids(tmp_path / "data/source", s)} for s in ("train", "test"))
     assert len(train | test) == forms.NUMBER and not train & test
+
+
+def zipped(source, method=zipfile.ZIP_STORED, separator="/"):
+    """The source as a zip file beside it."""
+    with zipfile.ZipFile(source.with_suffix(".zip"), "w", method) as archive:
+        for path in sorted(p for p in source.rglob("*") if p.is_file()):
+            archive.writestr(separator.join(path.relative_to(source).parts), path.read_bytes())
+    shutil.rmtree(source)
+    return source.with_suffix(".zip")
+
+
+def test_a_zip_of_an_old_windows_tool_is_read(tmp_path):
+    forms.index_png(tmp_path / "source", "background\nshirt\nhat")
+    zipped(tmp_path / "source", separator="\\")
+    _, spec, splits = prepared(tmp_path, "source.zip")
+    assert spec.labels == ("background", "shirt", "hat") and len(samples(splits)) == forms.NUMBER
+
+
+@pytest.mark.parametrize("method", [zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA])
+def test_a_damaged_zip_is_told_in_one_line(method, tmp_path):
+    forms.index_png(tmp_path / "source", "background\nshirt\nhat")
+    archive = zipped(tmp_path / "source", method)
+    content = bytearray(archive.read_bytes())
+    start = content.index(b"images/p0.jpg") + len("images/p0.jpg")
+    content[start : start + 60] = bytes(range(195, 255))
+    archive.write_bytes(content)
+    with pytest.raises(UserError, match=r"source\.zip: not a readable zip file .*; pack or export it again"):
+        prepared(tmp_path, "source.zip")
+
+
+def test_a_zip_is_named_rather_than_where_it_was_unpacked(tmp_path):
+    forms.write(tmp_path / "source/notes.md", "nothing")
+    zipped(tmp_path / "source")
+    with pytest.raises(UserError, match=r"source\.zip: has no sub-folder images"):
+        prepared(tmp_path, "source.zip")
 
 
 LEFT_OUT = {  # form -> the line that is printed

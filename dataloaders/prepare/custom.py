@@ -2,13 +2,12 @@
 
 import json
 import re
-import tempfile
-import zipfile
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from utils.errors import UserError
+from utils.zips import unpacked
 
 from .. import catalog
 from ..dataset_json import parse_dataset_json, read_dataset_json
@@ -94,16 +93,11 @@ def prepare_zip(
     source: Path, data_root: str | Path = catalog.DATA_ROOT, *, name: str | None = None, **more: Any
 ) -> Outcome:
     """As `prepare_custom`, from a zip of the source. Raises `UserError` for a file that is none."""
-    with tempfile.TemporaryDirectory(prefix=f"{source.stem}-") as folder:
-        try:
-            with zipfile.ZipFile(source) as archive:
-                archive.extractall(folder)
-        except (zipfile.BadZipFile, NotImplementedError, RuntimeError) as error:
-            raise UserError(f"{source}: not a readable zip file ({error}); unpack it, and name its folder") from error
-        if not name and not (Path(folder) / "dataset.json").exists():
+    with unpacked(source) as (folder, _):
+        if not name and not (folder / "dataset.json").exists():
             name = _name_of(source.with_suffix(""))
         if more.get("annotations"):
-            more["annotations"] = Path(folder) / more["annotations"]
+            more["annotations"] = folder / more["annotations"]
         # the folder goes away, so links into it would lead nowhere
         return prepare_custom(folder, data_root, name=name, **{**more, "copy": True})
 
