@@ -149,3 +149,28 @@ def test_grey_labels_of_few_bits_keep_their_ids(bits, tmp_path):
     write_grey_png(tmp_path / "label.png", label, bits)
     assert np.array_equal(read_label(tmp_path / "label.png", 16), label)
     assert np.array_equal(read_labels(tmp_path / "label.png"), label)
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "utf-16-le", "latin-1"])
+def test_options_in_a_file_are_read_in_the_encodings_of_windows(encoding, tmp_path, capsys):
+    (tmp_path / "inner.args").write_bytes(b"--epochs\r\n7\r\n\r\n")
+    content = f"--method=eop\r\n@{tmp_path}/inner.args\r\n--run-dir=caf\u00e9\r\n".encode(encoding)
+    mark = b"\xff\xfe" if encoding == "utf-16-le" else b""
+    (tmp_path / "own.args").write_bytes(mark + content)
+    arguments = ["--way=1way", f"@{tmp_path}/own.args", "--dry-run"]
+    if encoding == "latin-1":
+        with pytest.raises(UserError, match=r"own\.args: cannot be read .*; it must be UTF-8 text, one option a line"):
+            parse(TrainSettings, arguments)
+        return
+    with pytest.raises(SystemExit):
+        parse(TrainSettings, arguments)
+    told = json.loads(capsys.readouterr().out)
+    assert [told[name] for name in ("way", "method", "epochs", "run_dir")] == ["1way", "eop", 7, "caf\u00e9"]
+
+
+def test_a_file_of_options_that_is_missing_or_reads_itself_is_told(tmp_path):
+    (tmp_path / "own.args").write_text(f"@{tmp_path}/own.args")
+    with pytest.raises(UserError, match=r"own\.args: reads itself"):
+        parse(TrainSettings, [f"@{tmp_path}/own.args"])
+    with pytest.raises(UserError, match=r"none\.args: options cannot be read there \(No such file"):
+        parse(TrainSettings, [f"@{tmp_path}/none.args"])

@@ -12,10 +12,11 @@ import reprlib
 import sys
 import types
 import typing
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, NoReturn, TypeVar
 
 from .errors import UserError
+from .files import read_lines
 
 T = TypeVar("T")
 MOST = 10**6  # of a number that nothing else bounds: beyond it torch's own arithmetic overflows
@@ -48,7 +49,6 @@ def parse(kind: type[T], arguments: Sequence[str] | None = None, description: st
     parser = ArgumentParser(
         description=description,
         epilog="@FILE reads further options from a file, one a line.",
-        fromfile_prefix_chars="@",
         formatter_class=argparse.ArgumentDefaultsHelpFormatter,
     )
     hints = typing.get_type_hints(kind)
@@ -59,7 +59,7 @@ def parse(kind: type[T], arguments: Sequence[str] | None = None, description: st
         for entry in own:
             _add(group, entry, hints[entry.name])
     parser.add_argument("--dry-run", action="store_true", help="print the settings as JSON and exit")
-    values = vars(parser.parse_args(arguments))
+    values = vars(parser.parse_args(list(_with_files(sys.argv[1:] if arguments is None else arguments))))
     dry_run = values.pop("dry_run")
     settings = kind(**_tuples(values))
     for name, value in vars(settings).items():
@@ -122,6 +122,22 @@ def require(holds: bool, name: str, what: str) -> None:
     """Raise `UserError` about the option of field `name` unless it `holds`."""
     if not holds:
         raise UserError(f"{flag_of(name)} {what}")
+
+
+def _with_files(arguments: Sequence[str], within: tuple[str, ...] = ()) -> Iterator[str]:
+    """The arguments, with those in each @FILE in its place. argparse's own way reads no byte order marks."""
+    for argument in arguments:
+        if not argument.startswith("@"):
+            yield argument
+            continue
+        path = argument[1:]
+        if path in within:
+            raise UserError(f"{path}: reads itself; take the line {argument} out")
+        try:
+            lines = read_lines(path, "one option a line")
+        except OSError as error:
+            raise UserError(f"{path}: options cannot be read there ({error.strerror}); check the path") from error
+        yield from _with_files(lines, (*within, path))
 
 
 def _check_range(name: str, value: object, least: float, above: float, most: float) -> None:
