@@ -77,6 +77,17 @@ def test_versions_of_one_photo_come_to_one_list(tmp_path):
     assert len(train | test) == forms.NUMBER and not train & test
 
 
+@pytest.mark.parametrize("taken_apart", ["photos", "labels"])
+def test_accents_that_macos_takes_apart_are_the_same_name(taken_apart, tmp_path):
+    whole, apart = "caf\u00e9{}.jpg", "cafe\u0301{}.jpg"
+    on_disk, in_file = (apart, whole) if taken_apart == "photos" else (whole, apart)
+    forms.labelme(tmp_path / "source", name=in_file, photo_folder="unused")
+    shutil.rmtree(tmp_path / "source/unused")
+    forms.photos(tmp_path / "source", on_disk)
+    _, _, splits = prepared(tmp_path)
+    assert len(samples(splits)) == forms.NUMBER
+
+
 def zipped(source, method=zipfile.ZIP_STORED, separator="/"):
     """The source as a zip file beside it."""
     with zipfile.ZipFile(source.with_suffix(".zip"), "w", method) as archive:

@@ -1,6 +1,7 @@
 """What the formats of users' labels share: names and ids, photos found by name, and what has to be left out."""
 
 import re
+import unicodedata
 from collections import defaultdict
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -71,7 +72,7 @@ class PhotoIndex:
         self.by_name: dict[str, list[Path]] = defaultdict(list)
         for path in files_below(source):
             if path.suffix.lower() in SUFFIXES:
-                self.by_name[path.name.lower()].append(path)
+                self.by_name[composed(path.name).lower()].append(path)
 
     def find(self, named_by: Path, name: str) -> Path:
         """The photo that the file `named_by` calls `name`, with any slashes, drive letter and case.
@@ -81,14 +82,13 @@ class PhotoIndex:
         beside = named_by.parent / name.replace("\\", "/")
         if name and beside.is_file():
             return beside
-        given = [part for part in re.split(r"[\\/]+", name) if part not in ("", ".", "..")]
-        parts = [part.lower() for part in given]
-        last = parts[-1] if parts else ""
-        found = self.by_name.get(last) or self.by_name.get(unquote(last), [])
+        parts = parts_of(name)
+        last = parts[-1].lower() if parts else ""
+        found = self.by_name.get(last) or self.by_name.get(composed(unquote(last)), [])
         if not found:
             raise UserError(f"{named_by}: its image {name!r} is not in {self.source} nor in a folder below; add it")
-        beside_it, exact = named_by.parent, given[-1:]
-        fits = {p: (self._shared(p, parts), p.parent == beside_it, [p.name] == exact) for p in found}
+        beside_it, exact = named_by.parent, parts[-1:]
+        fits = {p: (shared_parts(p, parts), p.parent == beside_it, [composed(p.name)] == exact) for p in found}
         best = [path for path in found if fits[path] == max(fits.values())]
         if len(best) > 1:
             raise UserError(f"{named_by}: its image {name!r} may be {best[0]} or {best[1]}; remove or rename one")
@@ -111,17 +111,27 @@ class PhotoIndex:
     def tell_unnamed(self, photos: Collection[Path], listed: Iterable[str] = ()) -> None:
         """Print how many photos lie among these and are named by no label file; `listed` are further names in them."""
         left_out, folders, named = LeftOut(), {p.parent.resolve() for p in photos}, {p.resolve() for p in photos}
-        names = {re.split(r"[\\/]+", name)[-1].lower() for name in listed}
+        names = {part.lower() for name in listed for part in parts_of(name)[-1:]}
         for path in (path for name, paths in self.by_name.items() for path in paths if name not in names):
             if path.parent.resolve() in folders and path.resolve() not in named:
                 left_out.add("photos that no label file names", path.name)
         left_out.tell()
 
-    @staticmethod
-    def _shared(path: Path, parts: Sequence[str]) -> int:
-        """How many parts of a path, from its end, are the same."""
-        pairs = zip(reversed(path.parts), reversed(parts), strict=False)
-        return next((i for i, (a, b) in enumerate(pairs) if a.lower() != b), len(parts))
+
+def composed(name: str) -> str:
+    """The name with each accent and its letter as one character: macOS writes two, which look the same."""
+    return unicodedata.normalize("NFC", name)
+
+
+def parts_of(name: str) -> list[str]:
+    """The folders and the file of a path that a label file holds, with any slashes."""
+    return [part for part in re.split(r"[\\/]+", composed(name)) if part not in ("", ".", "..")]
+
+
+def shared_parts(path: Path, parts: Sequence[str]) -> int:
+    """How many of such parts, from their end, the path has too, in any case."""
+    pairs = zip(reversed(path.parts), reversed(parts), strict=False)
+    return next((i for i, (a, b) in enumerate(pairs) if composed(a).lower() != b.lower()), len(parts))
 
 
 def files_below(folder: Path) -> Iterator[Path]:
