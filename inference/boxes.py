@@ -2,10 +2,11 @@
 
 import math
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from dataloaders.prepare.formats.common import composed, parts_of, shared_parts
 from utils.errors import UserError
 from utils.files import read_json
 from utils.pictures import picture_size
@@ -13,7 +14,7 @@ from utils.pictures import picture_size
 from .inputs import Source
 from .settings import PEOPLE
 
-PERSON = 1  # COCO's category id
+PERSON = "1"  # COCO's category id
 LEAST_SCORE = 0.5  # of a box that counts
 LAYOUT = '[{"image_id": "photo.jpg", "bbox": [x, y, width, height], "score": 0.9, "category_id": 1}, ...]'
 OVERHANG = 0.1  # of a box: how much of it may lie outside the photo
@@ -49,7 +50,8 @@ def boxes_for(people: str, images: str | None, sources: Sequence[Source]) -> Box
 def read_boxes(path: str | Path, images: str | Path | None, sources: Sequence[Source]) -> Boxes:
     """The persons' boxes (x, y, width, height in pixels) of each photo, from a file of a detector's results.
 
-    `image_id` is a photo's file name, or an id of the COCO file `images`. Boxes of a score below `LEAST_SCORE` do not
+    `image_id` is a photo's file name, or an id of the COCO file `images`; folders in the name tell photos of one name
+    apart. Boxes of a score below `LEAST_SCORE` do not
     count, nor do those of other categories than the person's: 1, or the one that `images` calls "person".
     Raises `UserError` for files of another form, photos that are not in them, and boxes outside their photo.
     """
@@ -59,7 +61,7 @@ def read_boxes(path: str | Path, images: str | Path | None, sources: Sequence[So
     names, person = _read_images(images) if images else ({}, PERSON)
     boxes: dict[str, list[list[float]]] = defaultdict(list)
     boxes.update({name: [] for name in names.values()})
-    categories, unsure = set[Any](), 0
+    categories, unsure, largest = set[str](), 0, 0.0
     for number, entry in enumerate(entries):
         image_id, box, score, category = _checked(path, number, entry)
         if images and image_id not in names:
@@ -67,49 +69,83 @@ def read_boxes(path: str | Path, images: str | Path | None, sources: Sequence[So
         found = boxes[names.get(image_id, image_id)]
         categories.add(person if category is None else category)
         unsure += score < LEAST_SCORE
+        largest = max(largest, *box)
         if category in (None, person) and score >= LEAST_SCORE:
             found.append(box)
+    if entries and largest <= 1:
+        raise UserError(f"{path}: all boxes lie in 0..1, as shares of the photo; give x, y, width, height in pixels")
     if categories and person not in categories:
-        those = ", ".join(map(str, sorted(categories, key=str)))
+        those = ", ".join(sorted(categories))
         remedy = f'write {person}, or give a file with "categories" with --people-images'
         raise UserError(f"{path}: persons have the category_id {person}, and its boxes have {those}; {remedy}")
     if unsure:
         print(f"{path}: {unsure} of {len(entries)} boxes are passed over, with a score below {LEAST_SCORE}")
-    return {source.path: _of_photo(path, source.path, boxes) for source in sources if not source.is_video}
+    photos = [source.path for source in sources if not source.is_video]
+    return {photo: _of_photo(path, photo, boxes[name]) for photo, name in _names_of(path, photos, boxes).items()}
 
 
-def _of_photo(path: str | Path, photo: Path, boxes: Mapping[str, list[list[float]]]) -> list[list[float]]:
-    if photo.name not in boxes:
-        remedy = "name it by image_id, or give --people-images"
-        raise UserError(f"{path}: has no entry for {photo.name}; {remedy}")
+def _names_of(path: str | Path, photos: Sequence[Path], names: Collection[str]) -> dict[Path, str]:
+    """Which of the names in a file of boxes each photo has. Raises `UserError` where that is not sure."""
+    by_file: dict[str, list[str]] = defaultdict(list)
+    for name in names:
+        by_file[parts_of(name)[-1] if parts_of(name) else ""].append(name)
+    owners: dict[str, Path] = {}
+    for photo in photos:
+        found = by_file.get(composed(photo.name), [])
+        if not found:
+            remedy = "name it by image_id, or give --people-images"
+            raise UserError(f"{path}: has no entry for {photo.name}; {remedy}")
+        fits = {name: shared_parts(photo.absolute(), parts_of(name)) for name in found}
+        best = [name for name in found if fits[name] == max(fits.values())]
+        if len(best) > 1:
+            raise UserError(f"{path}: {photo} may be {best[0]} or {best[1]} there; name its folders as they are")
+        if best[0] in owners:
+            both = f"{owners[best[0]]} and {photo}"
+            raise UserError(f"{path}: {best[0]!r} may be {both}; write the folder before the name, or parse them apart")
+        owners[best[0]] = photo
+    return {photo: name for name, photo in owners.items()}
+
+
+def _of_photo(path: str | Path, photo: Path, boxes: list[list[float]]) -> list[list[float]]:
+    """The boxes, which must lie in the photo."""
     try:
         size, _ = picture_size(photo)
     except UserError:  # told when the photo's turn comes
-        return boxes[photo.name]
-    for box in boxes[photo.name]:
+        return boxes
+    for box in boxes:
         check_box(box, size, f"{path}: {photo.name}")
-    return boxes[photo.name]
+    return boxes
 
 
-def _read_images(path: str | Path) -> tuple[dict[str, str], int]:
+def _read_images(path: str | Path) -> tuple[dict[str, str], str]:
     """File names by image id, and the category id of persons, of a COCO file."""
     content = read_json(path)
+    names: dict[str, str] = {}
     try:
-        names = {str(image["id"]): Path(image["file_name"]).name for image in content["images"]}
-        persons = [one["id"] for one in content.get("categories", []) if str(one["name"]).lower() == "person"]
+        for image in content["images"]:
+            image_id, name = _id(image["id"]), str(image["file_name"])
+            if names.setdefault(image_id, name) != name:
+                both = f"{names[image_id]} and {name}"
+                raise UserError(f"{path}: the image id {image_id} is that of {both}; number the images anew")
+        persons = [_id(one["id"]) for one in content.get("categories", []) if str(one["name"]).lower() == "person"]
     except (KeyError, TypeError, AttributeError) as error:
         raise UserError(f'{path}: must hold "images" with id and file_name, as a COCO file does') from error
     return names, persons[0] if persons else PERSON
 
 
-def _checked(path: str | Path, number: int, entry: Any) -> tuple[str, list[float], float, Any]:
+def _checked(path: str | Path, number: int, entry: Any) -> tuple[str, list[float], float, str | None]:
     """Image id, box, score and category of an entry."""
     try:
         box = [float(value) for value in entry["bbox"]]
         score = float(entry.get("score", 1))
-        image_id = str(entry["image_id"])
+        image_id, category = _id(entry["image_id"]), entry.get("category_id")
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise UserError(f"{path}: entry {number} must have image_id and bbox, as in {LAYOUT}") from error
     if len(box) != 4 or not all(map(math.isfinite, box)) or min(box[2:]) <= 0:
         raise UserError(f"{path}: entry {number} has the bbox {entry['bbox']}; give x, y, width, height in pixels")
-    return image_id, box, score, entry.get("category_id")
+    return image_id, box, score, None if category is None else _id(category)
+
+
+def _id(value: object) -> str:
+    """An id as text: some tools write 7 as "7" or 7.0."""
+    return str(int(value)) if isinstance(value, float) and value.is_integer() else str(value)

@@ -148,6 +148,34 @@ def test_images_are_resolved_by_their_ids(tmp_path, capsys):
         read_boxes(write(boxes, [{**BOX, "image_id": 9}]), images, sources)
 
 
+def test_photos_of_one_name_are_told_apart_by_their_folders(tmp_path):
+    sources = [Source(tmp_path / folder / "a.jpg", folder) for folder in ("one", "two")]
+    first, second = {**BOX, "image_id": "one/a.jpg"}, {**BOX, "image_id": "C:\\two\\a.jpg", "bbox": [9, 9, 9, 9]}
+    boxes = write(tmp_path / "boxes.json", [second, first])
+    assert list(read_boxes(boxes, None, sources).values()) == [[BOX["bbox"]], [[9, 9, 9, 9]]]
+    assert list(read_boxes(boxes, None, sources[:1]).values()) == [[BOX["bbox"]]], "none of the other photo's"
+    with pytest.raises(UserError, match=r"'a.jpg' may be .*one/a.jpg and .*two/a.jpg; write the folder"):
+        read_boxes(write(boxes, [{**BOX, "image_id": "a.jpg"}]), None, sources)
+    with pytest.raises(UserError, match=r"one/a.jpg may be 3/a.jpg or 4/a.jpg there"):
+        read_boxes(write(boxes, [{**BOX, "image_id": f"{n}/a.jpg"} for n in (3, 4)]), None, sources[:1])
+
+
+@pytest.mark.parametrize("name", ["photos\\caf\u00e9.jpg", "cafe\u0301.jpg"])
+@pytest.mark.parametrize("image_id, person", [(7, 1), ("7", "1"), (7.0, 1.0)])
+def test_names_and_ids_are_read_as_tools_write_them(name, image_id, person, tmp_path):
+    content = {"images": [{"id": 7, "file_name": name}], "categories": [{"id": person, "name": "person"}]}
+    images = write(tmp_path / "coco.json", content)
+    boxes = write(tmp_path / "boxes.json", [{**BOX, "image_id": image_id}])
+    assert [len(b) for b in read_boxes(boxes, images, [Source(tmp_path / "caf\u00e9.jpg", "c")]).values()] == [1]
+
+
+def test_an_image_id_of_two_photos_is_refused(tmp_path):
+    content = {"images": [{"id": 7, "file_name": "a.jpg"}, {"id": 7, "file_name": "b.jpg"}]}
+    boxes, images = write(tmp_path / "boxes.json", [{**BOX, "image_id": 7}]), write(tmp_path / "coco.json", content)
+    with pytest.raises(UserError, match=r"coco.json: the image id 7 is that of a.jpg and b.jpg; number"):
+        read_boxes(boxes, images, [])
+
+
 @pytest.mark.parametrize(
     "content, told",
     [
@@ -157,6 +185,7 @@ def test_images_are_resolved_by_their_ids(tmp_path, capsys):
         ([{"image_id": "1.jpg"}], "entry 0 must have image_id and bbox"),
         ([{**BOX, "bbox": [1, 2, 0, 4]}], "entry 0 has the bbox"),
         ([{**BOX, "image_id": "1.jpg", "category_id": 0}], "persons have the category_id 1, and its boxes have 0"),
+        ([{**BOX, "bbox": [0.1, 0.1, 0.8, 0.8]}], "boxes.json: all boxes lie in 0..1, as shares of the photo"),
         ([{**BOX, "bbox": [40, 5, 20, 60]}], "1.jpg: the box [40, 5, 20, 60] does not lie in it (the photo is 50x70"),
     ],
 )
