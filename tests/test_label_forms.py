@@ -88,6 +88,33 @@ def test_accents_that_macos_takes_apart_are_the_same_name(taken_apart, tmp_path)
     assert len(samples(splits)) == forms.NUMBER
 
 
+def each_file(source, change):
+    """Change the JSON files of a source, each by its number."""
+    for number, path in enumerate(sorted(source.rglob("p*.json"))):
+        content = json.loads(path.read_bytes())
+        change(number, content)
+        path.write_text(json.dumps(content))
+
+
+def as_text(number, content):
+    """Sizes as text, and blanks behind every other name."""
+    if "size" in content:
+        content["size"] = {side: str(length) for side, length in content["size"].items()}
+    else:
+        content.update(imageHeight="64", imageWidth="96")
+    for entry in content.get("objects", content.get("shapes")):
+        key = "classTitle" if "classTitle" in entry else "label"
+        entry[key] += " " * (number % 2)
+
+
+@pytest.mark.parametrize("form", [form for form in FORMS if "labelme" in form or "supervisely" in form])
+def test_sizes_as_text_and_blanks_around_names_change_nothing(form, tmp_path):
+    FORMS[form](tmp_path / "source")
+    each_file(tmp_path / "source", as_text)
+    _, spec, splits = prepared(tmp_path)
+    assert set(spec.labels) == {"background", "shirt", "hat"} and len(samples(splits)) == forms.NUMBER
+
+
 def zipped(source, method=zipfile.ZIP_STORED, separator="/"):
     """The source as a zip file beside it."""
     with zipfile.ZipFile(source.with_suffix(".zip"), "w", method) as archive:

@@ -13,7 +13,7 @@ from utils.pictures import picture_size
 
 from ..photos import Photo, make_photos
 from .common import Files, IdOf, Labelled, PhotoIndex, fitted_photo, id_of_label, names_file, without_background
-from .shapes import Unusable, draw_shape
+from .shapes import Unusable, draw_shape, stated_size
 
 
 class Drawing(NamedTuple):
@@ -52,11 +52,10 @@ def draw(path: Path, content: Mapping[str, Any], size: tuple[int, int], id_of: I
     """
     canvas, left_out = Image.new("L", size[::-1]), []
     for shape in content["shapes"]:
-        if not _label(shape):
+        if not (label := _label(shape)):
             raise UserError(f"{path}: a shape is broken (no label); mend it in labelme")
-        value = id_of(str(shape["label"]))
+        value = id_of(label)
         if value is None:
-            label = str(shape["label"])
             raise UserError(f"{path}: label {label!r} is none of the data set's; add it to dataset.json or labels.txt")
         try:
             draw_shape(canvas, shape, value)
@@ -68,7 +67,7 @@ def draw(path: Path, content: Mapping[str, Any], size: tuple[int, int], id_of: I
 def drawn_size(path: Path, content: Mapping[str, Any], photo: Path) -> tuple[int, int]:
     """The size (H, W) at which the shapes lie: the photo's, or that of its stored form. `UserError` for any other."""
     upright, stored = picture_size(photo)
-    said = (content.get("imageHeight"), content.get("imageWidth"))
+    said = stated_size(content.get("imageHeight"), content.get("imageWidth"))
     if None in said or said == upright:
         return upright
     if said == stored:
@@ -83,9 +82,9 @@ def used(content: Mapping[str, Any]) -> set[str]:
 
 
 def _label(shape: object) -> str:
-    """The label of a shape; empty where it has none."""
+    """The label of a shape, without blanks around, which nobody sees; empty where it has none."""
     label = shape.get("label") if isinstance(shape, dict) else None
-    return "" if label is None or not str(label).strip() else str(label)
+    return "" if label is None else str(label).strip()
 
 
 def _draw(labels: tuple[str, ...], depth: int, drawing: Drawing) -> Photo:

@@ -91,6 +91,13 @@ def are_shares(values: Sequence[float]) -> bool:
     return all(0 <= value <= 1 for value in values)
 
 
+def stated_size(height: object, width: object) -> tuple[Any, Any]:
+    """A size (H, W) that a label file states; some tools write numbers as text."""
+    said = (height, width)
+    height, width = (int(n) if isinstance(n, str) and n.strip().isdecimal() else n for n in said)
+    return height, width
+
+
 def within(points: Sequence[Any], size: tuple[int, int]) -> bool:
     """Whether points (x, y) lie in a picture of `size` (H, W), a pixel or so beyond its edge counting as in it."""
     array = np.array(points, dtype=float).reshape(-1, 2)

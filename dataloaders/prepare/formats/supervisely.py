@@ -13,7 +13,7 @@ from utils.pictures import picture_size
 
 from ..photos import Photo, make_photos
 from .common import Files, Labelled, LeftOut, PhotoIndex, fitted_photo, id_of_label, without_background
-from .shapes import BROKEN, Unusable, draw_bitmap, draw_polygon
+from .shapes import BROKEN, Unusable, draw_bitmap, draw_polygon, stated_size
 
 
 class Annotated(NamedTuple):
@@ -36,7 +36,7 @@ def read(
 ) -> Labelled:
     """Draw the bitmaps and polygons of every photo; the classes are those in use, sorted."""
     index, left_out = PhotoIndex(source), LeftOut()
-    used = {str(o.get("classTitle")) for content in files.values() for o in content["objects"] if isinstance(o, dict)}
+    used = {_name_of(o) for content in files.values() for o in content["objects"] if isinstance(o, dict)}
     labels = labels or ("background", *without_background(sorted(used)))
     for path in [path for path, content in files.items() if not content["objects"]]:
         left_out.add("photos without annotations", path.name)
@@ -54,13 +54,13 @@ def _draw(labels: tuple[str, ...], depth: int, annotated: Annotated) -> Photo:
     """The photo with its objects in file order, later ones on top. Raises `UserError` on a class without an id."""
     path, photo, content = annotated
     upright, stored = picture_size(photo)
-    said = (content["size"].get("height"), content["size"].get("width"))
+    said = stated_size(content["size"].get("height"), content["size"].get("width"))
     if said not in (upright, stored):
         sizes = f"drawn on a photo of {said[1]}x{said[0]}, but {photo.name} is {upright[1]}x{upright[0]}"
         raise UserError(f"{path}: {sizes}; resize the photo back, or annotate it anew")
     canvas, left_out, id_of = Image.new("L", (said[1], said[0])), [], id_of_label(labels)
     for entry in content["objects"]:
-        name = str(entry.get("classTitle")) if isinstance(entry, dict) else ""
+        name = _name_of(entry) if isinstance(entry, dict) else ""
         value = id_of(name)
         if value is None:
             raise UserError(f"{path}: class {name!r} is none of the data set's; add it to dataset.json")
@@ -70,6 +70,11 @@ def _draw(labels: tuple[str, ...], depth: int, annotated: Annotated) -> Photo:
             left_out.append(str(error))
     drawn = fitted_photo(photo.stem, photo, np.array(canvas), depth=depth)
     return drawn._replace(left_out=tuple(left_out))
+
+
+def _name_of(entry: Mapping[str, Any]) -> str:
+    """The name of an object's class, without blanks around, which nobody sees."""
+    return str(entry.get("classTitle")).strip()
 
 
 def _draw_object(canvas: Image.Image, entry: Mapping[str, Any], value: int) -> None:
