@@ -115,6 +115,17 @@ def test_sizes_as_text_and_blanks_around_names_change_nothing(form, tmp_path):
     assert set(spec.labels) == {"background", "shirt", "hat"} and len(samples(splits)) == forms.NUMBER
 
 
+@pytest.mark.parametrize("form", [form for form in FORMS if form == "labelme" or "supervisely" in form])
+def test_a_photo_that_is_missing_is_passed_over_where_that_is_wanted(form, tmp_path, capsys):
+    FORMS[form](tmp_path / "source")
+    next(path for path in (tmp_path / "source").rglob("p3.*") if path.suffix != ".json").unlink()
+    with pytest.raises(UserError, match="1 of 8 photos cannot be found, as named above; add them"):
+        prepared(tmp_path)
+    _, _, splits = prepared(tmp_path, "source", "--skip-bad")
+    assert "1 of 8 photos cannot be found, as named above: they are passed over" in capsys.readouterr().out
+    assert sorted(photo for split in splits for photo in split.ids) == [f"p{i}" for i in range(8) if i != 3]
+
+
 def zipped(source, method=zipfile.ZIP_STORED, separator="/"):
     """The source as a zip file beside it."""
     with zipfile.ZipFile(source.with_suffix(".zip"), "w", method) as archive:

@@ -96,16 +96,25 @@ class PhotoIndex:
 
     def find_each(self, names: Sequence[tuple[Path, str]]) -> list[Path]:
         """`find` of each. Raises `UserError` where it does so for any, after printing each message."""
+        return [photo for _, photo in self.found(names)]
+
+    def found(self, names: Sequence[tuple[Path, str]], skip_bad: bool = False) -> list[tuple[int, Path]]:
+        """`find` of each, with its place among the names. Those that are not found are printed, each in a line.
+
+        They are left out with `skip_bad`; without it raises `UserError` where there are any.
+        """
         photos, problems = [], []
-        for named_by, name in names:
+        for place, (named_by, name) in enumerate(names):
             try:
-                photos.append(self.find(named_by, name))
+                photos.append((place, self.find(named_by, name)))
             except UserError as error:
                 problems.append(str(error))
         if problems:
             print(*problems, sep="\n")
-            number = f"{len(problems)} of {len(names)} photos cannot be found"
-            raise UserError(f"{self.source}: {number}, as named above; add them (nothing was made)")
+            what = f"{len(problems)} of {len(names)} photos cannot be found, as named above"
+            if not skip_bad or not photos:
+                raise UserError(f"{self.source}: {what}; add them (nothing was made)")
+            print(f"{what}: they are passed over")
         return photos
 
     def tell_unnamed(self, photos: Collection[Path], listed: Iterable[str] = ()) -> None:

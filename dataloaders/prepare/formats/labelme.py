@@ -34,9 +34,10 @@ def read(
 ) -> Labelled:
     """Draw the shapes of every file; without names from a dataset.json or labels.txt those in use are sorted."""
     index = PhotoIndex(source)
-    photos = index.find_each([(path, str(content.get("imagePath", ""))) for path, content in files.items()])
-    drawings = [Drawing(*entry) for entry in zip(files, photos, files.values(), strict=True)]
-    index.tell_unnamed(photos)
+    paths = list(files)
+    found = index.found([(path, str(files[path].get("imagePath", ""))) for path in paths], skip_bad)
+    drawings = [Drawing(paths[place], photo, files[paths[place]]) for place, photo in found]
+    index.tell_unnamed([drawing.photo for drawing in drawings])
     named = names_file(source)
     labels = labels or (named.labels if named else None)
     if labels is None:

@@ -42,10 +42,11 @@ def read(
         left_out.add("photos without annotations", path.name)
     left_out.tell()
     files = {path: content for path, content in files.items() if content["objects"]}
-    photos = index.find_each([(path, f"../img/{path.name.removesuffix('.json')}") for path in files])
-    annotated = [Annotated(*entry) for entry in zip(files, photos, files.values(), strict=True)]
-    if not annotated:
+    if not files:
         raise UserError(f"{source}: its annotations hold no object; export them with their figures")
+    paths = list(files)
+    found = index.found([(path, f"../img/{path.name.removesuffix('.json')}") for path in paths], skip_bad)
+    annotated = [Annotated(paths[place], photo, files[paths[place]]) for place, photo in found]
     draw = partial(_draw, labels, depth)
     return Labelled(labels, make_photos(source, draw, annotated, "draw Supervisely objects", skip_bad=skip_bad))
 
