@@ -126,6 +126,22 @@ def test_a_photo_that_is_missing_is_passed_over_where_that_is_wanted(form, tmp_p
     assert sorted(photo for split in splits for photo in split.ids) == [f"p{i}" for i in range(8) if i != 3]
 
 
+def test_a_labelme_file_beside_another_photo_than_it_names_is_refused(tmp_path, capsys):
+    forms.labelme(tmp_path / "source")
+    each_file(tmp_path / "source", lambda number, content: content.update(imagePath=f"p{max(number - 1, 0)}.jpg"))
+    with pytest.raises(UserError, match="7 of 8 photos or labels cannot be used"):
+        prepared(tmp_path)
+    assert "p1.json: its imagePath is p0.jpg, but p1.jpg lies beside it; correct" in capsys.readouterr().out
+
+
+def test_several_labelme_files_of_one_photo_are_told(tmp_path, capsys):
+    forms.labelme(tmp_path / "source", folder="first")
+    shutil.copytree(tmp_path / "source/first", tmp_path / "source/second")
+    _, _, splits = prepared(tmp_path)
+    assert len(samples(splits)) == 2 * forms.NUMBER
+    assert "8 photos (p0.jpg, p1.jpg, p2.jpg ...): several labelme files name them" in capsys.readouterr().out
+
+
 def zipped(source, method=zipfile.ZIP_STORED, separator="/"):
     """The source as a zip file beside it."""
     with zipfile.ZipFile(source.with_suffix(".zip"), "w", method) as archive:

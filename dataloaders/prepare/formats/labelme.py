@@ -1,5 +1,6 @@
 """labelme: a .json file of shapes beside each photo, or in a folder of their own."""
 
+from collections import Counter
 from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
@@ -9,10 +10,21 @@ import numpy as np
 from PIL import Image
 
 from utils.errors import UserError
-from utils.pictures import picture_size
+from utils.pictures import SUFFIXES, picture_size
 
 from ..photos import Photo, make_photos
-from .common import Files, IdOf, Labelled, PhotoIndex, fitted_photo, id_of_label, names_file, without_background
+from ..sources import first_names
+from .common import (
+    Files,
+    IdOf,
+    Labelled,
+    PhotoIndex,
+    composed,
+    fitted_photo,
+    id_of_label,
+    names_file,
+    without_background,
+)
 from .shapes import Unusable, draw_shape, stated_size
 
 
@@ -38,6 +50,11 @@ def read(
     found = index.found([(path, str(files[path].get("imagePath", ""))) for path in paths], skip_bad)
     drawings = [Drawing(paths[place], photo, files[paths[place]]) for place, photo in found]
     index.tell_unnamed([drawing.photo for drawing in drawings])
+    times = Counter(drawing.photo.resolve() for drawing in drawings)
+    if several := sorted(photo.name for photo, number in times.items() if number > 1):
+        print(
+            f"{len(several)} photos ({first_names(several)}): several labelme files name them; each is used by itself"
+        )
     named = names_file(source)
     labels = labels or (named.labels if named else None)
     if labels is None:
@@ -89,7 +106,14 @@ def _label(shape: object) -> str:
 
 
 def _draw(labels: tuple[str, ...], depth: int, drawing: Drawing) -> Photo:
-    """The photo of a labelme file with its label map."""
+    """The photo of a labelme file with its label map. Raises `UserError` where the file lies beside another photo."""
+    beside = [drawing.path.with_suffix(suffix) for suffix in SUFFIXES]
+    own = next((path for path in beside if path.is_file()), drawing.photo)
+    if (
+        composed(own.stem).lower() != composed(drawing.photo.stem).lower()
+    ):  # renamed or copied files; its shapes may be of either
+        names = f"its imagePath is {drawing.photo.name}, but {own.name} lies beside it"
+        raise UserError(f"{drawing.path}: {names}; correct the imagePath, or give the file its photo's name")
     size = drawn_size(drawing.path, drawing.content, drawing.photo)
     label, left_out = draw(drawing.path, drawing.content, size, id_of_label(labels))
     photo = fitted_photo(drawing.path.stem, drawing.photo, label, depth=depth)
