@@ -106,13 +106,15 @@ def read_colors(path: str | Path) -> dict[str, RGB]:
     return colors
 
 
-def read_names(path: str | Path) -> dict[int, str]:
+def read_names(path: str | Path, labels: Sequence[np.ndarray | Mapping[str, np.ndarray]] = ()) -> dict[int, str]:
     """Class names by id from a JSON file, {"1": "hat"} or a list, the background first, or from a labels.txt.
 
-    Raises `UserError` for anything else.
+    Raises `UserError` for anything else, and where the names of a labels.txt may belong to other ids of the `labels`.
     """
     if Path(path).suffix.lower() == ".txt":
-        return dict(enumerate(read_names_file(Path(path)).labels))
+        names = read_names_file(Path(path))
+        check_names(names, max((_highest(one) for one in labels if not isinstance(one, Mapping)), default=0))
+        return dict(enumerate(names.labels))
     return names_by_id(read_json(path), str(path))
 
 
@@ -135,7 +137,7 @@ def names_beside(labels: Sequence[Labels], tell: Tell = silent) -> dict[int, str
             if path.suffix.lower() == ".json":
                 of_masks.append(dict(enumerate(names.labels)))
                 continue
-            check_names(names, max(set(np.unique(read_index_map(path)).tolist()) - {IGNORE}, default=0))
+            check_names(names, _highest(read_index_map(path)))
             if file not in of_maps:
                 tell(f"names of the classes: {file}")
             of_maps[file] = dict(enumerate(names.labels))
@@ -148,7 +150,7 @@ def names_beside(labels: Sequence[Labels], tell: Tell = silent) -> dict[int, str
 def names_by_id(content: object, source: str = "names") -> dict[int, str]:
     """Class names by id, from a dict whose keys may be text, or from a list, the background first.
 
-    Raises `UserError` about `source` for anything else, and for an id that no label map can hold.
+    Raises `UserError` about `source` for anything else, for an id that no label map can hold, and for a class of id 0.
     """
     entries: Any = enumerate(content) if isinstance(content, (list, tuple)) else getattr(content, "items", list)()
     try:
@@ -158,6 +160,9 @@ def names_by_id(content: object, source: str = "names") -> dict[int, str]:
     of_text = all(isinstance(name, str) and (name.strip() or not class_id) for class_id, name in names.items())
     if not names or not of_text or not all(0 <= class_id <= LARGEST_ID for class_id in names):
         raise UserError(f'{source}: must hold class names by id, {{"1": "hat"}}, or a list with the background first')
+    if names.get(0, "").strip() and not is_background(names[0]):
+        remedy = "number the classes from 1; the name of 0, the first of a list, is 'background'"
+        raise UserError(f"{source}: names id 0 {names[0]!r}, but 0 is the background; {remedy}")
     return names
 
 
@@ -180,6 +185,11 @@ def read_bank_map(path: str | Path) -> dict[str, int | str]:
     if not isinstance(content, dict):
         raise UserError(f'{path}: must map names, as {{"my name": "class of the checkpoint"}} does')
     return content
+
+
+def _highest(label: np.ndarray) -> int:
+    """The highest id in a label map."""
+    return int(max(set(np.unique(label).tolist()) - {IGNORE}, default=0))
 
 
 def _read_folder(folder: Path) -> dict[str, np.ndarray]:

@@ -101,7 +101,11 @@ def read_reference(options: argparse.Namespace) -> LabelledReference:
     colors = read_colors(options.colors) if options.colors else None
     photos = options.reference if len(options.reference) == len(options.labels) else [None] * len(options.labels)
     labels = [read_labels(path, colors, photo) for path, photo in zip(options.labels, photos, strict=True)]
-    names = read_names(options.names) if options.names else names_beside(options.labels if not colors else (), print)
+    names = (
+        read_names(options.names, labels)
+        if options.names
+        else names_beside(options.labels if not colors else (), print)
+    )
     check_names_fit(labels, names, options.names)
     base_ids = read_bank_map(options.bank_map) if options.bank_map else None
     return LabelledReference(options.reference, labels, names, base_ids)

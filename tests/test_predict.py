@@ -396,3 +396,6 @@ def test_what_python_programs_pass_is_taken_or_refused_in_one_line(kway, tmp_pat
             kway.parse(wrong, support)
     with pytest.raises(UserError, match="class names by id"):
         kway.make_support(image, label, {"hat": 1})
+    for shifted in (["hat", "coat", "shoes"], {0: "hat", 1: "coat"}):
+        with pytest.raises(UserError, match="names id 0 'hat', but 0 is the background"):
+            kway.make_support(image, label, shifted)

@@ -11,6 +11,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from inference.annotations import read_names
+
 from .own_photos import COLORS, SIZE, complaint, picture, run
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -94,6 +96,7 @@ BAD = {
     "no folder": (lambda p: (p / "photos").rename(p / "elsewhere"), "photos"),
     "names": (lambda p: (p / "names.json").write_text('{"hat": 1}'), "names.json"),
     "names that are no text": (lambda p: (p / "names.json").write_text('{"1": {"name": "hat"}}'), "class names by id"),
+    "names from id 0 on": (lambda p: (p / "names.json").write_text('["hat", "coat", "shoes"]'), "names id 0 'hat'"),
     "names of no id": (lambda p: (p / "names.json").write_text('{"77": "hat"}'), "names none of the ids"),
     "no JSON": (lambda p: (p / "names.json").write_text("hat"), "names.json"),
 }
@@ -104,6 +107,26 @@ def test_bad_input(damage, told, place, capsys):
     damage(place)
     assert run(place, "photos") == 2
     assert told in complaint(capsys) and not (place / "out").exists()
+
+
+NAMES_TXT = {
+    "fond\nhat\ncoat\nshoes": "if 'fond' is the background",
+    "# classes\nbackground\nhat\ncoat\nshoes": "'background' is not its first line",
+    "0 hat\n1 coat\n2 shoes": "0 is the background",
+}
+
+
+@pytest.mark.parametrize("content, told", NAMES_TXT.items())
+def test_a_list_of_names_that_may_be_shifted_is_refused(content, told, place, capsys):
+    (place / "names.txt").write_text(content)
+    assert run(place, "photos", more=("--names", place / "names.txt")) == 2
+    assert told in complaint(capsys) and not (place / "out").exists()
+
+
+@pytest.mark.parametrize("first", ["", "0_background\n", "_background_\n", "0 bg\n"])
+def test_a_list_of_names_may_begin_with_the_background(first, tmp_path):
+    (tmp_path / "names.txt").write_text(first + "hat\ncoat")
+    assert list(read_names(tmp_path / "names.txt", [np.array([[0, 2, 255]])]).values()) == ["background", "hat", "coat"]
 
 
 @pytest.mark.parametrize(

@@ -93,7 +93,7 @@ def support_of(
         raise UserError(f"{label_file}: has another size than {photo_file}; save both at one size")
     made = {"image": seen(photo, facts)}
     prototypes, foreground = reference.run(None, {**made, "labels": labels, "class_ids": ids})
-    by_id = names_by_id(read_names(name_file)) if name_file else {}
+    by_id = names_by_id(read_names(name_file, [labels])) if name_file else {}
     names = [by_id.get(int(i), UNNAMED.format(i)) for i in ids]
     unseen = ", ".join(name for name, prototype in zip(names, prototypes, strict=True) if not prototype.any())
     if unseen:

@@ -152,8 +152,8 @@ def files_below(folder: Path) -> Iterator[Path]:
 
 
 def is_background(name: str) -> bool:
-    """Whether a label's name means the background, however it is written: "Background", "_background_", "0 bg"."""
-    return "".join(words(re.sub(r"^\d+\W+", "", name))) in BACKGROUND_WORDS
+    """Whether a label's name means the background, however it is written: "Background", "_background_", "0_bg"."""
+    return "".join(words(re.sub(r"^\d+[\W_]+", "", name))) in BACKGROUND_WORDS
 
 
 def is_ignored(name: str) -> bool:
@@ -204,7 +204,7 @@ def names_file(source: Path) -> Names | None:
 def read_names_file(path: Path) -> Names:
     """Label names of a text file: one a line from the background on, which may be left out, or "id name" lines.
 
-    Raises `UserError` for a file that holds a name or an id twice, or names a class for id 0.
+    Raises `UserError` for a file that holds a name or an id twice, or names a class for id 0 or the background later.
     """
     lines = [line for line in read_lines(path, "one label name a line") if not is_ignored(line)]
     numbered = [match for match in map(NUMBERED.fullmatch, lines) if match]
@@ -217,6 +217,8 @@ def read_names_file(path: Path) -> Names:
     else:
         sure = bool(lines) and is_background(lines[0])
         names = lines[1:] if sure else lines
+    if late := next((name for name in names if is_background(name)), None):
+        raise UserError(f"{path}: {late!r} is not its first line, but 0 is the background; remove what stands above it")
     if not names or len(set(names)) < len(names):
         raise UserError(f"{path}: must hold one label name a line, and none twice")
     return Names(("background", *names), sure, path)
