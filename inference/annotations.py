@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from PIL import Image
 
 from dataloaders.palette import RGB
 from dataloaders.prepare.formats import coco, labelme
@@ -25,12 +24,11 @@ from utils.files import read_json
 from utils.imaging import Photo
 from utils.pictures import LOSSY, MAX_PIXELS, SUFFIXES, Tell, open_picture, silent, stored_values
 
+from .mask_folder import read_folder
 from .project_labels import IGNORED, read_coco, read_cvat
 
 LARGEST_ID = 65535
-GREY_EDGES = 0.2  # share of the pixels of a mask that may be neither black nor white
 UNNAMED = "class {}"  # what a class without a name is called, by its id
-LABEL_STUDIO = re.compile(r"(?:task-(\d+)-)?.*-tag-(.+)-\d+")  # task-1-annotation-2-by-3-tag-NAME-0.png
 Labels = np.ndarray | Mapping[str, np.ndarray] | str | Path
 Names = Mapping[int, str]  # by class id
 BaseIds = Mapping[str, int | str]  # the checkpoint's class, by id or name, of each name
@@ -58,7 +56,7 @@ def read_labels(
     Raises `UserError` for anything else.
     """
     if Path(path).is_dir():
-        return _read_folder(Path(path))
+        return read_folder(Path(path))
     if Path(path).suffix.lower() == ".zip":
         return read_cvat(Path(path), photo)
     if Path(path).suffix.lower() == ".xml":
@@ -190,55 +188,6 @@ def read_bank_map(path: str | Path) -> dict[str, int | str]:
 def _highest(label: np.ndarray) -> int:
     """The highest id in a label map."""
     return int(max(set(np.unique(label).tolist()) - {IGNORE}, default=0))
-
-
-def _read_folder(folder: Path) -> dict[str, np.ndarray]:
-    files = sorted(p for p in folder.iterdir() if p.suffix.lower() in SUFFIXES and not p.name.startswith((".", "~$")))
-    if not files:
-        raise UserError(f"{folder}: holds no masks; put one image per class there, named by the class (hat.png)")
-    pictures = {path: open_picture(path) for path in files}
-    if len({picture.size for picture in pictures.values()}) > 1:
-        raise UserError(f"{folder}: its masks differ in size; draw all of them on the same photo")
-    masks, tasks = dict[str, np.ndarray](), set[str]()
-    for path in files:
-        of_label_studio = LABEL_STUDIO.fullmatch(path.stem)
-        name = of_label_studio[2] if of_label_studio else path.stem
-        tasks |= {of_label_studio[1] or ""} if of_label_studio else set()
-        if len(tasks) > 1:
-            raise UserError(
-                f"{folder}: holds masks of tasks {' and '.join(sorted(tasks))}; leave those of one photo there"
-            )
-        if name in masks and not of_label_studio:
-            raise UserError(f"{path}: another file is the mask of {name} too; remove one of them")
-        mask = _mask(path, pictures[path])
-        masks[name] = masks[name] | mask if name in masks else mask
-    return masks
-
-
-def _mask(path: Path, picture: Image.Image) -> np.ndarray:
-    """True where the value is above half of the picture's greatest: 0/1 and 0/255 masks both, and JPEG ones.
-
-    Where there is an alpha channel it is the mask, unless what it shows is black and white.
-    """
-    if picture.has_transparency_data:
-        rgba = np.array(picture.convert("RGBA"))
-        solid = rgba[..., 3] > rgba[..., 3].max() / 2
-        shown = rgba[solid][:, :3]
-        if not solid.all() and set(np.unique(shown).tolist()) != {0, 255}:
-            return np.asarray(solid)
-        values = np.where(solid, np.array(picture.convert("RGB").convert("L")), 0)
-    else:
-        values = np.array(picture if picture.mode in ("L", "P", "1", "I;16") else picture.convert("L"))
-    if values.min() == values.max():
-        raise UserError(f"{path}: the mask is the same all over; draw the class in white on black")
-    shares = values.astype(np.float32) / values.max()
-    if ((shares > 0.1) & (shares < 0.9)).mean() > GREY_EDGES:
-        raise UserError(f"{path}: looks like a photo, and not like a mask; draw the class in white on black")
-    mask = np.asarray(shares > 0.5)
-    corners = mask[[0, 0, -1, -1], [0, -1, 0, -1]]
-    if corners.all() and mask.mean() > 0.5 and without_background([path.stem]):
-        raise UserError(f"{path}: is white to all corners of the photo; draw the class in white on black")
-    return mask
 
 
 def _read_labelme(path: Path, photo: Photo | None) -> dict[str, np.ndarray]:

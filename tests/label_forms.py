@@ -155,6 +155,15 @@ def cvat(source):
     write(source / "labelmap.txt", "\n".join(["# label:color_rgb:parts:actions", *lines]))
 
 
+def cvat_in_a_palette(source):
+    """As a program saves the colours that numbers them as it likes: the shirt's is 0."""
+    cvat(source)
+    for path in (source / "SegmentationClass").iterdir():
+        picture = Image.fromarray(np.array([2, 0, 1], np.uint8)[label_map()])
+        picture.putpalette(np.ravel([*COLOURS.values(), (0, 0, 0)]).tolist())
+        picture.save(path)
+
+
 def pascal_voc(source, label=None):
     index_png(source, label=label, folders=("JPEGImages", "SegmentationClass"))
     photos(source / "JPEGImages", "without{}.jpg")
@@ -258,6 +267,7 @@ FORMS = {
     "supervisely's bitmaps": supervisely,
     "supervisely's polygons": lambda s: supervisely(s, polygons=True),
     "cvat's colours": cvat,
+    "cvat's colours in a palette": cvat_in_a_palette,
     "pascal voc": lambda s: (pascal_voc(s), write(s / "labels.txt", "background\nshirt\nhat")),
     "pascal voc in its colours": lambda s: (
         pascal_voc(s, in_colours([(128, 0, 0), (0, 128, 0)])), write(s / "labels.txt", "background\nshirt\nhat"),

@@ -315,6 +315,10 @@ REFUSED = {  # form -> words of the one line
         lambda s: forms.labelme(s, {**forms.shirt_shape("polygon", forms.box(forms.SHIRT)), "label": ""}),
         "8 of 8 photos or labels cannot be used, as named above",
     ),
+    "two classes of one colour": (
+        lambda s: (forms.cvat(s), forms.write(s / "labelmap.txt", "background:0,0,0::\nshirt:1,2,3::\nhat:0,0,0::")),
+        "'hat:0,0,0::' has the colour of another class",
+    ),
     "no photos": (lambda s: forms.write(s / "result.json", {"images": []}), "has no sub-folder images"),
 }  # fmt: skip
 

@@ -12,6 +12,7 @@ import pytest
 from PIL import Image
 
 from inference.annotations import read_names
+from inference.mask_folder import read_folder
 
 from .own_photos import COLORS, SIZE, complaint, picture, run
 
@@ -189,6 +190,15 @@ def test_bad_mask_folders(place, capsys):
             Image.fromarray(pixels).save(place / "masks" / f"{name}.png")
         assert run(place, "photos", labels="masks") == 2
         assert told in complaint(capsys)
+
+
+@pytest.mark.parametrize("palette", [[255] * 3 + [0] * 3, [0] * 3 + [255] * 3, [90, 0, 90, 0, 90, 0]])
+def test_a_mask_in_a_palette_is_meant_as_it_looks_where_it_is_black_and_white(palette, tmp_path):
+    drawn = picture()[1] == 1
+    picked = Image.fromarray((drawn != (palette[0] == 255)).astype(np.uint8))
+    picked.putpalette(palette)
+    picked.save(tmp_path / "hat.png")
+    assert np.array_equal(read_folder(tmp_path)["hat"], drawn)
 
 
 @pytest.mark.parametrize("entry", ["predict", "demo"])

@@ -127,6 +127,14 @@ def stored_values(picture: Image.Image) -> np.ndarray:
     return pixels // step if step > 1 else pixels
 
 
+def colours_in_use(picture: Image.Image) -> set[tuple[int, int, int]]:
+    """The colours (red, green, blue) of a palette picture that its pixels have."""
+    indices = np.unique(np.array(picture)).astype(np.uint8)
+    row = Image.fromarray(indices[None])
+    row.putpalette(picture.getpalette("RGB") or [])
+    return {(int(r), int(g), int(b)) for r, g, b in np.array(row.convert("RGB"))[0]}
+
+
 def _source(path: str | Path | BinaryIO) -> str | Path | BinaryIO:
     """The path, or the content where it is a pipe such as /dev/stdin."""
     if isinstance(path, (str, Path)) and (Path(path).is_fifo() or Path(path).is_char_device()):

@@ -11,11 +11,12 @@ from pathlib import Path
 from typing import NamedTuple, TypeVar
 
 import numpy as np
+from PIL import Image
 
 from utils.constants import IGNORE
 from utils.errors import UserError
 from utils.files import read_lines
-from utils.pictures import LOSSY, SUFFIXES, open_picture
+from utils.pictures import LOSSY, SUFFIXES, colours_in_use, open_picture
 
 from ...palette import RGB, VOC_EDGE, voc_colour
 from ...reading import ids_in, looks_smoothed, read_label
@@ -101,7 +102,10 @@ def labelmap(path: Path) -> tuple[tuple[str, ...] | None, Colours | None]:
             raise UserError(f'{path}: {line!r} is not of the form "name:r,g,b::"; export it again') from error
         if not is_background(name):
             names.append(name)
-        colours[red, green, blue] = 0 if is_background(name) else len(names) - 1
+        number = 0 if is_background(name) else len(names) - 1
+        if colours.get((red, green, blue), number) not in (number, IGNORE):
+            raise UserError(f"{path}: {line!r} has the colour of another class; give each its own, and export it again")
+        colours[red, green, blue] = number
     return named_once(path, names), colours
 
 
@@ -146,7 +150,7 @@ def _read_one(slots: int, colours: Colours | None, depth: int, files: SourceFile
     picture = open_picture(files.label)
     if picture.format in LOSSY:
         raise UserError(f"{files.label}: labels in a {picture.format} file are not exact; save them anew as PNG")
-    if picture.mode in ("RGB", "RGBA"):
+    if is_coloured(picture, colours):
         raw, label = by_colour(files.label, np.array(picture.convert("RGB")), colours, slots), None
     else:
         raw = read_label(files.label, slots)
@@ -156,6 +160,14 @@ def _read_one(slots: int, colours: Colours | None, depth: int, files: SourceFile
     photo = fitted_photo(files.id, files.image, raw, depth=depth, label=label)
     alone = not ids_in(raw) and bool((raw == IGNORE).any())
     return photo._replace(notes=(*photo.notes, ONLY_IGNORED)) if alone else photo
+
+
+def is_coloured(picture: Image.Image, colours: Colours | None) -> bool:
+    """Whether the colours of a label picture tell its ids, and not its values: also where all those of a palette are
+    the `colours` of a labelmap.txt, since programs that make palettes number the colours as they like."""
+    if picture.mode == "P" and colours:
+        return colours_in_use(picture) <= colours.keys()
+    return picture.mode in ("RGB", "RGBA")
 
 
 def by_colour(path: Path, pixels: np.ndarray, colours: Colours | None, slots: int) -> np.ndarray:
