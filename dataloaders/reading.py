@@ -9,7 +9,7 @@ from PIL import Image
 from utils.constants import IGNORE
 from utils.errors import UserError
 from utils.imaging import to_rgb
-from utils.pictures import Tell, open_picture, picture_size, silent, stored_values
+from utils.pictures import LOSSY, MAX_PIXELS, Tell, open_picture, picture_size, silent, stored_values
 
 FEW_THIN, MANY_THIN = 3, 8  # ids that stand nowhere on 3x3 pixels, see `looks_smoothed`
 
@@ -39,6 +39,20 @@ def read_fitting(path: Path, size: tuple[int, ...], *, published: bool) -> np.nd
     if image.shape[:2] != size and not published and picture_size(path)[1] == size:
         return read_image(path, upright=False)
     return image
+
+
+def open_labels(path: str | Path, max_pixels: float = MAX_PIXELS, *, exact: bool = True) -> Image.Image:
+    """The picture in a label file, decoded; `exact` where its values are ids or colours, and not those of a mask.
+
+    Raises `UserError` for a lossy form of what must be exact, and for several pages: nobody knows which is meant.
+    """
+    pages: list[str] = []
+    picture = open_picture(path, max_pixels, pages.append)
+    if exact and picture.format in LOSSY:
+        raise UserError(f"{path}: labels in a {picture.format} file are not exact; save them anew as PNG")
+    if pages:
+        raise UserError(f"{path}: holds several pages, and the labels of a photo are one; save the right one as PNG")
+    return picture
 
 
 def read_label(path: Path, num_slots: int) -> np.ndarray:

@@ -17,12 +17,12 @@ from dataloaders.prepare.formats.common import (
     without_background,
 )
 from dataloaders.prepare.formats.folders import LABEL_FOLDERS
-from dataloaders.reading import looks_smoothed
+from dataloaders.reading import looks_smoothed, open_labels
 from utils.constants import IGNORE
 from utils.errors import UserError
 from utils.files import read_json
 from utils.imaging import Photo
-from utils.pictures import LOSSY, MAX_PIXELS, SUFFIXES, Tell, open_picture, silent, stored_values
+from utils.pictures import MAX_PIXELS, SUFFIXES, Tell, silent, stored_values
 
 from .mask_folder import read_folder
 from .project_labels import IGNORED, read_coco, read_cvat
@@ -75,9 +75,7 @@ def read_index_map(
 
     Raises `UserError` for other pictures, for a mask of 0 and 255, and for ids that saving or resizing has invented.
     """
-    picture = open_picture(path, max_pixels)
-    if picture.format in LOSSY:
-        raise UserError(f"{path}: labels in a {picture.format} file are not exact; save them anew as PNG")
+    picture = open_labels(path, max_pixels)
     if picture.mode not in ("1", "L", "P", "I", "I;16", "I;16B"):
         raise UserError(
             f"{path}: the labels are a {picture.mode} picture; save class ids as an 8-bit grey or palette PNG, "
@@ -210,7 +208,7 @@ def _read_labelme(path: Path, photo: Photo | None) -> dict[str, np.ndarray]:
 
 
 def _split_colors(path: str | Path, colors: Colors) -> dict[str, np.ndarray]:
-    codes = np.array(open_picture(path).convert("RGB"), dtype=np.int32) @ (65536, 256, 1)
+    codes = np.array(open_labels(path, exact=False).convert("RGB"), dtype=np.int32) @ (65536, 256, 1)
     wanted = {name: int(np.dot(color, (65536, 256, 1))) for name, color in colors.items()}
     strange = np.setdiff1d(codes, [0, *wanted.values()]).tolist()
     if strange:

@@ -7,8 +7,9 @@ import numpy as np
 from PIL import Image
 
 from dataloaders.prepare.formats.common import without_background
+from dataloaders.reading import open_labels
 from utils.errors import UserError
-from utils.pictures import SUFFIXES, colours_in_use, open_picture
+from utils.pictures import SUFFIXES, colours_in_use
 
 GREY_EDGES = 0.2  # share of the pixels of a mask that may be neither black nor white
 LABEL_STUDIO = re.compile(r"(?:task-(\d+)-)?.*-tag-(.+)-\d+")  # task-1-annotation-2-by-3-tag-NAME-0.png
@@ -19,7 +20,7 @@ def read_folder(folder: Path) -> dict[str, np.ndarray]:
     files = sorted(p for p in folder.iterdir() if p.suffix.lower() in SUFFIXES and not p.name.startswith((".", "~$")))
     if not files:
         raise UserError(f"{folder}: holds no masks; put one image per class there, named by the class (hat.png)")
-    pictures = {path: open_picture(path) for path in files}
+    pictures = {path: open_labels(path, exact=False) for path in files}
     if len({picture.size for picture in pictures.values()}) > 1:
         raise UserError(f"{folder}: its masks differ in size; draw all of them on the same photo")
     masks, tasks = dict[str, np.ndarray](), set[str]()

@@ -270,6 +270,13 @@ def smoothed(source):
     forms.index_png(source, label=np.asarray(label.resize((96, 64), Image.Resampling.BILINEAR)))
 
 
+def of_several_pages(source):
+    forms.index_png(source, ends=("jpg", "tif"))
+    for path in (source / "labels").iterdir():
+        pages = [Image.fromarray(np.uint8(forms.label_map() == i)) for i in (1, 2)]
+        pages[0].save(path, save_all=True, append_images=pages[1:])
+
+
 REFUSED = {  # form -> words of the one line
     "detection export": (lambda s: forms.coco(s, only_boxes), "holds no region to train on"),
     "two annotation files": (
@@ -282,6 +289,7 @@ REFUSED = {  # form -> words of the one line
     "a mask of 0 and 255": (lambda s: forms.index_png(s, label=forms.label_map(255, 255)), "write 1 in the place"),
     "one class": (lambda s: forms.index_png(s, "background\nshirt", forms.label_map(1, 1)), "(labelled: shirt)"),
     "labels as JPEG": (lambda s: forms.index_png(s, ends=("png", "jpg")), "8 of 8 photos or labels cannot be used"),
+    "labels of several pages": (of_several_pages, "8 of 8 photos or labels cannot be used"),
     "smoothed labels": (smoothed, "8 of 8 photos or labels cannot be used"),
     "names that may be shifted": (lambda s: forms.index_png(s, "fond\nshirt\nhat"), "if 'fond' is the background"),
     "a class for id 0": (lambda s: forms.index_png(s, "0 shirt\n1 hat"), "0 is the background"),

@@ -80,14 +80,20 @@ def test_bad_files_are_named_and_skipped(place, capsys):
     assert (place / "out" / "1.png").exists() and (place / "out" / "2.png").exists()
 
 
-def save_labels(place, label):
-    Image.fromarray(label).save(place / "labels.png")
+def save_labels(place, label, **options):
+    Image.fromarray(label).save(place / "labels.png", **options)
+
+
+def save_pages(place):
+    label = picture()[1]
+    save_labels(place, label, format="TIFF", save_all=True, append_images=[Image.fromarray(label // 2)])
 
 
 BAD = {
     "another size": (lambda p: save_labels(p, np.ones((9, 8), np.uint8)), "8x9"),
     "no class": (lambda p: save_labels(p, np.zeros(SIZE, np.uint8)), "no class"),
     "colours without names": (lambda p: save_labels(p, picture()[0]), "--colors"),
+    "several pages": (save_pages, "labels.png: holds several pages"),
     "no image": (lambda p: (p / "labels.png").write_text("x"), "labels.png"),
     "no labels": (lambda p: (p / "labels.png").unlink(), "labels.png"),
     "no reference": (lambda p: (p / "ref.png").unlink(), "ref.png"),

@@ -16,10 +16,10 @@ from PIL import Image
 from utils.constants import IGNORE
 from utils.errors import UserError
 from utils.files import read_lines
-from utils.pictures import LOSSY, SUFFIXES, colours_in_use, open_picture
+from utils.pictures import SUFFIXES, colours_in_use
 
 from ...palette import RGB, VOC_EDGE, voc_colour
-from ...reading import ids_in, looks_smoothed, read_label
+from ...reading import ids_in, looks_smoothed, open_labels, read_label
 from ..photos import Photo, SourceFiles, make_photos
 from ..sources import files_by_id
 from .coco import SPLITS
@@ -147,9 +147,7 @@ def _classes_csv(path: Path) -> tuple[str, ...]:
 
 def _read_one(slots: int, colours: Colours | None, depth: int, files: SourceFiles) -> Photo:
     """A photo with its label map. Raises `UserError` for labels that are not exact, and as `read_label` does."""
-    picture = open_picture(files.label)
-    if picture.format in LOSSY:
-        raise UserError(f"{files.label}: labels in a {picture.format} file are not exact; save them anew as PNG")
+    picture = open_labels(files.label)
     if is_coloured(picture, colours):
         raw, label = by_colour(files.label, np.array(picture.convert("RGB")), colours, slots), None
     else:
