@@ -9,7 +9,7 @@ from PIL import Image
 from utils.constants import IGNORE
 from utils.errors import UserError
 from utils.imaging import to_rgb
-from utils.pictures import LOSSY, MAX_PIXELS, Tell, open_picture, picture_size, silent, stored_values
+from utils.pictures import LOSSY, MAX_PIXELS, Tell, open_picture, picture_size, silent, stored_values, turned
 
 FEW_THIN, MANY_THIN = 3, 8  # ids that stand nowhere on 3x3 pixels, see `looks_smoothed`
 
@@ -53,6 +53,17 @@ def open_labels(path: str | Path, max_pixels: float = MAX_PIXELS, *, exact: bool
     if pages:
         raise UserError(f"{path}: holds several pages, and the labels of a photo are one; save the right one as PNG")
     return picture
+
+
+def labels_upright(pixels: np.ndarray, picture: Image.Image, photo: Path | None = None) -> np.ndarray:
+    """Pixels (H, W, ...) of a label picture as its orientation tag has them shown, as a photo's are.
+
+    Where only their stored form fits the upright `photo`, they were drawn so, and the tag is a copy of the photo's.
+    """
+    shown = turned(pixels, picture.info.get("orientation", 1))
+    if photo is not None and shown.shape != pixels.shape and pixels.shape[:2] == picture_size(photo)[0]:
+        return pixels
+    return shown
 
 
 def read_label(path: Path, num_slots: int) -> np.ndarray:

@@ -17,7 +17,7 @@ from dataloaders.prepare.formats.common import (
     without_background,
 )
 from dataloaders.prepare.formats.folders import LABEL_FOLDERS
-from dataloaders.reading import looks_smoothed, open_labels
+from dataloaders.reading import labels_upright, looks_smoothed, open_labels
 from utils.constants import IGNORE
 from utils.errors import UserError
 from utils.files import read_json
@@ -56,7 +56,7 @@ def read_labels(
     Raises `UserError` for anything else.
     """
     if Path(path).is_dir():
-        return read_folder(Path(path))
+        return read_folder(Path(path), _path_of(photo))
     if Path(path).suffix.lower() == ".zip":
         return read_cvat(Path(path), photo)
     if Path(path).suffix.lower() == ".xml":
@@ -64,14 +64,18 @@ def read_labels(
     if Path(path).suffix.lower() == ".json":
         content = read_json(path)
         return read_coco(Path(path), content, photo) if coco.is_coco(content) else _read_labelme(Path(path), photo)
-    return read_index_map(path) if colors is None else _split_colors(path, colors)
+    return read_index_map(path, photo=photo) if colors is None else _split_colors(path, colors, _path_of(photo))
 
 
 def read_index_map(
-    path: str | Path, max_pixels: int = MAX_PIXELS, otherwise: str = "name the colours with --colors"
+    path: str | Path,
+    max_pixels: int = MAX_PIXELS,
+    otherwise: str = "name the colours with --colors",
+    photo: Photo | None = None,
 ) -> np.ndarray:
-    """Class ids, int32 (H, W), from an 8-bit or 16-bit grey or a palette picture. `otherwise` is another remedy for a
-    picture in colour.
+    """Class ids, int32 (H, W), from an 8-bit or 16-bit grey or a palette picture, of the `photo`, upright.
+
+    `otherwise` is another remedy for a picture in colour.
 
     Raises `UserError` for other pictures, for a mask of 0 and 255, and for ids that saving or resizing has invented.
     """
@@ -81,7 +85,7 @@ def read_index_map(
             f"{path}: the labels are a {picture.mode} picture; save class ids as an 8-bit grey or palette PNG, "
             f"or {otherwise}"
         )
-    ids = stored_values(picture).astype(np.int32)
+    ids = labels_upright(stored_values(picture).astype(np.int32), picture, _path_of(photo))
     if set(np.unique(ids).tolist()) == {0, IGNORE}:
         remedy = "write 1 in the place of 255, or give a folder with a mask for each class, named by it"
         raise UserError(f"{path}: holds 0 and 255 alone, and 255 is what does not count; {remedy}")
@@ -183,6 +187,10 @@ def read_bank_map(path: str | Path) -> dict[str, int | str]:
     return content
 
 
+def _path_of(photo: Photo | None) -> Path | None:
+    return Path(photo) if isinstance(photo, (str, Path)) else None
+
+
 def _highest(label: np.ndarray) -> int:
     """The highest id in a label map."""
     return int(max(set(np.unique(label).tolist()) - {IGNORE}, default=0))
@@ -207,8 +215,9 @@ def _read_labelme(path: Path, photo: Photo | None) -> dict[str, np.ndarray]:
     return masks | ({IGNORED: ids == IGNORE} if (ids == IGNORE).any() else {})
 
 
-def _split_colors(path: str | Path, colors: Colors) -> dict[str, np.ndarray]:
-    codes = np.array(open_labels(path, exact=False).convert("RGB"), dtype=np.int32) @ (65536, 256, 1)
+def _split_colors(path: str | Path, colors: Colors, photo: Path | None) -> dict[str, np.ndarray]:
+    picture = open_labels(path, exact=False)
+    codes = labels_upright(np.array(picture.convert("RGB"), dtype=np.int32), picture, photo) @ (65536, 256, 1)
     wanted = {name: int(np.dot(color, (65536, 256, 1))) for name, color in colors.items()}
     strange = np.setdiff1d(codes, [0, *wanted.values()]).tolist()
     if strange:

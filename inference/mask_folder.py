@@ -7,7 +7,7 @@ import numpy as np
 from PIL import Image
 
 from dataloaders.prepare.formats.common import without_background
-from dataloaders.reading import open_labels
+from dataloaders.reading import labels_upright, open_labels
 from utils.errors import UserError
 from utils.pictures import SUFFIXES, colours_in_use
 
@@ -15,8 +15,11 @@ GREY_EDGES = 0.2  # share of the pixels of a mask that may be neither black nor 
 LABEL_STUDIO = re.compile(r"(?:task-(\d+)-)?.*-tag-(.+)-\d+")  # task-1-annotation-2-by-3-tag-NAME-0.png
 
 
-def read_folder(folder: Path) -> dict[str, np.ndarray]:
-    """The masks (H, W) in a folder, by name. Raises `UserError` for what is none and where they do not fit together."""
+def read_folder(folder: Path, photo: Path | None = None) -> dict[str, np.ndarray]:
+    """The masks (H, W) of a photo in a folder, by name.
+
+    Raises `UserError` for what is none, and where they do not fit together.
+    """
     files = sorted(p for p in folder.iterdir() if p.suffix.lower() in SUFFIXES and not p.name.startswith((".", "~$")))
     if not files:
         raise UserError(f"{folder}: holds no masks; put one image per class there, named by the class (hat.png)")
@@ -34,7 +37,7 @@ def read_folder(folder: Path) -> dict[str, np.ndarray]:
             )
         if name in masks and not of_label_studio:
             raise UserError(f"{path}: another file is the mask of {name} too; remove one of them")
-        mask = _mask(path, pictures[path])
+        mask = labels_upright(_mask(path, pictures[path]), pictures[path], photo)
         masks[name] = masks[name] | mask if name in masks else mask
     return masks
 

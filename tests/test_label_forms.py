@@ -453,6 +453,23 @@ def test_labels_that_fit_the_stored_form_alone_are_told(suffix, tmp_path, capsys
     assert sample.image[0, 95 - 30, 30] > 140 and sample.label[95 - 30, 30] == 1, "the shirt is where it is stored"
 
 
+@pytest.mark.parametrize("orientation", [3, 6])
+@pytest.mark.parametrize("stored_label", [True, False])
+def test_labels_with_a_tag_of_their_own_meet_their_photos(orientation, stored_label, tmp_path):
+    """As the photo is stored they are turned with it; a tag that was copied to upright ones is told by the size."""
+    turned(tmp_path / "source", orientation, "jpg", stored_label)
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    if stored_label or orientation == 6:
+        for path in (tmp_path / "source/labels").iterdir():
+            Image.open(path).save(path, exif=exif)
+    _, _, splits = prepared(tmp_path)
+    sample = samples(splits)[0]
+    assert sample.label.shape == forms.SIZE
+    assert (int(sample.label[PLACES["shirt"]]), int(sample.label[PLACES["hat"]])) == (1, 2)
+    assert sample.image[0][PLACES["shirt"]] > 140 > sample.image[2][PLACES["shirt"]]
+
+
 SIDES = {
     "left_arm": "right_arm",
     "LeftArm": "RightArm",

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from inference.annotations import read_names
+from inference.annotations import read_labels, read_names
 from inference.mask_folder import read_folder
 
 from .own_photos import COLORS, SIZE, complaint, picture, run
@@ -196,6 +196,22 @@ def test_bad_mask_folders(place, capsys):
             Image.fromarray(pixels).save(place / "masks" / f"{name}.png")
         assert run(place, "photos", labels="masks") == 2
         assert told in complaint(capsys)
+
+
+@pytest.mark.parametrize("orientation, quarters", [(3, 2), (6, 1)])
+def test_labels_are_turned_as_their_tag_says(orientation, quarters, tmp_path):
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    label = picture()[1]
+    stored = np.ascontiguousarray(np.rot90(label, quarters))
+    (tmp_path / "masks").mkdir()
+    Image.fromarray(stored).save(tmp_path / "labels.png", exif=exif)
+    Image.fromarray(np.array([(0, 0, 0), *COLORS], np.uint8)[stored]).save(tmp_path / "colors.png", exif=exif)
+    Image.fromarray((stored == 1).astype(np.uint8)).save(tmp_path / "masks/hat.png", exif=exif)
+    colors = dict(zip(("hat", "coat", "shoes"), COLORS, strict=True))
+    assert np.array_equal(read_labels(tmp_path / "labels.png"), label)
+    assert np.array_equal(read_labels(tmp_path / "masks")["hat"], label == 1)
+    assert np.array_equal(read_labels(tmp_path / "colors.png", colors)["coat"], label == 2)
 
 
 @pytest.mark.parametrize("palette", [[255] * 3 + [0] * 3, [0] * 3 + [255] * 3, [90, 0, 90, 0, 90, 0]])

@@ -85,7 +85,8 @@ def support_of(
 
     Raises `UserError` where the two files do not fit, and for a class that is too small.
     """
-    photo, labels = to_rgb(photo_file, tell=print), read_index_map(label_file).astype(np.int64)
+    photo = to_rgb(photo_file, tell=print)
+    labels = read_index_map(label_file, photo=photo_file).astype(np.int64)
     ids = np.setdiff1d(np.unique(labels), (0, IGNORE))
     if not len(ids):
         raise UserError(f"{label_file}: holds no class, only background; mark at least one class")

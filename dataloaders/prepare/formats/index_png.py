@@ -19,7 +19,7 @@ from utils.files import read_lines
 from utils.pictures import SUFFIXES, colours_in_use
 
 from ...palette import RGB, VOC_EDGE, voc_colour
-from ...reading import ids_in, looks_smoothed, open_labels, read_label
+from ...reading import ids_in, labels_upright, looks_smoothed, open_labels, read_label
 from ..photos import Photo, SourceFiles, make_photos
 from ..sources import files_by_id
 from .coco import SPLITS
@@ -152,7 +152,8 @@ def _read_one(slots: int, colours: Colours | None, depth: int, files: SourceFile
         raw, label = by_colour(files.label, np.array(picture.convert("RGB")), colours, slots), None
     else:
         raw = read_label(files.label, slots)
-        label = files.label if picture.format == "PNG" else None
+        label = files.label if picture.format == "PNG" and picture.info["orientation"] == 1 else None
+    raw = labels_upright(raw, picture, files.image)
     if looks_smoothed(raw):
         raise UserError(f"{files.label}: its ids run into each other, so it was smoothed; resize labels by nearest")
     photo = fitted_photo(files.id, files.image, raw, depth=depth, label=label)
