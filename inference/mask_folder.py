@@ -6,7 +6,8 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from dataloaders.prepare.formats.common import without_background
+from dataloaders.prepare.formats.common import JUNK, without_background
+from dataloaders.prepare.sources import first_names
 from dataloaders.reading import labels_upright, open_labels
 from utils.errors import UserError
 from utils.pictures import SUFFIXES, colours_in_use
@@ -20,7 +21,11 @@ def read_folder(folder: Path, photo: Path | None = None) -> dict[str, np.ndarray
 
     Raises `UserError` for what is none, and where they do not fit together.
     """
-    files = sorted(p for p in folder.iterdir() if p.suffix.lower() in SUFFIXES and not p.name.startswith((".", "~$")))
+    entries = sorted(p for p in folder.iterdir() if not p.name.startswith((".", "~$")) and p.name.lower() not in JUNK)
+    files = [path for path in entries if path.suffix.lower() in SUFFIXES]
+    others = [path.name for path in entries if path not in files]
+    if others:  # the class of such a file is not in the reference, which must not go unsaid
+        print(f"{folder}: passed over, no pictures: {len(others)} files or folders ({first_names(others)})")
     if not files:
         raise UserError(f"{folder}: holds no masks; put one image per class there, named by the class (hat.png)")
     pictures = {path: open_labels(path, exact=False) for path in files}

@@ -198,6 +198,16 @@ def test_bad_mask_folders(place, capsys):
         assert told in complaint(capsys)
 
 
+def test_what_is_no_picture_in_a_folder_of_masks_is_named(tmp_path, capsys):
+    Image.fromarray((picture()[1] == 1).astype(np.uint8)).save(tmp_path / "hat.png")
+    assert list(read_folder(tmp_path)) == ["hat"] and not capsys.readouterr().out
+    (tmp_path / "sub").mkdir()
+    for name in ("coat.npy", ".hidden", "Thumbs.db"):
+        (tmp_path / name).write_text("x")
+    assert list(read_folder(tmp_path)) == ["hat"]
+    assert "passed over, no pictures: 2 files or folders (coat.npy, sub)" in capsys.readouterr().out
+
+
 @pytest.mark.parametrize("orientation, quarters", [(3, 2), (6, 1)])
 def test_labels_are_turned_as_their_tag_says(orientation, quarters, tmp_path):
     exif = Image.Exif()
