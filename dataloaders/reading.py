@@ -1,6 +1,7 @@
 """Read photos and label maps from disk, with every fault told in one line."""
 
 import math
+from collections.abc import Iterable
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +13,7 @@ from utils.imaging import to_rgb
 from utils.pictures import LOSSY, MAX_PIXELS, Tell, open_picture, picture_size, silent, stored_values, turned
 
 FEW_THIN, MANY_THIN = 3, 8  # ids that stand nowhere on 3x3 pixels, see `looks_smoothed`
+MOST_STEPS = 51  # up to 255 that are no plain numbers: of five or more
 
 
 def read_image(
@@ -110,6 +112,13 @@ def looks_smoothed(label: np.ndarray) -> bool:
         return len(thin) >= MANY_THIN
     between = (low < middle) & (middle < high)
     return bool(between[np.isin(middle, thin)].mean() > 0.9)
+
+
+def looks_scaled(ids: Iterable[int]) -> bool:
+    """Whether the ids of labels go up to 255 in equal steps, with the 255 or without: they were scaled to be seen."""
+    classes = sorted(set(ids) - {0, IGNORE})
+    steps = len(classes) + 1
+    return 2 <= steps <= MOST_STEPS and all(abs(i - 255 * step / steps) <= 1 for step, i in enumerate(classes, 1))
 
 
 def ids_in(label: np.ndarray) -> tuple[int, ...]:

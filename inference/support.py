@@ -8,6 +8,7 @@ import numpy as np
 
 from dataloaders.palette import palette
 from dataloaders.prepare.formats.common import is_background
+from dataloaders.reading import looks_scaled
 from networks.prototypes import Prototypes
 from utils.constants import IGNORE
 from utils.errors import UserError
@@ -45,6 +46,8 @@ def check_labels(
     pairs = list(zip(photos, labels, strict=True))
     read = [read_labels(one, photo=photo) if isinstance(one, (str, Path)) else one for photo, one in pairs]
     check_forms(read, names)
+    for photo, label in zip(photos, read, strict=True):
+        _check_scale(photo, label, names)
     ids_of_masks = _ids_by_name(read, names)
     checked = [
         _check_pair(to_rgb(photo, depth=depth, tell=tell), named(photo), label, ids_of_masks)
@@ -66,6 +69,19 @@ def check_forms(labels: Sequence[np.ndarray | Mapping[str, np.ndarray]], names: 
     if unnamed:
         ids = ", ".join(map(str, unnamed))
         raise UserError(f"one reference has named masks, another has ids without names ({ids}); name them with --names")
+
+
+def _check_scale(photo: Photo, label: np.ndarray | Mapping[str, np.ndarray], names: Names) -> None:
+    """Raise `UserError` for ids that were scaled to be seen: the class of 255 would not count."""
+    ids = set() if isinstance(label, Mapping) else {int(i) for i in np.unique(label)}
+    classes = sorted(ids - {0, IGNORE})
+    if IGNORE in ids and looks_scaled(ids) and not names.keys() >= set(classes):
+        told = ", ".join(map(str, classes))
+        remedy = f"number the classes 1 to {len(classes) + 1}, or name {told} with --names"
+        raise UserError(
+            f"{named(photo)}: its labels hold {told} and 255, so they look scaled to be seen, and 255 does not count; "
+            + remedy
+        )
 
 
 def named(photo: Photo) -> str:

@@ -348,6 +348,19 @@ def test_bad_references(kway, labels, told):
         kway.set_reference(picture()[0], labels)
 
 
+@pytest.mark.parametrize("values", [(0, 85, 170, 255), (0, 64, 128, 255), (0, 128, 255, 255)])
+def test_labels_scaled_to_be_seen_are_refused_unless_named(kway, values):
+    image, label = picture()
+    scaled = np.array(values, np.uint8)[label]
+    if values[1] == 64:  # no equal steps, so 255 is what does not count
+        assert len(kway.make_support(image, scaled).classes) == 2
+        return
+    with pytest.raises(UserError, match="look scaled to be seen, and 255 does not count; number the classes 1 to"):
+        kway.make_support(image, scaled)
+    names = {i: f"a{i}" for i in values[1:] if i < 255}
+    assert [c.id for c in kway.make_support(image, scaled, names).classes] == list(names)
+
+
 def test_other_bad_calls(kway, checkpoints, tmp_path):
     image, label = picture()
     with pytest.raises(UserError, match="one for each photo"):

@@ -19,7 +19,7 @@ from utils.files import read_lines
 from utils.pictures import SUFFIXES, colours_in_use
 
 from ...palette import RGB, VOC_EDGE, voc_colour
-from ...reading import ids_in, labels_upright, looks_smoothed, open_labels, read_label
+from ...reading import ids_in, labels_upright, looks_scaled, looks_smoothed, open_labels, read_label
 from ..photos import Photo, SourceFiles, make_photos
 from ..sources import files_by_id
 from .coco import SPLITS
@@ -60,6 +60,10 @@ def read(source: Path, labels: tuple[str, ...] | None, depth: int = 0, skip_bad:
     highest = max(max(photo.raw_ids, default=0) for photo in photos)
     if not highest and any(ONLY_IGNORED in photo.notes for photo in photos):
         raise UserError(f"{source}: {ONLY_IGNORED}, and 255 is what does not count; write 1 in the place of 255")
+    ids = sorted({i for photo in photos for i in photo.raw_ids})
+    if not labels and looks_scaled(ids):
+        told = f"its ids {', '.join(map(str, ids))} are steps to 255, so they look scaled to be seen; 255 is no class"
+        raise UserError(f"{source}: {told}; number the classes from 1, or name the ids in labels.txt")
     if named:
         check_names(named, highest)
     return Labelled(labels or ("background", *(f"class-{i}" for i in range(1, highest + 1))), photos, found.splits)
