@@ -166,13 +166,28 @@ def names_by_id(content: object, source: str = "names") -> dict[int, str]:
     return names
 
 
+def marked(mask: np.ndarray) -> np.ndarray:
+    """True where a mask given by a program is above half of its range: that of floats is 0 to 1 at least.
+
+    Raises `UserError` for what holds no numbers.
+    """
+    values = np.asarray(mask)
+    if values.dtype == bool or not values.size:
+        return values.astype(bool)
+    if values.dtype.kind not in "iuf":
+        raise UserError(f"a mask cannot hold {values.dtype}; give True where the class is")
+    top = float(np.nan_to_num(values).max())
+    half = max(top, 1.0) / 2 if values.dtype.kind == "f" else top / 2
+    return np.asarray(values > max(half, 0.0))
+
+
 def class_names(labels: Sequence[np.ndarray | Mapping[str, np.ndarray]], names: Names) -> list[str]:
     """The names of the classes that labels hold, as the reference made of them will have them."""
     named: dict[str, None] = {}
     for one in labels:
         if isinstance(one, Mapping):
-            marked = [name for name, mask in one.items() if np.any(mask)]
-            named |= dict.fromkeys(name for name in marked if name != IGNORED and not is_background(name))
+            drawn = [name for name, mask in one.items() if marked(mask).any()]
+            named |= dict.fromkeys(name for name in drawn if name != IGNORED and not is_background(name))
         else:
             ids = set(np.unique(one).tolist()) - {0, IGNORE}
             named |= dict.fromkeys(names.get(i, UNNAMED.format(i)) for i in sorted(ids))

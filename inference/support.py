@@ -15,7 +15,7 @@ from utils.errors import UserError
 from utils.imaging import Photo, to_rgb
 from utils.pictures import Tell, silent
 
-from .annotations import LARGEST_ID, UNNAMED, Labels, Names, names_beside, names_by_id, read_labels
+from .annotations import LARGEST_ID, UNNAMED, Labels, Names, marked, names_beside, names_by_id, read_labels
 from .parsing import ClassInfo
 from .project_labels import IGNORED
 
@@ -123,7 +123,7 @@ def _check_pair(rgb: np.ndarray, photo: str, labels: Labels, ids: Mapping[str, i
 def _join_masks(masks: Mapping[str, np.ndarray], ids: Mapping[str, int], photo: str) -> np.ndarray:
     """Masks (H, W) by name -> `ids` (H, W), the smaller mask on top. Raises `UserError` when their sizes differ, and
     for a mask that the smaller ones cover."""
-    arrays = {name: np.asarray(mask).astype(bool) for name, mask in masks.items()}
+    arrays = {name: marked(mask) for name, mask in masks.items()}
     shapes = {array.shape for array in arrays.values()}
     if len(shapes) != 1 or len(next(iter(shapes))) != 2:
         sizes = ", ".join(f"{name} {array.shape}" for name, array in arrays.items())

@@ -82,6 +82,16 @@ def test_masks_by_name_are_the_same_as_an_index_map(kway):
     assert [(c.id, c.name) for c in unnamed.classes] == [(1, "shoes"), (2, "hat"), (3, "coat")]
 
 
+@pytest.mark.parametrize("inside, outside", [(0.9, 0.05), (1, 0), (230, 12), (7, 0), (255.0, 20.0)])
+def test_masks_of_numbers_count_above_half_of_their_range(kway, inside, outside):
+    image, label = picture()
+    masks = {name: np.where(label == i, inside, outside) for i, name in enumerate(("hat", "coat", "shoes"), 1)}
+    absent = np.full(SIZE, 0.05)
+    support = kway.make_support(image, {**masks, "bag": absent})
+    assert [c.name for c in support.classes] == ["hat", "coat", "shoes"]
+    torch.testing.assert_close(support.prototypes.classes, kway.make_support(image, label).prototypes.classes)
+
+
 def test_several_references_average_each_class_over_those_that_hold_it(kway):
     (a, label), (b, _) = picture(), picture(seed=1)
     only_first = np.where(label == 3, 0, label)
@@ -340,6 +350,7 @@ def test_results_on_disk(kway, tmp_path):
         (np.ones((*SIZE, 3), np.uint8), "integer"),
         ({}, "no masks"),
         ({"hat": np.zeros(SIZE, bool)}, "no class"),
+        ({"hat": np.full(SIZE, "x")}, "a mask cannot hold"),
         ({"hat": np.ones(SIZE, bool), "coat": np.ones((3, 3), bool)}, "differ"),
     ],
 )
