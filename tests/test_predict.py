@@ -403,6 +403,19 @@ def test_bad_image_files(tmp_path):
         to_rgb(tmp_path / "missing.jpg")
 
 
+def test_pil_images_that_cannot_be_read_are_refused_in_one_line(tmp_path):
+    good = saved(tmp_path, picture((300, 300))[0])
+    (tmp_path / "half.png").write_bytes(good.read_bytes()[:20000])
+    closed = Image.open(good)
+    closed.close()
+    for image in (Image.open(tmp_path / "half.png"), closed):
+        with pytest.raises(UserError, match="cannot be read"):
+            to_rgb(image)
+    with pytest.raises(UserError, match="0x0 pixels"):
+        to_rgb(Image.new("RGB", (0, 0)))
+    assert to_rgb(Image.open(good)).shape == (300, 300, 3)
+
+
 def test_what_python_programs_pass_is_taken_or_refused_in_one_line(kway, tmp_path):
     image, label = picture()
     Image.fromarray(label).save(tmp_path / "labels.png")

@@ -41,7 +41,7 @@ def to_rgb(
     if isinstance(photo, np.ndarray):
         return _array_to_rgb(photo, depth)
     if isinstance(photo, Image.Image):
-        name, picture = "the photo", photo
+        name, picture = "the photo", _loaded(photo)
     elif isinstance(photo, (str, Path)):
         name, picture = str(photo), open_picture(photo, max_pixels, tell)
     else:
@@ -88,6 +88,19 @@ def network_size(size: tuple[int, int], longest: int, enlarge: bool = True) -> t
     factor = factor if enlarge else min(1.0, factor)
     height, width = (max(LEAST_SIDE, round(side * factor)) for side in size)
     return height, width
+
+
+def _loaded(picture: Image.Image) -> Image.Image:
+    """A program's PIL image, decoded. Raises `UserError` where it cannot be, and for one without pixels."""
+    try:
+        picture.load()
+    except (OSError, SyntaxError, ValueError, EOFError, AttributeError) as error:  # damaged, or closed by the program
+        raise UserError(f"the photo: its PIL image cannot be read ({str(error)[:100]}); open the file anew") from error
+    if 0 in picture.size:
+        raise UserError(
+            f"the photo: a PIL image of {picture.width}x{picture.height} pixels; give one that shows something"
+        )
+    return picture
 
 
 def _picture_to_rgb(picture: Image.Image, depth: int, tell: Tell, name: str) -> np.ndarray:
