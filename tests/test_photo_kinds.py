@@ -169,6 +169,49 @@ def test_12_bits_are_told_and_read_on_request(kind, place, capsys):
     assert run(place, "deep.png", more=("--depth", 7)) == 2
 
 
+def deep_grey(kind):
+    """A grey photo of 12 bits in more, which nothing but its values tells."""
+
+    def write(path):
+        Image.fromarray((GREY * 16.0).astype(kind)).save(path)
+
+    return write
+
+
+def colours_and_opacity(path):
+    """Colours of 12 bits, and an opacity of all 16."""
+    cv2.imwrite(str(path), np.dstack([RGB[..., ::-1].astype(np.uint16) * 16, SHOWN.astype(np.uint16) * 65535]))
+
+
+SAID_BY_THEIR_VALUES = {
+    "colours and alpha": ("a.png", colours_and_opacity, CUT),
+    "colours in a PPM": ("a.ppm", as_16_bits(RGB, 16), RGB),
+    "greys in a PGM": ("a.pgm", as_16_bits(GREY, 16), GREY),
+    "floats": ("a.tif", deep_grey(np.float32), GREY),
+    "32 bits": ("a.tif", deep_grey(np.int32), GREY),
+}
+
+
+@pytest.mark.parametrize("kind", SAID_BY_THEIR_VALUES)
+def test_12_bits_are_told_in_every_form(kind, tmp_path):
+    name, write, expected = SAID_BY_THEIR_VALUES[kind]
+    write(tmp_path / name)
+    told = []
+    assert to_rgb(tmp_path / name, tell=told.append)[SHOWN].max() < 20, "as 16 bits it is nearly black"
+    assert len(told) == 1 and told[0].endswith("for 12 bits: --depth 12")
+    expected = np.broadcast_to(expected[..., None] if expected.ndim == 2 else expected, RGB.shape)
+    assert np.abs(to_rgb(tmp_path / name, depth=12, tell=told.append).astype(int) - expected).max() <= 1
+    assert len(told) == 1
+
+
+def test_the_page_of_16_bits_that_is_told_is_the_one_taken(tmp_path):
+    pages = [cv2.resize(RGB, (24, 16)), RGB]
+    cv2.imwritemulti(str(tmp_path / "a.tif"), [page[..., ::-1].astype(np.uint16) * 257 for page in pages])
+    told = []
+    assert np.array_equal(to_rgb(tmp_path / "a.tif", tell=told.append), RGB)
+    assert told[0].endswith("page 2 of 2 is taken")
+
+
 def test_own_data_of_12_bits_is_kept_as_8(tmp_path):
     forms.index_png(tmp_path / "source", "background\nshirt\nhat", ends=("png", "png"))
     for path in (tmp_path / "source/images").iterdir():

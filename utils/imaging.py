@@ -109,15 +109,21 @@ def _picture_to_rgb(picture: Image.Image, depth: int, tell: Tell, name: str) -> 
         deep = np.asarray(picture)
     if deep is None:
         return _on_white(in_srgb(picture))
-    if deep.dtype.kind in "iu" and 8 < declared <= 16:  # as a file says
-        deep, top = deep.astype(np.uint16), int(deep.max())
-        if not depth and declared >= 16 and 0 < top < 2**12:
-            bits = next(bits for bits in CAMERA_BITS if top < 2**bits)
-            tell(
-                f"{name}: its 16-bit values all lie below {2**bits}, so it looks black; for {bits} bits: --depth {bits}"
-            )
+    if of_16_bits := deep.dtype.kind in "iu" and 8 < declared <= 16:  # as a file says
+        deep = deep.astype(np.uint16)
+    colours = deep[..., :3] if deep.ndim == 3 else deep
+    top = float(colours.max())
+    read_as_16 = deep.dtype == np.uint16 or top > 255  # the others hold bytes, or 0 to 1
+    if read_as_16 and not depth and not 8 < declared < 16 and 0 < top < 2**12:
+        bits = next(bits for bits in CAMERA_BITS if top < 2**bits)
+        tell(f"{name}: its 16-bit values all lie below {2**bits}, so it looks black; for {bits} bits: --depth {bits}")
+    if of_16_bits:
         depth = depth or (declared if declared < 16 and top < 2**declared else 16)
-    bytes_ = Image.fromarray(_to_bytes(deep, depth))
+    shown = _to_bytes(colours, depth)
+    if deep.ndim == 3 and deep.shape[2] == 4:  # opacity may have all 16 bits where colours have fewer
+        opacity = deep[..., 3:]
+        shown = np.concatenate([shown, _to_bytes(opacity, depth if opacity.max() < 2**depth else 16)], axis=2)
+    bytes_ = Image.fromarray(shown)
     bytes_.info["icc_profile"] = picture.info.get("icc_profile")
     return _on_white(in_srgb(bytes_))
 

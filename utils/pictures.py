@@ -6,7 +6,7 @@ import struct
 import warnings
 from collections.abc import Callable
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 import numpy as np
 from PIL import Image, ImageCms, UnidentifiedImageError
@@ -170,10 +170,10 @@ def _load(path: str | Path | BinaryIO, max_pixels: float, tell: Tell) -> Image.I
         picture.load()
         copy = picture.copy() if pages > 1 else picture
         copy.format = picture.format
-        copy.info |= {"grey_step": step, "bits": _bits(picture, source), "orientation": orientation(picture)}
+        copy.info |= {"grey_step": step, "bits": _bits(picture, source, tile), "orientation": orientation(picture)}
         copy.info["turned"] = by_pillow
         if copy.info["bits"] > 8 and copy.mode in ("RGB", "RGBA"):
-            copy.info["deep"] = _deep(source)
+            copy.info["deep"] = _deep(source, page, copy.size)
         return copy
 
 
@@ -194,10 +194,18 @@ def _largest_page(picture: Image.Image) -> int:
     return areas.index(max(areas))
 
 
-def _bits(picture: Image.Image, path: str | Path | BinaryIO) -> int:
-    """Bits of a sample that are in use, as the file says: TIFF's BitsPerSample, PNG's sBIT or else its depth."""
+def _bits(picture: Image.Image, path: str | Path | BinaryIO, tile: Any) -> int:
+    """Bits of a sample that are in use, as the file says: TIFF's BitsPerSample, PNG's sBIT or else its depth.
+
+    Of a PPM file its greatest value, which stands in the `tile` that Pillow was to decode.
+    """
     if picture.format == "TIFF":
         return int(max(vars(picture).get("tag_v2", {}).get(Exif.BitsPerSample, (8,))))
+    if picture.format == "PPM":
+        if picture.mode != "RGB":  # greys are scaled to all bits that they may have
+            return 16 if picture.mode.startswith("I") else 8
+        greatest = tile[0][3][1] if tile and isinstance(tile[0][3], tuple) else 255
+        return greatest.bit_length() if greatest > 255 and not greatest & (greatest + 1) else 8
     if picture.format != "PNG":
         return 8
     if isinstance(path, (str, Path)):
@@ -220,15 +228,23 @@ def _png_bits(file: BinaryIO) -> int:
     return head[24]
 
 
-def _deep(path: str | Path | BinaryIO) -> np.ndarray | None:
-    """16-bit colours (H, W, 3 or 4), RGB(A), which Pillow would cut to 8 bits; None where OpenCV cannot read them."""
+def _deep(path: str | Path | BinaryIO, page: int, size: tuple[int, int]) -> np.ndarray | None:
+    """16-bit colours (H, W, 3 or 4), RGB(A), of a page of this `size`, which Pillow would cut to 8 bits.
+
+    None where OpenCV cannot read them.
+    """
     import cv2  # late: it takes a while, and is needed for few photos
 
     if not isinstance(path, (str, Path)):
         path.seek(0)
     content = Path(path).read_bytes() if isinstance(path, (str, Path)) else path.read()
-    pixels = cv2.imdecode(np.frombuffer(content, dtype=np.uint8), cv2.IMREAD_UNCHANGED)
-    if pixels is None or pixels.dtype != np.uint16 or pixels.ndim != 3:
+    data = np.frombuffer(content, dtype=np.uint8)
+    if page:
+        pages = cv2.imdecodemulti(data, cv2.IMREAD_UNCHANGED)[1]
+        pixels = pages[page] if page < len(pages) else None
+    else:
+        pixels = cv2.imdecode(data, cv2.IMREAD_UNCHANGED)
+    if pixels is None or pixels.dtype != np.uint16 or pixels.ndim != 3 or pixels.shape[1::-1] != size:
         return None
     return pixels[..., [2, 1, 0, 3][: pixels.shape[2]]]
 
