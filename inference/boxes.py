@@ -6,7 +6,8 @@ from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from dataloaders.prepare.formats.common import composed, parts_of, shared_parts
+from dataloaders.prepare.formats.common import parts_of, shared_parts
+from dataloaders.prepare.sources import composed
 from utils.errors import UserError
 from utils.files import read_json
 from utils.pictures import picture_size

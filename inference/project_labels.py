@@ -10,7 +10,7 @@ import numpy as np
 from dataloaders.prepare.formats import coco
 from dataloaders.prepare.formats.coco_masks import paint
 from dataloaders.prepare.formats.common import id_of_label
-from dataloaders.prepare.formats.index_png import by_colour, labelmap
+from dataloaders.prepare.formats.index_png import by_colour, is_coloured, labelmap
 from dataloaders.prepare.sources import first_names
 from utils.constants import IGNORE
 from utils.errors import UserError
@@ -69,7 +69,7 @@ def read_cvat(path: Path, photo: Photo | None) -> Masks:
         labels, colours = labelmap(map_file)
         picture = open_picture(label)
     assert labels is not None  # since there is a labelmap.txt
-    if picture.mode in ("RGB", "RGBA"):
+    if is_coloured(picture, colours):
         return _masks(by_colour(path, np.array(picture.convert("RGB")), colours, len(labels)), labels)
     return _masks(stored_values(picture), labels)
 

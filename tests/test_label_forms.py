@@ -88,6 +88,17 @@ def test_accents_that_macos_takes_apart_are_the_same_name(taken_apart, tmp_path)
     assert len(samples(splits)) == forms.NUMBER
 
 
+def test_accents_of_photos_and_label_maps_may_be_written_in_two_ways(tmp_path):
+    forms.index_png(tmp_path / "source")
+    for number, (photo, label) in enumerate(
+        zip(*(sorted((tmp_path / "source" / f).iterdir()) for f in ("images", "labels")), strict=True)
+    ):
+        photo.rename(photo.with_stem(f"caf\u00e9{number}"))
+        label.rename(label.with_stem(f"cafe\u0301{number}"))
+    _, _, splits = prepared(tmp_path)
+    assert len(samples(splits)) == forms.NUMBER
+
+
 def each_file(source, change):
     """Change the JSON files of a source, each by its number."""
     for number, path in enumerate(sorted(source.rglob("p*.json"))):
@@ -149,6 +160,13 @@ def zipped(source, method=zipfile.ZIP_STORED, separator="/"):
             archive.writestr(separator.join(path.relative_to(source).parts), path.read_bytes())
     shutil.rmtree(source)
     return source.with_suffix(".zip")
+
+
+def test_palettes_in_a_zip_of_cvat_are_read_by_the_colours_of_its_labelmap(tmp_path):
+    forms.cvat_in_a_palette(tmp_path / "source")
+    masks = read_labels(zipped(tmp_path / "source"), photo=tmp_path / "source/JPEGImages/p0.jpg")
+    for number, name in enumerate(forms.COLOURS, 1):
+        assert np.array_equal(masks[name], forms.label_map() == number)
 
 
 def test_a_zip_of_an_old_windows_tool_is_read(tmp_path):

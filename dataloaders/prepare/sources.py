@@ -2,6 +2,7 @@
 
 import os
 import re
+import unicodedata
 from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
@@ -22,6 +23,11 @@ class Offer(NamedTuple):
     unpaired: Sequence[str] = ()  # photos without label and labels without photo
 
 
+def composed(name: str) -> str:
+    """The name with each accent and its letter as one character: macOS writes two, which look the same."""
+    return unicodedata.normalize("NFC", name)
+
+
 def files_by_id(folder: Path, suffixes: Sequence[str]) -> dict[str, Path]:
     """id -> file, sorted by id, of the files in `folder` with one of `suffixes`; hidden files are passed over.
 
@@ -31,7 +37,7 @@ def files_by_id(folder: Path, suffixes: Sequence[str]) -> dict[str, Path]:
     for path in sorted(folder.iterdir()):
         if path.suffix.lower() not in suffixes or path.name.startswith("."):
             continue
-        image_id = path.stem.strip()  # a blank before the dot would be lost in an id list
+        image_id = composed(path.stem).strip()  # a blank before the dot would be lost in an id list
         if image_id in files:
             raise UserError(f"{path}: {files[image_id].name} has the same id; remove one of them")
         if not _can_be_id(image_id):

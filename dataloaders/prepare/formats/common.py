@@ -1,7 +1,6 @@
 """What the formats of users' labels share: names and ids, photos found by name, and what has to be left out."""
 
 import re
-import unicodedata
 from collections import defaultdict
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -18,7 +17,7 @@ from utils.pictures import SUFFIXES, picture_size
 from ...reading import ids_in, read_image
 from ...sides import words
 from ..photos import Photo, encoded
-from ..sources import first_names
+from ..sources import composed, first_names
 
 IMAGE_FOLDERS = ("images", "trainval_images", "JPEGImages", "photos", "img", "imgs")
 BACKGROUND_WORDS = ("background", "bg", "unlabeled", "unlabelled", "unlabel")
@@ -125,11 +124,6 @@ class PhotoIndex:
             if path.parent.resolve() in folders and path.resolve() not in named:
                 left_out.add("photos that no label file names", path.name)
         left_out.tell()
-
-
-def composed(name: str) -> str:
-    """The name with each accent and its letter as one character: macOS writes two, which look the same."""
-    return unicodedata.normalize("NFC", name)
 
 
 def parts_of(name: str) -> list[str]:

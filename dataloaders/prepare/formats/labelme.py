@@ -13,13 +13,12 @@ from utils.errors import UserError
 from utils.pictures import SUFFIXES, picture_size
 
 from ..photos import Photo, make_photos
-from ..sources import first_names
+from ..sources import composed, first_names
 from .common import (
     Files,
     IdOf,
     Labelled,
     PhotoIndex,
-    composed,
     fitted_photo,
     id_of_label,
     names_file,
@@ -109,9 +108,8 @@ def _draw(labels: tuple[str, ...], depth: int, drawing: Drawing) -> Photo:
     """The photo of a labelme file with its label map. Raises `UserError` where the file lies beside another photo."""
     beside = [drawing.path.with_suffix(suffix) for suffix in SUFFIXES]
     own = next((path for path in beside if path.is_file()), drawing.photo)
-    if (
-        composed(own.stem).lower() != composed(drawing.photo.stem).lower()
-    ):  # renamed or copied files; its shapes may be of either
+    # with renamed and copied files the shapes may be of either
+    if composed(own.stem).lower() != composed(drawing.photo.stem).lower():
         names = f"its imagePath is {drawing.photo.name}, but {own.name} lies beside it"
         raise UserError(f"{drawing.path}: {names}; correct the imagePath, or give the file its photo's name")
     size = drawn_size(drawing.path, drawing.content, drawing.photo)
