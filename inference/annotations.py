@@ -28,6 +28,7 @@ from .mask_folder import read_folder
 from .project_labels import IGNORED, read_coco, read_cvat
 
 LARGEST_ID = 65535
+MOST_INSTANCES = 100  # up to which a mask may number them; greys have larger values
 UNNAMED = "class {}"  # what a class without a name is called, by its id
 Labels = np.ndarray | Mapping[str, np.ndarray] | str | Path
 Names = Mapping[int, str]  # by class id
@@ -169,7 +170,8 @@ def names_by_id(content: object, source: str = "names") -> dict[int, str]:
 def marked(mask: np.ndarray) -> np.ndarray:
     """True where a mask given by a program is above half of its range: that of floats is 0 to 1 at least.
 
-    Raises `UserError` for what holds no numbers.
+    Small whole numbers are no greys but number instances, so all but 0 are inside. Raises `UserError` for what holds
+    no numbers.
     """
     values = np.asarray(mask)
     if values.dtype == bool or not values.size:
@@ -177,8 +179,9 @@ def marked(mask: np.ndarray) -> np.ndarray:
     if values.dtype.kind not in "iuf":
         raise UserError(f"a mask cannot hold {values.dtype}; give True where the class is")
     top = float(np.nan_to_num(values).max())
-    half = max(top, 1.0) / 2 if values.dtype.kind == "f" else top / 2
-    return np.asarray(values > max(half, 0.0))
+    if values.dtype.kind == "f":
+        return np.asarray(values > max(top, 1.0) / 2)
+    return np.asarray(values > (top / 2 if top > MOST_INSTANCES else 0))
 
 
 def class_names(labels: Sequence[np.ndarray | Mapping[str, np.ndarray]], names: Names) -> list[str]:

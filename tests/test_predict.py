@@ -6,6 +6,7 @@ import torch
 from PIL import Image
 
 from inference import references
+from inference.annotations import marked
 from inference.tiles import tiles
 from predict import OneShotParser
 from utils.errors import UserError
@@ -90,6 +91,7 @@ def test_masks_of_numbers_count_above_half_of_their_range(kway, inside, outside)
     support = kway.make_support(image, {**masks, "bag": absent})
     assert [c.name for c in support.classes] == ["hat", "coat", "shoes"]
     torch.testing.assert_close(support.prototypes.classes, kway.make_support(image, label).prototypes.classes)
+    assert marked(np.array([[0, 1, 2, 3]])).tolist() == [[False, True, True, True]], "numbers of instances"
 
 
 def test_several_references_average_each_class_over_those_that_hold_it(kway):
