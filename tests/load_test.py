@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import contextlib
 import re
-import signal
 import socket
 import subprocess
 import sys
@@ -78,7 +77,7 @@ def serving(checkpoint: str | Path) -> Iterator[Server]:
             last = (log.read().strip().splitlines() or ["it said nothing"])[-1]
             raise UserError(f"demo.py did not start: {last}") from error
         finally:
-            process.send_signal(signal.SIGINT)
+            process.terminate()  # started in the background, it may well not hear Ctrl-C
             try:
                 process.wait(20)
             except subprocess.TimeoutExpired:
