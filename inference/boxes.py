@@ -6,6 +6,7 @@ from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from dataloaders.prepare.formats.coco import id_text
 from dataloaders.prepare.formats.common import parts_of, shared_parts
 from dataloaders.prepare.sources import composed
 from utils.errors import UserError
@@ -52,8 +53,8 @@ def read_boxes(path: str | Path, images: str | Path | None, sources: Sequence[So
     """The persons' boxes (x, y, width, height in pixels) of each photo, from a file of a detector's results.
 
     `image_id` is a photo's file name, or an id of the COCO file `images`; folders in the name tell photos of one name
-    apart. Boxes of a score below `LEAST_SCORE` do not
-    count, nor do those of other categories than the person's: 1, or the one that `images` calls "person".
+    apart. Boxes of a score below `LEAST_SCORE` do not count, nor do those of other categories than the person's: 1, or
+    the one that `images` calls "person".
     Raises `UserError` for files of another form, photos that are not in them, and boxes outside their photo.
     """
     entries = read_json(path)
@@ -124,11 +125,11 @@ def _read_images(path: str | Path) -> tuple[dict[str, str], str]:
     names: dict[str, str] = {}
     try:
         for image in content["images"]:
-            image_id, name = _id(image["id"]), str(image["file_name"])
+            image_id, name = id_text(image["id"]), str(image["file_name"])
             if names.setdefault(image_id, name) != name:
                 both = f"{names[image_id]} and {name}"
                 raise UserError(f"{path}: the image id {image_id} is that of {both}; number the images anew")
-        persons = [_id(one["id"]) for one in content.get("categories", []) if str(one["name"]).lower() == "person"]
+        persons = [id_text(one["id"]) for one in content.get("categories", []) if str(one["name"]).lower() == "person"]
     except (KeyError, TypeError, AttributeError) as error:
         raise UserError(f'{path}: must hold "images" with id and file_name, as a COCO file does') from error
     return names, persons[0] if persons else PERSON
@@ -139,14 +140,9 @@ def _checked(path: str | Path, number: int, entry: Any) -> tuple[str, list[float
     try:
         box = [float(value) for value in entry["bbox"]]
         score = float(entry.get("score", 1))
-        image_id, category = _id(entry["image_id"]), entry.get("category_id")
+        image_id, category = id_text(entry["image_id"]), entry.get("category_id")
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise UserError(f"{path}: entry {number} must have image_id and bbox, as in {LAYOUT}") from error
     if len(box) != 4 or not all(map(math.isfinite, box)) or min(box[2:]) <= 0:
         raise UserError(f"{path}: entry {number} has the bbox {entry['bbox']}; give x, y, width, height in pixels")
-    return image_id, box, score, None if category is None else _id(category)
-
-
-def _id(value: object) -> str:
-    """An id as text: some tools write 7 as "7" or 7.0."""
-    return str(int(value)) if isinstance(value, float) and value.is_integer() else str(value)
+    return image_id, box, score, None if category is None else id_text(category)

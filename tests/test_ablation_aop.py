@@ -7,7 +7,7 @@ import types
 import pytest
 
 from engine.settings import TrainSettings
-from tools import ablation_aop
+from tools import ablation, ablation_aop
 from tools.ablation_aop import VARIANTS, Variant, code
 from utils.config import parse
 
@@ -53,7 +53,7 @@ def test_what_is_done_is_not_done_again(monkeypatch, tmp_path, capsys):
             (out / "results.json").touch()
         return types.SimpleNamespace(returncode=0)
 
-    monkeypatch.setattr(ablation_aop.subprocess, "run", run)
+    monkeypatch.setattr(ablation.subprocess, "run", run)
     monkeypatch.setattr(ablation_aop, "side_by_side", lambda paths: "\n".join(paths))
     command = ["--variants", "contrast", "zoom", "--seeds", "0", "1", "--folder", str(tmp_path)]
     ablation_aop.main(command)

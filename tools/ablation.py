@@ -78,9 +78,15 @@ def run(folder: Path, way: str, variant: str, seed: int, options: argparse.Names
     train += [f"--seed={seed}", f"--run-dir={folder}", "--resume=auto"]
     evaluate = ["evaluate.py", "--checkpoint", str(folder / "last.pt"), "--output", str(folder / "test")]
     for program, *rest in (train, evaluate):
-        print(f"\n{folder.name}: {program} {' '.join(rest)}", flush=True)
-        if subprocess.run([sys.executable, ROOT / program, *rest], cwd=ROOT).returncode:
-            raise UserError(f"{folder}: {program} did not end well, see above; the same command goes on from there")
+        start(folder, f"{program} {' '.join(rest)}", [ROOT / program, *rest])
+
+
+def start(folder: Path, what: str, arguments: Sequence[str | Path]) -> None:
+    """Run Python with the arguments, for the run in `folder`; `what` tells people what that is, the program first."""
+    print(f"\n{folder.name}: {what}", flush=True)
+    if subprocess.run([sys.executable, *arguments], cwd=ROOT).returncode:
+        program = what.split()[0]
+        raise UserError(f"{folder}: {program} did not end well, see above; the same command goes on from there")
 
 
 def text(folder: Path, ways: Sequence[str], variants: Sequence[str]) -> str:

@@ -9,16 +9,14 @@ not done again, and a training that was stopped goes on. Prints each variant's f
 with their 95 % intervals over the query photos.
 """
 
-import subprocess
-import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from utils.config import ArgumentParser
-from utils.errors import UserError, run_cli
+from utils.errors import run_cli
 
-from .ablation import ROOT
+from .ablation import start
 from .side_by_side import side_by_side
 
 WHOLE = "none"  # the variant that leaves nothing out
@@ -86,9 +84,8 @@ def run(folder: Path, variant: Variant, recipe: str, fold: int, seed: int) -> No
     train = (*common, *variant.options, f"--seed={seed}", f"--run-dir={folder}", "--resume=auto")
     evaluate = ("--checkpoint", str(folder / "last.pt"), "--split=val", "--output", str(folder / "val"))
     for program, rest in (("train", train), ("evaluate", evaluate)):
-        print(f"\n{folder.name}: {program}.py {' '.join(rest)} {dict(variant.constants) or ''}", flush=True)
-        if subprocess.run([sys.executable, "-c", code(program, variant), *rest], cwd=ROOT).returncode:
-            raise UserError(f"{folder}: {program}.py did not end well, see above; the same command goes on from there")
+        what = f"{program}.py {' '.join(rest)} {dict(variant.constants) or ''}"
+        start(folder, what, ["-c", code(program, variant), *rest])
 
 
 def code(program: str, variant: Variant) -> str:

@@ -52,7 +52,7 @@ def is_roboflow(source: Path) -> bool:
 def read(source: Path, labels: tuple[str, ...] | None, depth: int = 0, skip_bad: bool = False) -> Labelled:
     """Read the label maps; without names from a dataset.json or from the source the classes are numbered."""
     found = _roboflow(source) if is_roboflow(source) else _folders(source)
-    named = None if labels else found.named
+    named = None if labels or found.labels else found.named
     labels = labels or found.labels or (named.labels if named else None)
     slots = len(labels) if labels else IGNORE
     task = partial(_read_one, slots, found.colours, depth)
