@@ -116,7 +116,7 @@ def test_what_a_reference_has_by_name_blends_with_the_bank(run_folder):
     assert torch.equal(
         of_known.prototypes.classes, parser.make_support(photo, labels, {7: one, 9: two}).prototypes.classes
     )
-    assert "knows all classes by name" in parser.notes[-1]
+    assert "knows all classes by name" in of_known.notes[-1] and of_known.notes[-1] not in parser.notes
 
 
 def test_the_bounds_of_a_checkpoint(toy_root, run_folder):
@@ -180,7 +180,9 @@ def test_labelling_step_by_step(toy_root, run_folder, tmp_path, capsys):
         "--photos",
         "3",
     ]
+    mode = (toy_root / "TOY_OS/trainval_images").stat().st_mode
     simulate_labelling.main(words)
+    assert (toy_root / "TOY_OS/trainval_images").stat().st_mode == mode, "it is linked, and stays as it was"
     assert "train.py --dataset toy --method aop" in capsys.readouterr().out
     known, ids = (read_ids(root / "TOY_OS", "train") for root in (tmp_path / "known", toy_root))
     assert known == ids[: len(ids) // 2]

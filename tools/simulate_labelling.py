@@ -63,7 +63,7 @@ def write_part(spec: DatasetSpec, root: Path, data_root: Path, ids: Sequence[str
     linked = [root / IMAGE_FOLDER, root / LABEL_FOLDER, list_path(root, "test")]
     linked += [path for path in (supports_path(spec, root, "test"), pairs_path(spec, root)) if path.exists()]
     for path in linked:
-        with replacing(part / path.relative_to(root)) as temporary:
+        with replacing(part / path.relative_to(root)) as temporary:  # which must not follow the link
             temporary.unlink()
             temporary.symlink_to(path.resolve())
     return part

@@ -11,6 +11,10 @@ from typing import Any
 
 from .errors import UserError
 
+LOCK = "run.lock"  # in a folder that a process holds
+UMASK = os.umask(0)  # read once: other threads make files too, and it can only be read by setting it
+os.umask(UMASK)
+
 
 @contextmanager
 def replacing(path: str | Path) -> Iterator[Path]:
@@ -26,8 +30,8 @@ def replacing(path: str | Path) -> Iterator[Path]:
             handle, name = tempfile.mkstemp(prefix=f".{path.stem}.", suffix=path.suffix, dir=path.parent)
             os.close(handle)
             temporary = Path(name)
+            temporary.chmod(0o666 & ~UMASK)
             yield temporary
-            temporary.chmod(0o666 & ~_umask())
             os.replace(temporary, path)
         finally:
             if temporary:
@@ -59,7 +63,7 @@ def locked(folder: str | Path, wanted: bool = True) -> Iterator[None]:
         yield
         return
     require_writable(folder)
-    with open(Path(folder) / "run.lock", "w", encoding="utf-8") as file:
+    with open(Path(folder) / LOCK, "w", encoding="utf-8") as file:
         try:
             fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:
@@ -117,7 +121,7 @@ def read_json(path: str | Path) -> Any:
 def read_lines(path: str | Path, what: str) -> list[str]:
     """The lines of a text file in UTF-8, or in UTF-16 by its byte order mark, without blanks around and empty ones.
 
-    Raises `UserError`, which says that it must be text of `what`; `FileNotFoundError` is left to the caller.
+    Raises `UserError`, which says that it must be text of `what`; `OSError` is left to the caller.
     """
     content = Path(path).read_bytes()
     encoding = "utf-16" if content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)) else "utf-8-sig"
@@ -135,9 +139,3 @@ def is_utf8(path: str | Path) -> bool:
     except UnicodeEncodeError:
         return False
     return True
-
-
-def _umask() -> int:
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask
