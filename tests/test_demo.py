@@ -1,8 +1,9 @@
 """demo.py: the page's actions, several sessions, bad input, and how a program calls it."""
 
 import json
-import os
 import socket
+import subprocess
+import sys
 import zipfile
 from pathlib import Path
 
@@ -272,11 +273,18 @@ def test_long_names_of_photos_are_packed(page, tmp_path):
 
 
 def test_what_killed_servers_left_is_removed_at_the_start(tmp_path, monkeypatch):
-    for name in ("demo_999999999_a", f"demo_{os.getpid()}_b", "demo_mine"):
-        (tmp_path / name).mkdir()
+    """A server that runs holds its folder; what is called alike and is no server's stays."""
+    killed, running, other = (tmp_path / f"{server.FOLDER}{name}" for name in ("killed", "running", "other"))
+    for folder in (killed, running, other):
+        folder.mkdir()
+    (killed / "run.lock").touch()
     monkeypatch.setattr(server.tempfile, "gettempdir", lambda: str(tmp_path))
-    server.sweep()
-    assert {path.name for path in tmp_path.iterdir()} == {f"demo_{os.getpid()}_b", "demo_mine"}
+    hold = f"from utils.files import locked\nwith locked({str(running)!r}): print('held', flush=True); input()"
+    with subprocess.Popen([sys.executable, "-c", hold], stdin=subprocess.PIPE, stdout=subprocess.PIPE) as holder:
+        assert holder.stdout.readline().strip() == b"held"
+        server.sweep()
+        holder.communicate(b"\n")
+    assert sorted(tmp_path.iterdir()) == sorted([running, other])
 
 
 @pytest.mark.parametrize("port", [99999, -1])

@@ -1,5 +1,6 @@
 """How the page is served: with nothing from elsewhere, and with what visitors gave removed at the end."""
 
+import contextlib
 import os
 import shutil
 import signal
@@ -13,14 +14,14 @@ from starlette.middleware import Middleware
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from utils.errors import UserError
-from utils.parallel import process_exists
+from utils.files import LOCK, locked
 
 from ..parser import OneShotParser
 from . import example, view
 from .actions import MAX_PIXELS, Page
 from .layout import build
 
-FOLDER = "demo_"  # what the name of a server's temporary folder begins with; its process's number follows
+FOLDER = "one-shot-parsing-page-"  # what the name of a server's temporary folder begins with
 MAX_FILE_SIZE = "16mb"
 SESSIONS = 40  # how many sessions' references and results are kept at most
 WAITING = 64  # requests that may wait for their turn
@@ -41,7 +42,7 @@ def serve(parser: OneShotParser, checkpoint: str, data_root: str, host: str, por
     Image.MAX_IMAGE_PIXELS = MAX_PIXELS // 2
     sweep()
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # as Ctrl-C, so that what visitors gave is removed
-    with tempfile.TemporaryDirectory(prefix=f"{FOLDER}{os.getpid()}_", ignore_cleanup_errors=True) as folder:
+    with tempfile.TemporaryDirectory(prefix=FOLDER, ignore_cleanup_errors=True) as folder, locked(folder):
         page = Page(parser, Path(folder), example.load(data_root))
         os.environ["GRADIO_TEMP_DIR"] = str(page.cache)
         blocks = build(page, checkpoint).queue(max_size=WAITING, default_concurrency_limit=1)
@@ -59,11 +60,11 @@ def serve(parser: OneShotParser, checkpoint: str, data_root: str, host: str, por
 
 
 def sweep() -> None:
-    """Remove what servers that were killed have left behind: visitors' photos."""
-    for folder in Path(tempfile.gettempdir()).glob(f"{FOLDER}*_*"):
-        number = folder.name.removeprefix(FOLDER).partition("_")[0]
-        if number.isdecimal() and not process_exists(int(number)):
-            shutil.rmtree(folder, ignore_errors=True)
+    """Remove what servers that were killed have left behind: visitors' photos. A server that runs holds its folder."""
+    for folder in Path(tempfile.gettempdir()).glob(f"{FOLDER}*"):
+        if (folder / LOCK).is_file():  # else it is not a server's
+            with contextlib.suppress(UserError), locked(folder):
+                shutil.rmtree(folder, ignore_errors=True)
 
 
 def local_only(app: ASGIApp) -> ASGIApp:
