@@ -65,9 +65,10 @@ def parts(inputs: Sequence[str]) -> tuple[list[Part], list[str]]:
         inside = sorted(path.iterdir()) if path.is_dir() else [path]
         found = [part for file in inside if (part := _packed(file))]
         packed += found
-        if not found:
+        if not found or any(file.suffix.lower() in SUFFIXES for file in inside):
             plain.append(path)
-    sources, passed_over = collect(plain) if plain else ([], [])
+    sources, unread = collect(plain) if plain else ([], [])
+    passed_over = [name for name in unread if not _packed(Path(name))]
     passed_over += [source.path.name for source in sources if source.is_video]
     photos = [str(source.path) for source in sources if not source.is_video]
     chunks = (photos[start : start + FILES_A_PART] for start in range(0, len(photos), FILES_A_PART))

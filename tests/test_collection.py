@@ -46,6 +46,14 @@ def test_a_folder_of_photos_comes_in_parts_and_its_videos_are_passed_over(place)
         parts([str(place / "nowhere")])
 
 
+def test_photos_beside_a_tar_are_taken_too(place):
+    write_tar(place / "photos/some.tar", ["a.jpg"])
+    (place / "photos/notes.txt").write_bytes(b"x")
+    found, passed_over = parts([str(place / "photos")])
+    assert [part.kind for part in found] == ["files", "tar"] and passed_over == ["notes.txt"]
+    assert found[0].paths == tuple(str(place / f"photos/{n}.jpg") for n in (1, 2))
+
+
 def test_a_tar_gives_its_photos_and_a_cut_one_an_error(tmp_path):
     write_tar(tmp_path / "some.tar", ["a/1.jpg", "a/1.json", "a/2.jpg", "a/._2.jpg"])
     (part,), _ = parts([str(tmp_path)])
