@@ -8,13 +8,17 @@ import zlib
 import cv2
 import numpy as np
 import pytest
+import torch
 from PIL import Image, ImageCms
 
 from dataloaders import catalog
+from dataloaders.layout import IMAGE_FOLDER
 from dataloaders.prepare.__main__ import main as prepare
+from dataloaders.prepare.repeats import repeat_shots
 from dataloaders.split import Split
 from inference.page import view
 from inference.parser import OneShotParser
+from tools import pack_photos
 from utils.imaging import is_blank, to_rgb
 
 from . import label_forms as forms
@@ -204,6 +208,16 @@ def test_12_bits_are_told_in_every_form(kind, tmp_path):
     assert len(told) == 1
 
 
+def test_floats_somewhat_above_1_are_still_0_to_1():
+    """Resizing brings some there; and the depth is that of whole numbers."""
+    floats = RGB.astype(np.float32) / 255
+    floats[0, 0] = 1.2
+    expected = RGB.copy()
+    expected[0, 0] = 255
+    assert np.array_equal(to_rgb(floats), expected) and np.array_equal(to_rgb(floats, depth=12), expected)
+    assert np.array_equal(to_rgb(RGB.astype(np.float32)), RGB)
+
+
 def test_the_page_of_16_bits_that_is_told_is_the_one_taken(tmp_path):
     pages = [cv2.resize(RGB, (24, 16)), RGB]
     cv2.imwritemulti(str(tmp_path / "a.tif"), [page[..., ::-1].astype(np.uint16) * 257 for page in pages])
@@ -282,3 +296,25 @@ def test_a_narrow_strip_names_the_option(place, capsys):
     assert "wide.png: the network sees 96x16 pixels of 900x96; --tile" in capsys.readouterr().out
     assert run(place, "wide.png", more=("--tile",)) == 0
     assert "--tile" not in capsys.readouterr().out
+
+
+def test_repeat_shots_of_16_bits_are_found(tmp_path):
+    """Their greys must not be cut off at 8 bits."""
+    for name, values in (("a", GREY), ("b", GREY), ("c", GREY[::-1])):
+        as_16_bits(values, 257)(tmp_path / f"{name}.png")
+    assert repeat_shots([tmp_path / f"{name}.png" for name in "abc"]) == [(0, 1)]
+
+
+def test_a_turned_photo_is_packed_as_its_label_map_stands(tmp_path):
+    forms.index_png(tmp_path / "source", "background\nshirt\nhat", ends=("png", "png"))
+    prepare(["custom", "--source", str(tmp_path / "source"), "--data-root", str(tmp_path / "data")])
+    spec, root = catalog.load(tmp_path / "data/source/dataset.json"), tmp_path / "data/source"
+    before = Split(spec, root, "train").load(0)
+    path = next((root / IMAGE_FOLDER).glob(f"{Split(spec, root, 'train').ids[0]}.*"))
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    Image.fromarray(to_rgb(path)).transpose(Image.Transpose.ROTATE_90).save(path, exif=exif)
+    pack_photos.pack(spec, root, tmp_path / "packed", 1000, 95)
+    packed = Split(spec, tmp_path / "packed/source", "train").load(0)
+    assert torch.equal(packed.label, before.label) and packed.image.shape == before.image.shape
+    assert (packed.image.float() - before.image.float()).abs().mean() < 4

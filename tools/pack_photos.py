@@ -6,7 +6,6 @@
 docs/training.md tells more.
 """
 
-import io
 import shutil
 from collections.abc import Sequence
 from functools import partial
@@ -16,12 +15,14 @@ from PIL import Image
 
 from dataloaders import catalog
 from dataloaders.layout import IMAGE_FOLDER, LABEL_FOLDER
+from dataloaders.reading import read_fitting
 from dataloaders.spec import DatasetSpec
 from utils.config import ArgumentParser, whole
 from utils.errors import UserError, run_cli
 from utils.files import replacing
 from utils.imaging import network_size
 from utils.parallel import parallel_map
+from utils.pictures import picture_size
 
 KEPT = ("list", "support", "dataset.json")
 
@@ -40,33 +41,40 @@ def pack(spec: DatasetSpec, root: Path, out: Path, size: int, quality: int, tagg
         elif (root / name).is_file():
             folder.mkdir(parents=True, exist_ok=True)
             shutil.copy2(root / name, folder / name)
-    sources = {IMAGE_FOLDER: root / IMAGE_FOLDER, LABEL_FOLDER: root / LABEL_FOLDER}
-    if tagged:
-        sources["tagged"] = Path(tagged)
-    for name, source in sources.items():
-        files = sorted(path for path in source.iterdir() if path.is_file() and not path.name.startswith("."))
-        of_photos = quality if name == IMAGE_FOLDER else None
-        parallel_map(partial(_shrink, folder / name, size, of_photos), files, name, "file")
+    photos = partial(_shrink_photo, folder, root / LABEL_FOLDER, size, quality, spec.published_photos)
+    parallel_map(photos, _files(root / IMAGE_FOLDER), IMAGE_FOLDER, "file")
+    for name, source in {LABEL_FOLDER: root / LABEL_FOLDER, **({"tagged": Path(tagged)} if tagged else {})}.items():
+        parallel_map(partial(_shrink_label, folder / name, size), _files(source), name, "file")
     return folder
 
 
-def _shrink(folder: Path, size: int, quality: int | None, path: Path) -> None:
-    """Write one photo of that quality, or a label map (a PNG of ids), with a longest side of at most `size` pixels."""
+def _files(folder: Path) -> list[Path]:
+    return sorted(path for path in folder.iterdir() if path.is_file() and not path.name.startswith("."))
+
+
+def _shrink_photo(folder: Path, labels: Path, size: int, quality: int, published: bool, path: Path) -> None:
+    """Write one photo, as it is seen with its label map where it has one, as a JPEG of that quality."""
+    label = labels / f"{path.stem}.png"
+    fitting = picture_size(label)[1] if label.is_file() else ()
+    photo = Image.fromarray(read_fitting(path, fitting, published=published))
+    _write(photo, size, Image.Resampling.LANCZOS, folder / IMAGE_FOLDER / f"{path.stem}.jpg", quality)
+
+
+def _shrink_label(folder: Path, size: int, path: Path) -> None:
+    """Write one label map, a PNG of ids."""
     try:
         with Image.open(path) as opened:
             opened.load()
-            height, width = network_size((opened.height, opened.width), size, enlarge=False)
-            how = Image.Resampling.LANCZOS if quality else Image.Resampling.NEAREST
-            small = (opened.convert("RGB") if quality else opened).resize((width, height), how)
+            _write(opened, size, Image.Resampling.NEAREST, folder / f"{path.stem}.png")
     except OSError as error:
         raise UserError(f"{path}: cannot be read ({error}); prepare the data set anew") from error
-    content = io.BytesIO()
-    if quality:
-        small.save(content, "JPEG", quality=quality, optimize=True)
-    else:
-        small.save(content, "PNG", optimize=True)
-    with replacing(folder / f"{path.stem}{'.jpg' if quality else '.png'}") as temporary:
-        temporary.write_bytes(content.getvalue())
+
+
+def _write(picture: Image.Image, size: int, how: Image.Resampling, path: Path, quality: int = 0) -> None:
+    """Write a picture with a longest side of at most `size` pixels; only a JPEG has a `quality`."""
+    height, width = network_size((picture.height, picture.width), size, enlarge=False)
+    with replacing(path) as temporary:
+        picture.resize((width, height), how).save(temporary, optimize=True, quality=quality)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

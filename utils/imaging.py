@@ -18,6 +18,7 @@ LEAST_SIDE = 16  # of a photo at network size: below one cell of the deepest fea
 LOOKED_AT = 512  # pixels of the longer side that tell whether a photo shows anything
 FLAT = 4.0  # of 255: blocks of a photo that differ by less are of one colour
 NOISE = 0.15  # share of the pixels' deviation that is left in the means of blocks of noise
+OVERSHOOT = 2.0  # resizing can bring floats of 0..1 somewhat above 1
 CAMERA_BITS = (8, 10, 12)  # what cameras and scanners put into 16
 Photo = str | Path | np.ndarray | Image.Image
 
@@ -34,7 +35,7 @@ def to_rgb(
 
     The photo is as viewers show it: turned as its EXIF orientation says (where `upright`), its colours brought from
     their profile to sRGB, white where it is transparent. More than 8 bits are scaled by the `depth` in bits, by
-    default the one that the file declares, else by the whole range of its type; floats are 0..1.
+    default the one that the file declares, else by the whole range of its type; floats are 0..1, or 0..255.
     `tell` takes lines such as which page of several was read. Raises `UserError` for what is missing, damaged, no
     image, or larger than `max_pixels`.
     """
@@ -148,15 +149,15 @@ def _array_to_rgb(pixels: np.ndarray, depth: int) -> np.ndarray:
 
 
 def _to_bytes(pixels: np.ndarray, depth: int) -> np.ndarray:
-    """Values as uint8. `depth` is that of 16-bit ones, 0 for the whole range; floats are 0..1 if none is above 1."""
+    """Values as uint8. `depth` is that of 16-bit ones, 0 for the whole range; floats are 0..1 if none is far above."""
     if pixels.dtype == np.uint8:
         return pixels
     if pixels.dtype == bool:
         return pixels.astype(np.uint8) * 255
-    is_16_bit, pixels = pixels.dtype == np.uint16, np.nan_to_num(pixels.astype(np.float32))
-    top = pixels.max()
+    kind, pixels = pixels.dtype, np.nan_to_num(pixels.astype(np.float32))
+    is_float, top = np.issubdtype(kind, np.floating), pixels.max()
     scale = 255 / (2 ** (depth or 16) - 1)
-    if not is_16_bit and not depth and top <= 255:  # floats, and whole numbers of a wider type that hold bytes
-        scale = 255.0 if top <= 1 else 1.0
+    if top <= 255 and (is_float or (kind != np.uint16 and not depth)):  # or whole numbers of a wider type: bytes
+        scale = 255.0 if top <= (OVERSHOOT if is_float else 1) else 1.0
     scaled: np.ndarray = np.clip(np.rint(pixels * scale), 0, 255).astype(np.uint8)
     return scaled

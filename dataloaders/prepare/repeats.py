@@ -9,13 +9,16 @@ import cv2
 import numpy as np
 from PIL import Image
 
+from utils.imaging import to_rgb
 from utils.parallel import parallel_map
+from utils.pictures import open_picture
 
 SIDE = 24  # pixels of the small grey versions by which candidates are found
 LIKELY, CERTAIN = 0.6, 0.98  # correlations from which on two photos may be, or are, shots of one scene
 NEIGHBOURS = 3  # candidates of each photo
 LONGEST, POINTS, COMMON = 420, 300, 25  # pixels and SIFT points of a photo; points that shots of one scene share
 MOST_ZOOM = 1.5  # between two shots of one scene
+JPEG = b"\xff\xd8\xff"  # what such a file begins with
 _AT_ONCE = 1024  # photos that are compared with all others in one step
 
 
@@ -54,20 +57,27 @@ def _candidates(small: np.ndarray) -> list[tuple[int, int, float]]:
 
 def _thumbnail(photo: Path | bytes) -> np.ndarray:
     """A photo's small grey version, float32 (SIDE * SIDE), of mean 0 and length 1: products are correlations."""
-    with Image.open(io.BytesIO(photo) if isinstance(photo, bytes) else photo) as picture:
-        picture.draft("L", (8 * SIDE, 8 * SIDE))  # a JPEG is decoded at a fraction of its size
-        grey = picture.convert("L").resize((SIDE, SIDE), Image.Resampling.BOX)
+    grey = _grey(photo, 8 * SIDE).resize((SIDE, SIDE), Image.Resampling.BOX)
     values: np.ndarray = np.asarray(grey, dtype=np.float32).ravel()
     values = values - values.mean()
     values /= max(float(np.linalg.norm(values)), 1e-6)
     return values
 
 
+def _grey(photo: Path | bytes, least: int) -> Image.Image:
+    """A photo in grey. A JPEG is decoded at a fraction of its size, of at least so many pixels a side."""
+    with open(photo, "rb") if isinstance(photo, Path) else io.BytesIO(photo) as file:
+        if file.read(len(JPEG)) != JPEG:
+            file.seek(0)
+            return Image.fromarray(to_rgb(open_picture(file))).convert("L")
+        with Image.open(file) as picture:
+            picture.draft("L", (least, least))
+            return picture.convert("L")
+
+
 def _sift_points(photo: Path | bytes) -> tuple[np.ndarray, np.ndarray | None]:
     """Places (P, 2) and descriptions (P, 128) of the points that stand out in a photo."""
-    with Image.open(io.BytesIO(photo) if isinstance(photo, bytes) else photo) as picture:
-        picture.draft("L", (LONGEST, LONGEST))
-        grey = picture.convert("L")
+    grey = _grey(photo, LONGEST)
     grey.thumbnail((LONGEST, LONGEST))
     found, descriptions = cv2.SIFT.create(POINTS).detectAndCompute(np.asarray(grey), None)
     return np.array([point.pt for point in found], dtype=np.float32).reshape(-1, 2), descriptions
