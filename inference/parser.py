@@ -5,7 +5,6 @@ parser.set_reference("ref.jpg", label_map, {1: "hat", 2: "coat"})
 parsing = parser.parse("photo.jpg")   # .labels (H, W) of class ids, .areas(), .overlay(), .save(folder, name)
 """
 
-import functools
 import math
 from collections.abc import Sequence
 from pathlib import Path
@@ -131,7 +130,8 @@ class OneShotParser:
         """
         images = image if isinstance(image, (list, tuple)) else [image]
         maps = labels if isinstance(labels, (list, tuple)) else [labels]
-        classes, pairs = check_labels(images, maps, names or {}, self.depth, self.notes.append)
+        notes = list[str]()
+        classes, pairs = check_labels(images, maps, names or {}, self.depth, notes.append)
         references = [self._reference(rgb, slots) for rgb, slots in pairs]
         prototypes = average_prototypes(
             extract_prototypes(self.network, features, slots, len(classes)) for features, slots in references
@@ -151,9 +151,9 @@ class OneShotParser:
         prototypes = prototypes._replace(rivals=net.bank.rows[rivals][None] if rivals else None)
         if self.adapt if adapt is None else adapt:
             prototypes = turn(net, references, prototypes, unknown)
-            self.notes += [] if unknown else ["adapt: the checkpoint knows all classes by name, so none is turned"]
-        others = tuple(known[r] for r in rivals)
-        return Support(classes, prototypes, joined_names(own, rows, known), others, len(pairs))
+            notes += [] if unknown else ["adapt: the checkpoint knows all classes by name, so none is turned"]
+        of_bank = joined_names(own, rows, known), tuple(known[r] for r in rivals)
+        return Support(classes, prototypes, *of_bank, len(pairs), tuple(notes))
 
     @overload
     def parse(self, image: Photo, support: Support | None = None, boxes: Sequence[Box] | None = None) -> Parsing: ...
@@ -178,7 +178,9 @@ class OneShotParser:
         if not isinstance(image, (list, tuple)):
             return self._parse([to_rgb(image, depth=self.depth)], support, [boxes])[0]
         results: list[Parsing] = []
-        boxes = boxes or [None] * len(image)
+        boxes = [None] * len(image) if boxes is None else boxes
+        if len(boxes) != len(image):
+            raise UserError(f"{len(image)} photos and {len(boxes)} lists of boxes; give one list for each photo")
         for start in range(0, len(image), BATCH_SIZE):
             batch = slice(start, start + BATCH_SIZE)
             results += self._parse([to_rgb(one, depth=self.depth) for one in image[batch]], support, boxes[batch])
@@ -220,8 +222,9 @@ class OneShotParser:
             each: list[Tensor] = []
             if given is not None or self.people == "auto":
                 places = self._places(rgb, given, support)
-                decode = functools.partial(self._decode_one, support=support)
-                one, person_ids, each = apart(rgb, whole, places, decode, others=given is None)
+                one, person_ids, each = apart(
+                    rgb, whole, places, lambda photo: self._decode([photo], support)[0], others=given is None
+                )
             labels = labels_of(one.slots, ids)
             scores, *of_persons = (dict(zip(ids, s.tolist(), strict=True)) for s in (one.scores, *each))
             results.append(Parsing(rgb, labels, one.foreground, scores, support.classes, person_ids, tuple(of_persons)))
@@ -240,9 +243,6 @@ class OneShotParser:
         if boxes is not None:
             return places_of_boxes(boxes, rgb.shape[:2])
         return [] if is_blank(rgb) else find_people(rgb, self.max_size, look)
-
-    def _decode_one(self, photo: np.ndarray, support: Support) -> Decoded:
-        return self._decode([photo], support)[0]
 
     def _decode(
         self, photos: Sequence[np.ndarray], support: Support, smoother: Smoother | None = None

@@ -98,6 +98,14 @@ def parser(tmp_path):
     return made
 
 
+def test_each_photo_has_its_list_of_boxes(parser):
+    image, _ = picture()
+    with pytest.raises(UserError, match="2 photos and 1 lists of boxes"):
+        parser.parse([image, image], boxes=[[(0, 0, 64, 96)]])
+    found = parser.parse([image, image], boxes=np.array([[(0, 0, 64, 96)]] * 2))
+    assert [len(one.scores_of_persons) for one in found] == [1, 1]
+
+
 @pytest.mark.parametrize("boxes", [[(1, 2, 3)], [("a", 1, 2, 3)], (0, 0, 20, 30), [None]])
 def test_boxes_that_are_none_are_refused(boxes, parser):
     with pytest.raises(UserError, match="is not four numbers"):

@@ -130,6 +130,11 @@ def test_a_list_of_names_that_may_be_shifted_is_refused(content, told, place, ca
     assert told in complaint(capsys) and not (place / "out").exists()
 
 
+def test_a_missing_list_of_names_is_told(place, capsys):
+    assert run(place, "photos", more=("--names", place / "gone.txt")) == 2
+    assert "gone.txt: no such file" in complaint(capsys)
+
+
 @pytest.mark.parametrize("first", ["", "0_background\n", "_background_\n", "0 bg\n"])
 def test_a_list_of_names_may_begin_with_the_background(first, tmp_path):
     (tmp_path / "names.txt").write_text(first + "hat\ncoat")

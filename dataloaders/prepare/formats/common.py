@@ -198,8 +198,11 @@ def names_file(source: Path) -> Names | None:
 def read_names_file(path: Path) -> Names:
     """Label names of a text file: one a line from the background on, which may be left out, or "id name" lines.
 
-    Raises `UserError` for a file that holds a name or an id twice, or names a class for id 0 or the background later.
+    Raises `UserError` for a file that is missing, holds a name or an id twice, or names a class for id 0 or the
+    background later.
     """
+    if not path.is_file():
+        raise UserError(f"{path}: no such file")
     lines = [line for line in read_lines(path, "one label name a line") if not is_ignored(line)]
     numbered = [match for match in map(NUMBERED.fullmatch, lines) if match]
     ids = [int(match[1]) for match in numbered]
