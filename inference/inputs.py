@@ -24,6 +24,7 @@ class Source(NamedTuple):
     path: Path
     name: str
     more: tuple[str, ...] = ()  # how the names of further results end
+    of_photo: tuple[str, ...] = (".png", "_overlay.jpg", ".json")  # and those of a photo's own
 
     @property
     def is_video(self) -> bool:
@@ -32,7 +33,7 @@ class Source(NamedTuple):
     @property
     def results(self) -> tuple[str, ...]:
         """The names of the files that its results are written to."""
-        ends = ("_overlay.mp4", ".json") if self.is_video else (".png", "_overlay.jpg", ".json")
+        ends = ("_overlay.mp4", ".json") if self.is_video else self.of_photo
         return tuple(f"{self.name}{end}" for end in (*ends, *self.more))
 
 

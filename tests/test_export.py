@@ -22,6 +22,7 @@ from networks.prototypes import Prototypes
 from predict import OneShotParser
 from tools import export_onnx
 from tools.run_onnx import with_bank
+from utils.files import read_json
 
 from .own_photos import SIZE, network, picture, write_checkpoint, write_grey_png
 from .samples import tiny_stages
@@ -102,6 +103,7 @@ def test_the_example_runs_without_pytorch(way, ids, size, tmp_path):
     parser.set_reference(image, labels)
     found = np.asarray(Image.open(tmp_path / "out" / "photo.png"))
     assert (found == parser.parse(tmp_path / "photo.png").labels).mean() > 0.999
+    assert read_json(tmp_path / "out/.predict.json") == {"results of predict.py": ["photo.png"]}, "it writes no more"
     write_grey_png(tmp_path / "labels.png", label, bits=4)
     assert run_example(tmp_path).returncode == 0
     parser.set_reference(image, label)

@@ -122,7 +122,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options.add_argument("--out", default="parsed", help="folder for the index PNGs (default: %(default)s)")
     chosen = options.parse_args(arguments)
     folder, out = Path(chosen.graphs), Path(chosen.out)
-    sources = [source for source in collect(chosen.photos, [chosen.labels])[0] if not source.is_video]
+    named, _ = collect(chosen.photos, [chosen.labels])
+    sources = [source._replace(of_photo=(".png",)) for source in named if not source.is_video]
     check_results(out, sources, [chosen.reference, chosen.labels, folder])
     facts = read_json(folder / "graphs.json")
     reference, parser = (onnxruntime.InferenceSession(folder / f"{name}.onnx") for name in ("reference", "parser"))
@@ -144,9 +145,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         factor = min(1.0, (LOGITS_AT_ONCE / (len(table) * height * width)) ** 0.5)
         canvas = np.zeros((max(1, int(height * factor)), max(1, int(width * factor))), dtype=np.uint8)
         slots, _ = parser.run(None, {"image": seen(photo, facts), **support, "min_score": min_score, "canvas": canvas})
-        found = np.zeros_like(table[slots]) if is_blank(photo) else table[slots]
+        labels = np.zeros_like(table[slots]) if is_blank(photo) else table[slots]
         with replacing(out / f"{source.name}.png") as temporary:
-            Image.fromarray(found).resize((width, height), Image.Resampling.NEAREST).save(temporary)
+            Image.fromarray(labels).resize((width, height), Image.Resampling.NEAREST).save(temporary)
         print(f"written: {out / source.name}.png")
     return 1 if skipped else 0
 
