@@ -10,7 +10,7 @@ import contextlib
 import sys
 from pathlib import Path
 
-dependencies = ["torch", "torchvision", "numpy", "PIL", "timm", "safetensors"]
+dependencies = ["torch", "torchvision", "numpy", "PIL", "cv2", "timm", "safetensors", "huggingface_hub", "tqdm"]
 _ROOT = str(Path(__file__).resolve().parent)
 _ROOMS = ("utils", "networks", "dataloaders", "inference")
 

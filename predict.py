@@ -3,7 +3,7 @@
     python predict.py --reference ref.jpg --labels ref.png --names names.json photos/ clip.mp4 --out parsed
 
     from predict import OneShotParser
-    parser = OneShotParser("data/released/aopnet_lite2_3.0.safetensors")
+    parser = OneShotParser()  # or the path of a checkpoint
     parser.set_reference("ref.jpg", label_map, {1: "hat", 2: "coat"})
     parser.parse("photo.jpg").save("parsed", "photo")
 

@@ -95,8 +95,10 @@ def _connect(options: argparse.Namespace) -> None:
     if options.address:
         watch = threading.Timer(LONGEST_GREETING, _give_up, [options.address])
         watch.start()
-        ray.init(options.address, runtime_env=workers_find_this_code, **quiet)
-        watch.cancel()
+        try:
+            ray.init(options.address, runtime_env=workers_find_this_code, **quiet)
+        finally:
+            watch.cancel()
         return
     os.environ.setdefault("RAY_worker_niceness", "0")  # else the workers wait for every other program
     ray.init(

@@ -1,6 +1,6 @@
 """Write a checkpoint of this project as a released file: half-precision weights and the settings, for predict.py.
 
-python -m tools.release --checkpoint runs/ccp_eop_kway_f1/last.pt --out data/released/aopnet_lite2_3.1.safetensors
+python -m tools.release --checkpoint runs/release/last.pt --out mine.safetensors
 """
 
 from collections.abc import Sequence
