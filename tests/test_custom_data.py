@@ -297,6 +297,8 @@ def parts_of(folders):
         (("train/images", "train/masks"), ("val/images", "val/masks")),
         (("images/train", "labels/train"), ("images/val", "labels/val")),
         (("images", "labels"), ("images/test", "labels/test")),
+        (("Training/images", "Training/labels"), ("Validation/images", "Validation/labels")),
+        (("images/Training", "labels/Training"), ("images/testing", "labels/testing")),
     ],
 )
 def test_folders_of_splits_become_the_lists(folders, tmp_path, capsys):

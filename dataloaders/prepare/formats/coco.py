@@ -17,7 +17,10 @@ from .common import Files, Labelled, LeftOut, PhotoIndex, fitted_photo, id_of_la
 
 MOST = IGNORE - 2  # classes beside the background, as many as a dataset.json takes
 KEYS = {"images", "annotations", "categories"}
-SPLITS = {"train": "train", "valid": "val", "val": "val", "test": "test"}  # folder or list of a source -> ours
+SPLITS = {  # folder or list of a source -> ours
+    "train": "train", "training": "train", "valid": "val", "val": "val", "validation": "val",
+    "test": "test", "testing": "test",
+}  # fmt: skip
 Size = tuple[int, int]
 
 

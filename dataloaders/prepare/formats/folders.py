@@ -118,9 +118,9 @@ def splits_of(source: Path, files: Mapping[Pair, Sequence[SourceFiles]]) -> dict
 
 
 def _voc_splits(lists: Path, images: Mapping[str, Path]) -> dict[str, list[Path]]:
-    """The photos of train.txt, val.txt and test.txt; entries that are none are left out and counted.
+    """The photos of train.txt, val.txt, test.txt and the like; entries that are none are left out and counted.
 
-    Raises `UserError` where none of a list is a photo, except of test.txt: Pascal VOC's own test photos have no labels.
+    Raises `UserError` where none of a list is a photo, except for testing: Pascal VOC's own test photos have no labels.
     """
     splits: dict[str, list[Path]] = defaultdict(list)
     left_out = LeftOut()
@@ -128,7 +128,7 @@ def _voc_splits(lists: Path, images: Mapping[str, Path]) -> dict[str, list[Path]
         path = lists / f"{name}.txt"
         entries = read_lines(path, "one id a line") if path.is_file() else []
         photos = [_entered(entry, images) for entry in entries]
-        if entries and not any(photos) and name != "test":
+        if entries and not any(photos) and split != "test":
             what = f"none of its {len(entries)} entries ({first_names(entries)}) is a photo with a label map"
             raise UserError(f"{path}: {what}; write one photo's name without ending a line, or delete the file")
         for entry, photo in zip(entries, photos, strict=True):
