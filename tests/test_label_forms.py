@@ -126,11 +126,11 @@ def test_sizes_as_text_and_blanks_around_names_change_nothing(form, tmp_path):
     assert set(spec.labels) == {"background", "shirt", "hat"} and len(samples(splits)) == forms.NUMBER
 
 
-@pytest.mark.parametrize("form", [form for form in FORMS if form == "labelme" or "supervisely" in form])
+@pytest.mark.parametrize("form", [form for form in FORMS if form in ("labelme", "coco") or "supervisely" in form])
 def test_a_photo_that_is_missing_is_passed_over_where_that_is_wanted(form, tmp_path, capsys):
     FORMS[form](tmp_path / "source")
     next(path for path in (tmp_path / "source").rglob("p3.*") if path.suffix != ".json").unlink()
-    with pytest.raises(UserError, match="1 of 8 photos cannot be found, as named above; add them"):
+    with pytest.raises(UserError, match="1 of 8 photos cannot be found, as named above; add them, or leave"):
         prepared(tmp_path)
     _, _, splits = prepared(tmp_path, "source", "--skip-bad")
     assert "1 of 8 photos cannot be found, as named above: they are passed over" in capsys.readouterr().out

@@ -63,7 +63,7 @@ def read(
     splits: dict[str, list[Path]] = defaultdict(list)
     for path, content in files.items():
         values = {category: id_of(name) or 0 for category, name in categories[path].items()}
-        for job in _jobs(path, content, values, index, left_out):
+        for job in _jobs(path, content, values, index, left_out, skip_bad):
             earlier = jobs.get(job.photo)
             jobs[job.photo] = job._replace(regions=[*(earlier.regions if earlier else []), *job.regions])
             splits[split_of(path)].append(job.photo)
@@ -144,9 +144,14 @@ def stated_size(image: Mapping[str, Any]) -> Size | None:
 
 
 def _jobs(
-    path: Path, content: Mapping[str, Any], values: Mapping[str, int], index: PhotoIndex, left_out: LeftOut
+    path: Path,
+    content: Mapping[str, Any],
+    values: Mapping[str, int],
+    index: PhotoIndex,
+    left_out: LeftOut,
+    skip_bad: bool,
 ) -> list[Job]:
-    """The images of a file that have regions, with their photos."""
+    """The images of a file that have regions, with their photos; `skip_bad` passes over those without a photo."""
     regions: dict[str, list[Region]] = defaultdict(list)
     for annotation in content["annotations"]:
         place = f"annotation {annotation.get('id')}" if isinstance(annotation, dict) else path.name
@@ -173,8 +178,8 @@ def _jobs(
         else:
             left_out.add("photos without annotations", name)
     check_ids(path, "image", numbered)
-    photos = index.find_each([(path, name) for name, _, _ in images])
-    return [Job(photo, *image[1:]) for photo, image in zip(photos, images, strict=True)]
+    found = index.found([(path, name) for name, _, _ in images], skip_bad)
+    return [Job(photo, *images[place][1:]) for place, photo in found]
 
 
 def _draw(depth: int, job: Job) -> Photo:

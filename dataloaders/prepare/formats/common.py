@@ -93,11 +93,7 @@ class PhotoIndex:
             raise UserError(f"{named_by}: its image {name!r} may be {best[0]} or {best[1]}; remove or rename one")
         return best[0]
 
-    def find_each(self, names: Sequence[tuple[Path, str]]) -> list[Path]:
-        """`find` of each. Raises `UserError` where it does so for any, after printing each message."""
-        return [photo for _, photo in self.found(names)]
-
-    def found(self, names: Sequence[tuple[Path, str]], skip_bad: bool = False) -> list[tuple[int, Path]]:
+    def found(self, names: Sequence[tuple[Path, str]], skip_bad: bool) -> list[tuple[int, Path]]:
         """`find` of each, with its place among the names. Those that are not found are printed, each in a line.
 
         They are left out with `skip_bad`; without it raises `UserError` where there are any.
@@ -112,7 +108,8 @@ class PhotoIndex:
             print(*problems, sep="\n")
             what = f"{len(problems)} of {len(names)} photos cannot be found, as named above"
             if not skip_bad or not photos:
-                raise UserError(f"{self.source}: {what}; add them (nothing was made)")
+                remedy = "add them, or leave them out with --skip-bad"
+                raise UserError(f"{self.source}: {what}; {remedy} (nothing was made)")
             print(f"{what}: they are passed over")
         return photos
 
