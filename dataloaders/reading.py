@@ -115,10 +115,14 @@ def looks_smoothed(label: np.ndarray) -> bool:
 
 
 def looks_scaled(ids: Iterable[int]) -> bool:
-    """Whether the ids of labels go up to 255 in equal steps, with the 255 or without: they were scaled to be seen."""
-    classes = sorted(set(ids) - {0, IGNORE})
-    steps = len(classes) + 1
-    return 2 <= steps <= MOST_STEPS and all(abs(i - 255 * step / steps) <= 1 for step, i in enumerate(classes, 1))
+    """Whether the ids of labels go up to 255 in equal steps, with the 255 or without: they were scaled to be seen.
+
+    One id alone, half of 255, tells that only with the 255.
+    """
+    ids = set(ids)
+    classes = sorted(ids - {0, IGNORE})
+    steps, fewest = len(classes) + 1, 2 if IGNORE in ids else 3
+    return fewest <= steps <= MOST_STEPS and all(abs(i - 255 * step / steps) <= 1 for step, i in enumerate(classes, 1))
 
 
 def ids_in(label: np.ndarray) -> tuple[int, ...]:

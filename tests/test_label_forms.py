@@ -308,6 +308,8 @@ REFUSED = {  # form -> words of the one line
     "one class": (lambda s: forms.index_png(s, "background\nshirt", forms.label_map(1, 1)), "(labelled: shirt)"),
     "labels as JPEG": (lambda s: forms.index_png(s, ends=("png", "jpg")), "8 of 8 photos or labels cannot be used"),
     "labels scaled to be seen": (lambda s: forms.index_png(s, label=forms.label_map(127, 255)), "look scaled"),
+    "three labels scaled to be seen": (lambda s: forms.index_png(s, label=forms.label_map(85, 170)), "look scaled"),
+    "one class, of a high id": (lambda s: forms.index_png(s, label=forms.label_map(128, 128)), "(labelled: class-128)"),
     "labels of several pages": (of_several_pages, "8 of 8 photos or labels cannot be used"),
     "smoothed labels": (smoothed, "8 of 8 photos or labels cannot be used"),
     "names that may be shifted": (lambda s: forms.index_png(s, "fond\nshirt\nhat"), "if 'fond' is the background"),

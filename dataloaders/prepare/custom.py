@@ -176,7 +176,8 @@ def first_json(name: str, labels: Sequence[str], raw_ids: Sequence[Sequence[tupl
     merges = {right: left_id for right, left_id in mirrored if left_id not in dropped}
     classes = sorted(set(kept) - set(dropped), key=lambda i: sum(i in ids for ids in train + test))
     if len(classes) < 2:
-        names = ", ".join(labels[i] for i in kept) or "none"
+        present = set[int]().union(*train, *test)
+        names = ", ".join(labels[i] for i in kept if i in present) or "none"
         raise UserError(
             f"{name}: training needs two classes that each occur in two training images, one to hide and one to learn, "
             f"and finds {len(classes)} (labelled: {names}); label another class or more images, or use predict.py, "

@@ -41,6 +41,7 @@ class Photo(NamedTuple):
     notes: tuple[str, ...] = ()  # what the user should know about it, in words that serve for many photos
     origin: Path | None = None  # the photo in the source
     left_out: tuple[str, ...] = ()  # regions that could not be drawn, each by the reason
+    ignored: bool = False  # whether its label map has pixels of 255
 
 
 class Report(NamedTuple):

@@ -243,5 +243,6 @@ def fitted_photo(image_id: str, photo: Path, raw: np.ndarray, *, depth: int = 0,
     pixels = read_image(photo, upright=form, depth=depth, tell=notes.append)
     notes = [note.removeprefix(f"{photo}: ") for note in notes] + ([] if form else [STORED_FORM])
     content: Path | bytes = encoded(pixels) if depth else photo
-    suffix = ".png" if depth else photo.suffix.lower()
-    return Photo(image_id, content, label or encoded(raw), ids_in(raw), suffix=suffix, notes=tuple(notes), origin=photo)
+    suffix, ignored = ".png" if depth else photo.suffix.lower(), bool((raw == IGNORE).any())
+    made = Photo(image_id, content, label or encoded(raw), ids_in(raw), suffix=suffix, origin=photo)
+    return made._replace(notes=tuple(notes), ignored=ignored)

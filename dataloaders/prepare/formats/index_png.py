@@ -19,7 +19,7 @@ from utils.files import read_lines
 from utils.pictures import SUFFIXES, colours_in_use
 
 from ...palette import RGB, VOC_EDGE, voc_colour
-from ...reading import ids_in, labels_upright, looks_scaled, looks_smoothed, open_labels, read_label
+from ...reading import labels_upright, looks_scaled, looks_smoothed, open_labels, read_label
 from ..photos import Photo, SourceFiles, make_photos
 from ..sources import files_by_id
 from .coco import SPLITS
@@ -58,10 +58,11 @@ def read(source: Path, labels: tuple[str, ...] | None, depth: int = 0, skip_bad:
     task = partial(_read_one, slots, found.colours, depth)
     photos = make_photos(source, task, found.files, "read photos and labels", skip_bad=skip_bad)
     highest = max(max(photo.raw_ids, default=0) for photo in photos)
-    if not highest and any(ONLY_IGNORED in photo.notes for photo in photos):
+    ignored = any(photo.ignored for photo in photos)
+    if not highest and ignored:
         raise UserError(f"{source}: {ONLY_IGNORED}, and 255 is what does not count; write 1 in the place of 255")
     ids = sorted({i for photo in photos for i in photo.raw_ids})
-    if not labels and looks_scaled(ids):
+    if not labels and looks_scaled([*ids, IGNORE] if ignored else ids):
         told = f"its ids {', '.join(map(str, ids))} are steps to 255, so they look scaled to be seen; 255 is no class"
         raise UserError(f"{source}: {told}; number the classes from 1, or name the ids in labels.txt")
     if named:
@@ -161,7 +162,7 @@ def _read_one(slots: int, colours: Colours | None, depth: int, files: SourceFile
     if looks_smoothed(raw):
         raise UserError(f"{files.label}: its ids run into each other, so it was smoothed; resize labels by nearest")
     photo = fitted_photo(files.id, files.image, raw, depth=depth, label=label)
-    alone = not ids_in(raw) and bool((raw == IGNORE).any())
+    alone = photo.ignored and not photo.raw_ids
     return photo._replace(notes=(*photo.notes, ONLY_IGNORED)) if alone else photo
 
 
