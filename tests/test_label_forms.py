@@ -195,6 +195,19 @@ def test_a_zip_is_named_rather_than_where_it_was_unpacked(tmp_path):
         prepared(tmp_path, "source.zip")
 
 
+@pytest.mark.parametrize("form", ["index PNG", "labelme", "supervisely's bitmaps", "cvat's colours"])
+def test_a_bad_photo_in_a_zip_is_named_by_the_zip_and_its_place_there(form, tmp_path, capsys):
+    FORMS[form](tmp_path / "source")
+    bad = next(path for path in (tmp_path / "source").rglob("p3.jpg"))
+    bad.write_bytes(b"no photo")
+    place = bad.relative_to(tmp_path / "source")
+    archive = zipped(tmp_path / "source")
+    _, _, splits = prepared(tmp_path, "source.zip", "--skip-bad")
+    printed = capsys.readouterr().out
+    assert len(samples(splits)) == forms.NUMBER - 1 and "/source-" not in printed
+    assert f"{archive}/{place}: " in printed and "1 of 8 photos or labels cannot be used" in printed
+
+
 LEFT_OUT = {  # form -> the line that is printed
     "polygons of two points": (
         lambda s: forms.coco(s, forms.with_another([[20, 20, 60, 30]])),

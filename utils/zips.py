@@ -1,9 +1,11 @@
 """Zip files as users have them: of any tool, and some of them damaged."""
 
+import io
+import sys
 import tempfile
 import zipfile
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, redirect_stdout
 from pathlib import Path
 
 from .errors import UserError
@@ -24,6 +26,30 @@ def unpacked(path: Path, choose: Choose = list) -> Iterator[tuple[Path, list[Pat
             yield Path(folder), _extracted(path, folder, choose)
         except UserError as error:
             raise UserError(str(error).replace(folder, str(path))) from error
+
+
+@contextmanager
+def printed_as(path: Path, folder: Path) -> Iterator[None]:
+    """Let printed lines that name the folder into which a zip is unpacked name the zip file `path` instead.
+
+    It is for programs of one thread: all that is printed meanwhile goes through it.
+    """
+    with redirect_stdout(_Renaming(str(folder), str(path))):
+        yield
+
+
+class _Renaming(io.StringIO):
+    """Standard output in which a folder has another name."""
+
+    def __init__(self, folder: str, name: str) -> None:
+        super().__init__()
+        self._out, self._folder, self._name = sys.stdout, folder, name
+
+    def write(self, text: str) -> int:
+        return self._out.write(text.replace(self._folder, self._name))
+
+    def flush(self) -> None:
+        self._out.flush()
 
 
 def _extracted(path: Path, folder: str, choose: Choose) -> list[Path]:

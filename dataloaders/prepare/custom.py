@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from utils.errors import UserError
-from utils.zips import unpacked
+from utils.zips import printed_as, unpacked
 
 from .. import catalog
 from ..dataset_json import parse_dataset_json, read_dataset_json
@@ -93,7 +93,7 @@ def prepare_zip(
     source: Path, data_root: str | Path = catalog.DATA_ROOT, *, name: str | None = None, **more: Any
 ) -> Outcome:
     """As `prepare_custom`, from a zip of the source. Raises `UserError` for a file that is none."""
-    with unpacked(source) as (folder, _):
+    with unpacked(source) as (folder, _), printed_as(source, folder):
         if not name and not (folder / "dataset.json").exists():
             name = _name_of(source.with_suffix(""))
         if more.get("annotations"):

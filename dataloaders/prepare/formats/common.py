@@ -1,5 +1,6 @@
 """What the formats of users' labels share: names and ids, photos found by name, and what has to be left out."""
 
+import os
 import re
 from collections import defaultdict
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
@@ -78,7 +79,7 @@ class PhotoIndex:
 
         Raises `UserError` when there is none, or none that fits better than another.
         """
-        beside = named_by.parent / name.replace("\\", "/")
+        beside = Path(os.path.normpath(named_by.parent / name.replace("\\", "/")))  # for lines that name it
         if name and beside.is_file():
             return beside
         parts = parts_of(name)
