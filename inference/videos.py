@@ -29,6 +29,7 @@ class VideoOptions(NamedTuple):
 
 USUAL_RATE, MAX_RATE = 25.0, 240.0  # frames a second
 LOOKED_AT = 2000  # frames whose times tell whether they are even
+MATROSKA, SEGMENT = b"\x1a\x45\xdf\xa3", b"\x18\x53\x80\x67"  # what MKV and WebM files start with, and hold once
 GAP, GAP_FRAMES = 0.1, 3  # what a video must lack to be called incomplete: containers state slightly wrong lengths
 
 
@@ -41,7 +42,7 @@ class Video:
     def __init__(self, path: str | Path, start: float = 0.0, end: float = math.inf) -> None:
         if not Path(path).is_file():
             raise UserError(f"{path}: no such video; check the path")
-        self.frame_rate = _rate(path)
+        self._path, self.frame_rate = path, _rate(path)
         self._capture = _opened(path)
         self._count, self._last, self._ended = 0, 0.0, False
         self._stated = _stated(self._capture)
@@ -79,7 +80,7 @@ class Video:
         if not self._ended or frames <= 0 or rate <= 0:
             return ""
         lacking = frames - self._count, frames - 1 - self._last * rate
-        if min(lacking) < max(GAP_FRAMES, GAP * frames):
+        if min(lacking) < max(GAP_FRAMES, GAP * frames) or _whole_matroska(self._path):
             return ""
         told = f"it breaks off after {self._count} of the {frames:.0f} frames that it states"
         return f"the rest, since {told} (those are parsed); copy or export the video anew"
@@ -139,6 +140,22 @@ def write_video(path: str | Path, frames: Iterable[Frame], frame_rate: float) ->
 def _stated(capture: cv2.VideoCapture) -> tuple[float, float]:
     """How many frames a video says that it has, and how many a second; 0 or less where it does not say."""
     return capture.get(cv2.CAP_PROP_FRAME_COUNT), capture.get(cv2.CAP_PROP_FPS)
+
+
+def _whole_matroska(path: str | Path) -> bool:
+    """Whether an MKV or WebM file is as long as it says, or does not say it.
+
+    These do not state a number of frames: OpenCV has it from the length of the whole file, whose sound may be longer.
+    """
+    with open(path, "rb") as file:
+        head = file.read(4096)
+    start = head.find(SEGMENT, 0, 4000) + len(SEGMENT)
+    if not head.startswith(MATROSKA) or start < len(SEGMENT):
+        return False
+    width = 9 - head[start].bit_length()  # bytes of the size, by its first bit that is set
+    size = int.from_bytes(head[start : start + width], "big") - (1 << 7 * width)
+    unknown = size == (1 << 7 * width) - 1
+    return unknown or start + width + size <= Path(path).stat().st_size
 
 
 def _opened(path: str | Path) -> cv2.VideoCapture:

@@ -1,6 +1,7 @@
 """Videos: labels steadied over time, each frame's label map, and a part of a clip."""
 
 import json
+import struct
 
 import cv2
 import numpy as np
@@ -117,14 +118,18 @@ def test_bad_parts(more, told, place, capsys):
     assert told in complaint(capsys) and not (place / "out").exists()
 
 
-@pytest.fixture
-def clip(tmp_path):
-    """An AVI of twelve frames, three a second."""
-    writer = cv2.VideoWriter(str(tmp_path / "long.avi"), cv2.VideoWriter.fourcc(*"MJPG"), 3, SIDE[::-1])
+def twelve_frames(path):
+    """A video of twelve frames, three a second."""
+    writer = cv2.VideoWriter(str(path), cv2.VideoWriter.fourcc(*"MJPG"), 3, SIDE[::-1])
     for left in range(12):
         writer.write(scene(left)[0])
     writer.release()
-    return tmp_path / "long.avi"
+    return path
+
+
+@pytest.fixture
+def clip(tmp_path):
+    return twelve_frames(tmp_path / "long.avi")
 
 
 def test_a_video_that_breaks_off_is_told_and_kept(clip, place, capsys):
@@ -154,6 +159,18 @@ def test_a_slightly_wrong_length_is_no_damage(clip):
     assert "12 of the 15" in video.incomplete
     video._stated = (15.0, 3.8)
     assert not video.incomplete, "uneven times: the frames are a guess, and the end is reached"
+
+
+def test_an_mkv_whose_sound_is_longer_is_no_damage(tmp_path):
+    content = bytearray(twelve_frames(tmp_path / "a.mkv").read_bytes())
+    place = content.index(b"\x44\x89\x88") + 3  # the length of the whole in milliseconds, which sound makes longer
+    content[place : place + 8] = struct.pack(">d", 2 * struct.unpack(">d", content[place : place + 8])[0])
+    for name, part, told in (("a.mkv", content, ""), ("half.mkv", content[: len(content) // 2], "of the 24 frames")):
+        (tmp_path / name).write_bytes(part)
+        video = Video(tmp_path / name)
+        frames = len(list(video))
+        assert video.length == 24 and bool(video.incomplete) == bool(told) and told in video.incomplete
+        assert frames == 12 if not told else 3 < frames < 9
 
 
 def test_video_options_need_a_video(place, capsys):
