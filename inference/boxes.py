@@ -139,10 +139,15 @@ def _checked(path: str | Path, number: int, entry: Any) -> tuple[str, list[float
     """Image id, box, score and category of an entry."""
     try:
         box = [float(value) for value in entry["bbox"]]
-        score = float(entry.get("score", 1))
-        image_id, category = id_text(entry["image_id"]), entry.get("category_id")
+        image_id, category, said = id_text(entry["image_id"]), entry.get("category_id"), entry.get("score")
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise UserError(f"{path}: entry {number} must have image_id and bbox, as in {LAYOUT}") from error
+    try:
+        score = 1.0 if said is None else float(said)
+    except (TypeError, ValueError):
+        score = math.nan
+    if math.isnan(score):
+        raise UserError(f"{path}: entry {number} has the score {said!r}, which is no number; give one from 0 to 1")
     if len(box) != 4 or not all(map(math.isfinite, box)) or min(box[2:]) <= 0:
         raise UserError(f"{path}: entry {number} has the bbox {entry['bbox']}; give x, y, width, height in pixels")
     return image_id, box, score, None if category is None else id_text(category)

@@ -152,6 +152,8 @@ def test_images_are_resolved_by_their_ids(tmp_path, capsys):
     unsure = write(boxes, [{**BOX, "image_id": 7, "category_id": 4, "score": 0.4}])
     assert not read_boxes(unsure, images, sources)[tmp_path / "a.jpg"]
     assert "1 of 1 boxes are passed over, with a score below 0.5" in capsys.readouterr().out
+    unscored = write(boxes, [{**BOX, "image_id": 7, "category_id": 4, "score": None}])
+    assert read_boxes(unscored, images, sources)[tmp_path / "a.jpg"], "as without a score"
     with pytest.raises(UserError, match="image id 9"):
         read_boxes(write(boxes, [{**BOX, "image_id": 9}]), images, sources)
 
@@ -192,6 +194,8 @@ def test_an_image_id_of_two_photos_is_refused(tmp_path):
         ([{**BOX, "image_id": "2.jpg"}], "has no entry for 1.jpg"),
         ([{"image_id": "1.jpg"}], "entry 0 must have image_id and bbox"),
         ([{**BOX, "bbox": [1, 2, 0, 4]}], "entry 0 has the bbox"),
+        ([{**BOX, "score": "high"}], "entry 0 has the score 'high', which is no number"),
+        ([{**BOX, "score": float("nan")}], "entry 0 has the score nan, which is no number"),
         ([{**BOX, "image_id": "1.jpg", "category_id": 0}], "persons have the category_id 1, and its boxes have 0"),
         ([{**BOX, "bbox": [0.1, 0.1, 0.8, 0.8]}], "boxes.json: all boxes lie in 0..1, as shares of the photo"),
         ([{**BOX, "bbox": [40, 5, 20, 60]}], "1.jpg: the box [40, 5, 20, 60] does not lie in it (the photo is 50x70"),
