@@ -6,7 +6,7 @@ from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from dataloaders.prepare.formats.coco import id_text
+from dataloaders.prepare.formats.coco import check_ids, id_text
 from dataloaders.prepare.formats.common import parts_of, shared_parts
 from dataloaders.prepare.sources import composed
 from utils.errors import UserError
@@ -122,17 +122,12 @@ def _of_photo(path: str | Path, photo: Path, boxes: list[list[float]]) -> list[l
 def _read_images(path: str | Path) -> tuple[dict[str, str], str]:
     """File names by image id, and the category id of persons, of a COCO file."""
     content = read_json(path)
-    names: dict[str, str] = {}
     try:
-        for image in content["images"]:
-            image_id, name = id_text(image["id"]), str(image["file_name"])
-            if names.setdefault(image_id, name) != name:
-                both = f"{names[image_id]} and {name}"
-                raise UserError(f"{path}: the image id {image_id} is that of {both}; number the images anew")
+        names = [(id_text(image["id"]), str(image["file_name"])) for image in content["images"]]
         persons = [id_text(one["id"]) for one in content.get("categories", []) if str(one["name"]).lower() == "person"]
     except (KeyError, TypeError, AttributeError) as error:
         raise UserError(f'{path}: must hold "images" with id and file_name, as a COCO file does') from error
-    return names, persons[0] if persons else PERSON
+    return check_ids(path, "image", names), persons[0] if persons else PERSON
 
 
 def _checked(path: str | Path, number: int, entry: Any) -> tuple[str, list[float], float, str | None]:

@@ -182,7 +182,7 @@ def test_names_and_ids_are_read_as_tools_write_them(name, image_id, person, tmp_
 def test_an_image_id_of_two_photos_is_refused(tmp_path):
     content = {"images": [{"id": 7, "file_name": "a.jpg"}, {"id": 7, "file_name": "b.jpg"}]}
     boxes, images = write(tmp_path / "boxes.json", [{**BOX, "image_id": 7}]), write(tmp_path / "coco.json", content)
-    with pytest.raises(UserError, match=r"coco.json: the image id 7 is that of a.jpg and b.jpg; number"):
+    with pytest.raises(UserError, match=r"coco.json: image id 7 is 'a.jpg' as well as 'b.jpg'; give each an id"):
         read_boxes(boxes, images, [])
 
 

@@ -125,7 +125,7 @@ def _used(content: Mapping[str, Any], categories: Mapping[str, str]) -> set[str]
     return {categories.get(id_text(a.get("category_id")), "") for a in regions}
 
 
-def check_ids(path: Path, what: str, names: Sequence[tuple[str, str]]) -> dict[str, str]:
+def check_ids(path: str | Path, what: str, names: Sequence[tuple[str, str]]) -> dict[str, str]:
     """Names by id. Raises `UserError` where an id has two, as in files that were joined: which is meant is not told."""
     named: dict[str, str] = {}
     for number, name in names:
