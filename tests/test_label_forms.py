@@ -327,6 +327,10 @@ REFUSED = {  # form -> words of the one line
     "smoothed labels": (smoothed, "8 of 8 photos or labels cannot be used"),
     "names that may be shifted": (lambda s: forms.index_png(s, "fond\nshirt\nhat"), "if 'fond' is the background"),
     "a class for id 0": (lambda s: forms.index_png(s, "0 shirt\n1 hat"), "0 is the background"),
+    "a name twice": (
+        lambda s: forms.index_png(s, "background\nshirt\nhat\nhat"), "labels.txt: class 'hat' is there twice",
+    ),
+    "names of nothing": (lambda s: forms.index_png(s, "background"), "labels.txt: must hold one label name a line"),
     "an id without a name": (
         lambda s: forms.index_png(s, "background\nshirt"), "8 of 8 photos or labels cannot be used",
     ),

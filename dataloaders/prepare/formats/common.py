@@ -214,9 +214,9 @@ def read_names_file(path: Path) -> Names:
         names = lines[1:] if sure else lines
     if late := next((name for name in names if is_background(name)), None):
         raise UserError(f"{path}: {late!r} is not its first line, but 0 is the background; remove what stands above it")
-    if not names or len(set(names)) < len(names):
-        raise UserError(f"{path}: must hold one label name a line, and none twice")
-    return Names(("background", *names), sure, path)
+    if not names:
+        raise UserError(f"{path}: must hold one label name a line")
+    return Names(("background", *named_once(path, names)), sure, path)
 
 
 def check_names(names: Names, highest: int) -> None:
