@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -11,12 +12,14 @@ from dataloaders.palette import RGB
 from dataloaders.prepare.formats import coco, labelme
 from dataloaders.prepare.formats.common import (
     check_names,
+    drawn_size,
     id_of_label,
     is_background,
     read_names_file,
     without_background,
 )
 from dataloaders.prepare.formats.folders import LABEL_FOLDERS
+from dataloaders.prepare.formats.shapes import stated_size
 from dataloaders.reading import labels_upright, looks_smoothed, open_labels
 from utils.constants import IGNORE
 from utils.errors import UserError
@@ -218,13 +221,14 @@ def _read_labelme(path: Path, photo: Photo | None) -> dict[str, np.ndarray]:
     content = read_json(path)
     if not labelme.is_labelme(content):
         raise UserError(f"{path}: neither a labelme nor a COCO file; labels may also be a PNG or a folder of masks")
+    said, size = (content.get("imageHeight"), content.get("imageWidth")), None
     if isinstance(photo, (str, Path)):
-        size = labelme.drawn_size(path, content, Path(photo))
+        size = drawn_size(path, Path(photo), *said)
     else:
-        try:
-            size = (int(content["imageHeight"]), int(content["imageWidth"]))
-        except (KeyError, TypeError, ValueError) as error:
-            raise UserError(f"{path}: says no size of its photo; save it in labelme again") from error
+        with suppress(ValueError):  # a broken size is none
+            size = stated_size(*said)
+    if size is None:
+        raise UserError(f"{path}: says no size of its photo; save it in labelme again")
     names = without_background(sorted(labelme.used(content)))
     ids, left_out = labelme.draw(path, content, size, id_of_label(("background", *names)))
     for reason in dict.fromkeys(left_out):

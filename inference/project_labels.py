@@ -11,6 +11,7 @@ from dataloaders.prepare.formats import coco
 from dataloaders.prepare.formats.coco_masks import paint
 from dataloaders.prepare.formats.common import id_of_label
 from dataloaders.prepare.formats.index_png import by_colour, is_coloured, labelmap
+from dataloaders.prepare.formats.shapes import stated_size
 from dataloaders.prepare.sources import first_names
 from utils.constants import IGNORE
 from utils.errors import UserError
@@ -26,7 +27,10 @@ Masks = dict[str, np.ndarray]
 def read_coco(path: Path, content: Mapping[str, Any], photo: Photo | None) -> Masks:
     """The masks of the photo in a COCO file. Raises `UserError` where it has none, or not one alone."""
     try:
-        entries = [(str(i["file_name"]), coco.id_text(i["id"]), coco.stated_size(i)) for i in content["images"]]
+        entries = [
+            (str(i["file_name"]), coco.id_text(i["id"]), stated_size(i.get("height"), i.get("width")))
+            for i in content["images"]
+        ]
         annotated = [(coco.id_text(a["image_id"]), a) for a in content["annotations"]]
     except (KeyError, TypeError, ValueError) as error:
         raise UserError(f"{path}: an image or annotation is broken ({error}); export the file again") from error

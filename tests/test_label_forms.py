@@ -126,6 +126,38 @@ def test_sizes_as_text_and_blanks_around_names_change_nothing(form, tmp_path):
     assert set(spec.labels) == {"background", "shirt", "hat"} and len(samples(splits)) == forms.NUMBER
 
 
+SIZES = {"text": str, "1.0": float, "1.0 as text": lambda side: f"{side}.0", "null": lambda side: None}
+
+
+def change_sizes(source, change):
+    """Change the sizes in all JSON files of a source."""
+    for path in source.rglob("*.json"):
+        content = json.loads(path.read_bytes())
+        for entry in content.get("images", [content.get("size", content)]):
+            sides = {key for key in entry if key.lower().endswith(("height", "width"))}
+            entry.update({key: change(entry[key]) for key in sides})
+        path.write_text(json.dumps(content))
+
+
+@pytest.mark.parametrize("size", SIZES)
+@pytest.mark.parametrize("form", ["coco", "labelme", "supervisely's bitmaps"])
+def test_sizes_are_read_alike_in_every_form(form, size, tmp_path):
+    FORMS[form](tmp_path / "source")
+    change_sizes(tmp_path / "source", SIZES[size])
+    _, _, splits = prepared(tmp_path)
+    assert len(samples(splits)) == forms.NUMBER
+
+
+@pytest.mark.parametrize("form", ["coco", "labelme", "supervisely's bitmaps"])
+def test_sizes_that_are_none_are_told(form, tmp_path, capsys):
+    FORMS[form](tmp_path / "source")
+    change_sizes(tmp_path / "source", lambda side: side + 0.5)
+    with pytest.raises(UserError, match="holds no region" if form == "coco" else "8 of 8 photos or labels cannot"):
+        prepared(tmp_path)
+    words = "8 images without id or file_name, or of a broken" if form == "coco" else "drawn on a photo of 96.5x64.5"
+    assert words in capsys.readouterr().out
+
+
 @pytest.mark.parametrize("form", [form for form in FORMS if form in ("labelme", "coco") or "supervisely" in form])
 def test_a_photo_that_is_missing_is_passed_over_where_that_is_wanted(form, tmp_path, capsys):
     FORMS[form](tmp_path / "source")

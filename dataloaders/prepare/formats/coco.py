@@ -14,6 +14,7 @@ from utils.pictures import picture_size
 from ..photos import Photo, make_photos
 from .coco_masks import Region, fits, paint
 from .common import Files, Labelled, LeftOut, PhotoIndex, fitted_photo, id_of_label, named_once, without_background
+from .shapes import Size, stated_size
 
 MOST = IGNORE - 2  # classes beside the background, as many as a dataset.json takes
 KEYS = {"images", "annotations", "categories"}
@@ -21,7 +22,6 @@ SPLITS = {  # folder or list of a source -> ours
     "train": "train", "training": "train", "valid": "val", "val": "val", "validation": "val",
     "test": "test", "testing": "test",
 }  # fmt: skip
-Size = tuple[int, int]
 
 
 class Job(NamedTuple):
@@ -137,12 +137,6 @@ def check_ids(path: str | Path, what: str, names: Sequence[tuple[str, str]]) -> 
     return named
 
 
-def stated_size(image: Mapping[str, Any]) -> Size | None:
-    """The size (H, W) that a file gives an image, None where it does not. Raises `ValueError` for a broken one."""
-    height, width = image.get("height"), image.get("width")
-    return (int(height), int(width)) if height and width else None
-
-
 def _jobs(
     path: Path,
     content: Mapping[str, Any],
@@ -168,7 +162,8 @@ def _jobs(
     numbered: list[tuple[str, str]] = []
     for image in content["images"]:
         try:
-            number, name, size = id_text(image["id"]), str(image["file_name"]), stated_size(image)
+            number, name = id_text(image["id"]), str(image["file_name"])
+            size = stated_size(image.get("height"), image.get("width"))
         except (KeyError, TypeError, ValueError):
             left_out.add("images without id or file_name, or of a broken width or height", path.name)
             continue

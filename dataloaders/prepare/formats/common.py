@@ -19,6 +19,7 @@ from ...reading import ids_in, read_image
 from ...sides import words
 from ..photos import Photo, encoded
 from ..sources import composed, first_names
+from .shapes import Size, stated_size
 
 IMAGE_FOLDERS = ("images", "trainval_images", "JPEGImages", "photos", "img", "imgs")
 BACKGROUND_WORDS = ("background", "bg", "unlabeled", "unlabelled", "unlabel")
@@ -227,6 +228,22 @@ def check_names(names: Names, highest: int) -> None:
             f"{names.path}: {len(names.labels) - 1} names for ids 0 to {highest}; if {first!r} is the background, "
             f"write 'background' in its place, else put a line 'background' above it"
         )
+
+
+def drawn_size(path: Path, photo: Path, height: Any, width: Any) -> Size:
+    """The size (H, W) at which the regions in a photo's label file lie: the one that it states, else the photo's.
+
+    Raises `UserError` where that is neither the photo's nor that of its stored form.
+    """
+    upright, stored = picture_size(photo)
+    try:
+        said = stated_size(height, width) or upright
+    except ValueError:
+        said = None
+    if said in (upright, stored):
+        return said
+    sizes = f"drawn on a photo of {width}x{height}, but {photo.name} is {upright[1]}x{upright[0]}"
+    raise UserError(f"{path}: {sizes}; resize the photo back, or annotate it anew")
 
 
 def fitted_photo(image_id: str, photo: Path, raw: np.ndarray, *, depth: int = 0, label: Path | None = None) -> Photo:

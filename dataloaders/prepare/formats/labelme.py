@@ -10,7 +10,7 @@ import numpy as np
 from PIL import Image
 
 from utils.errors import UserError
-from utils.pictures import SUFFIXES, picture_size
+from utils.pictures import SUFFIXES
 
 from ..photos import Photo, make_photos
 from ..sources import composed, first_names
@@ -19,12 +19,13 @@ from .common import (
     IdOf,
     Labelled,
     PhotoIndex,
+    drawn_size,
     fitted_photo,
     id_of_label,
     names_file,
     without_background,
 )
-from .shapes import Unusable, draw_shape, stated_size
+from .shapes import Unusable, draw_shape
 
 
 class Drawing(NamedTuple):
@@ -81,18 +82,6 @@ def draw(path: Path, content: Mapping[str, Any], size: tuple[int, int], id_of: I
     return np.array(canvas), left_out
 
 
-def drawn_size(path: Path, content: Mapping[str, Any], photo: Path) -> tuple[int, int]:
-    """The size (H, W) at which the shapes lie: the photo's, or that of its stored form. `UserError` for any other."""
-    upright, stored = picture_size(photo)
-    said = stated_size(content.get("imageHeight"), content.get("imageWidth"))
-    if None in said or said == upright:
-        return upright
-    if said == stored:
-        return stored
-    sizes = f"drawn on a photo of {said[1]}x{said[0]}, but {photo.name} is {upright[1]}x{upright[0]}"
-    raise UserError(f"{path}: {sizes}; resize the photo back, or annotate it anew")
-
-
 def used(content: Mapping[str, Any]) -> set[str]:
     """The names of the labels in a file."""
     return {label for shape in content["shapes"] if (label := _label(shape))}
@@ -112,7 +101,7 @@ def _draw(labels: tuple[str, ...], depth: int, drawing: Drawing) -> Photo:
     if composed(own.stem).lower() != composed(drawing.photo.stem).lower():
         names = f"its imagePath is {drawing.photo.name}, but {own.name} lies beside it"
         raise UserError(f"{drawing.path}: {names}; correct the imagePath, or give the file its photo's name")
-    size = drawn_size(drawing.path, drawing.content, drawing.photo)
-    label, left_out = draw(drawing.path, drawing.content, size, id_of_label(labels))
-    photo = fitted_photo(drawing.path.stem, drawing.photo, label, depth=depth)
-    return photo._replace(left_out=tuple(left_out))
+    path, photo, content = drawing
+    size = drawn_size(path, photo, content.get("imageHeight"), content.get("imageWidth"))
+    label, left_out = draw(path, content, size, id_of_label(labels))
+    return fitted_photo(path.stem, photo, label, depth=depth)._replace(left_out=tuple(left_out))

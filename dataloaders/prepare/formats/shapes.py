@@ -17,6 +17,7 @@ NO_AREA = ("point", "points", "line", "linestrip")
 NO_PIXEL = "regions that cover no pixel of their photo"
 SHARES = "regions with all coordinates from 0 to 1, which must be in pixels"
 Points = list[tuple[float, float]]
+Size = tuple[int, int]
 
 
 class Unusable(ValueError):
@@ -91,14 +92,23 @@ def are_shares(values: Sequence[float]) -> bool:
     return all(0 <= value <= 1 for value in values)
 
 
-def stated_size(height: object, width: object) -> tuple[Any, Any]:
-    """A size (H, W) that a label file states; some tools write numbers as text."""
-    said = (height, width)
-    height, width = (int(n) if isinstance(n, str) and n.strip().isdecimal() else n for n in said)
-    return height, width
+def stated_size(height: Any, width: Any) -> Size | None:
+    """A size (H, W) that a label file states, None where it does not; some tools write numbers as text.
+
+    Raises `ValueError` for what is no size.
+    """
+    if not height or not width:
+        return None
+    try:
+        sides = float(height), float(width)
+    except TypeError as error:
+        raise ValueError("not a number") from error
+    if not all(side > 0 and side.is_integer() for side in sides):
+        raise ValueError("not a number of pixels")
+    return int(sides[0]), int(sides[1])
 
 
-def within(points: Sequence[Any], size: tuple[int, int]) -> bool:
+def within(points: Sequence[Any], size: Size) -> bool:
     """Whether points (x, y) lie in a picture of `size` (H, W), a pixel or so beyond its edge counting as in it."""
     array = np.array(points, dtype=float).reshape(-1, 2)
     return bool((array >= -2).all() and (array[:, 0] <= size[1] + 2).all() and (array[:, 1] <= size[0] + 2).all())

@@ -9,11 +9,10 @@ import numpy as np
 from PIL import Image
 
 from utils.errors import UserError
-from utils.pictures import picture_size
 
 from ..photos import Photo, make_photos
-from .common import Files, Labelled, LeftOut, PhotoIndex, fitted_photo, id_of_label, without_background
-from .shapes import BROKEN, Unusable, draw_bitmap, draw_polygon, stated_size
+from .common import Files, Labelled, LeftOut, PhotoIndex, drawn_size, fitted_photo, id_of_label, without_background
+from .shapes import BROKEN, Unusable, draw_bitmap, draw_polygon
 
 
 class Annotated(NamedTuple):
@@ -54,12 +53,8 @@ def read(
 def _draw(labels: tuple[str, ...], depth: int, annotated: Annotated) -> Photo:
     """The photo with its objects in file order, later ones on top. Raises `UserError` on a class without an id."""
     path, photo, content = annotated
-    upright, stored = picture_size(photo)
-    said = stated_size(content["size"].get("height"), content["size"].get("width"))
-    if said not in (upright, stored):
-        sizes = f"drawn on a photo of {said[1]}x{said[0]}, but {photo.name} is {upright[1]}x{upright[0]}"
-        raise UserError(f"{path}: {sizes}; resize the photo back, or annotate it anew")
-    canvas, left_out, id_of = Image.new("L", (said[1], said[0])), [], id_of_label(labels)
+    size = drawn_size(path, photo, content["size"].get("height"), content["size"].get("width"))
+    canvas, left_out, id_of = Image.new("L", size[::-1]), [], id_of_label(labels)
     for entry in content["objects"]:
         name = _name_of(entry) if isinstance(entry, dict) else ""
         value = id_of(name)
