@@ -69,6 +69,15 @@ def with_significant_bits(pixels, factor, bits):
     return write
 
 
+def jpeg_2000_of_12_bits(path):
+    """Colours of 12 bits, written as 16 and with the depth changed: half its range has been taken off each value."""
+    content = bytearray(cv2.imencode(".jp2", RGB[..., ::-1].astype(np.uint16) * 16 + (1 << 15) - (1 << 11))[1])
+    stream = content.index(b"\xff\x4f\xff\x51")
+    for place in (content.index(b"ihdr") + 14, stream + 42, stream + 45, stream + 48):
+        content[place] = 12 - 1
+    path.write_bytes(content)
+
+
 def swapped_profile():
     """An sRGB profile whose red and green have traded places: what it is put on is easy to check."""
     content = bytearray(ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes())
@@ -103,6 +112,8 @@ KINDS = {  # name -> (file, how it is written, its pixels, and by how much they 
     "dark 16-bit grey": ("a.png", as_16_bits(GREY, 100), GREY * (100 / 257), 1),
     "12 bits, said by sBIT": ("a.png", with_significant_bits(GREY, 16, 12), GREY, 1),
     "12-bit colours, said by sBIT": ("a.png", with_significant_bits(RGB, 16, 12), RGB, 1),
+    "16-bit colours in a JPEG 2000": ("a.jp2", as_16_bits(RGB), RGB, 0),
+    "12-bit colours in a JPEG 2000": ("a.jp2", jpeg_2000_of_12_bits, RGB, 1),
     "a profile": ("a.png", saved(RGB, icc_profile=swapped_profile()), RGB[..., [1, 0, 2]], 2),
     "a profile and alpha": (
         "a.png", saved(np.dstack([RGB, ALPHA]), icc_profile=swapped_profile()), CUT[..., [1, 0, 2]], 2,
@@ -191,6 +202,8 @@ SAID_BY_THEIR_VALUES = {
     "colours and alpha": ("a.png", colours_and_opacity, CUT),
     "colours in a PPM": ("a.ppm", as_16_bits(RGB, 16), RGB),
     "greys in a PGM": ("a.pgm", as_16_bits(GREY, 16), GREY),
+    "colours in a JPEG 2000": ("a.jp2", as_16_bits(RGB, 16), RGB),
+    "greys in a JPEG 2000": ("a.jp2", as_16_bits(GREY, 16), GREY),
     "floats": ("a.tif", deep_grey(np.float32), GREY),
     "32 bits": ("a.tif", deep_grey(np.int32), GREY),
 }

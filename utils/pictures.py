@@ -23,6 +23,7 @@ SUFFIXES = (
 """File names of photos that can be read, in small letters."""
 LOSSY = ("JPEG", "MPO", "JPEG2000")
 GREY_STEPS = {"L;2": 85, "L;4": 17}
+SIZ, DEPTH_BEHIND = b"\xff\x4f\xff\x51", 38  # how a JPEG 2000 code stream begins, and bytes until its first depth
 SRGB = ("srgb", "srgb built-in", "srgb2014")
 Tell = Callable[[str], None]
 """Takes a line that the user should read."""
@@ -197,13 +198,17 @@ def _largest_page(picture: Image.Image) -> int:
 def _bits(picture: Image.Image, path: str | Path | BinaryIO, tile: Any) -> int:
     """Bits of a sample that are in use, as the file says: TIFF's BitsPerSample, PNG's sBIT or else its depth.
 
-    Of a PPM file its greatest value, which stands in the `tile` that Pillow was to decode.
+    Of a PPM file its greatest value, which stands in the `tile` that Pillow was to decode; of JPEG 2000 what its code
+    stream says.
     """
     if picture.format == "TIFF":
         return int(max(vars(picture).get("tag_v2", {}).get(Exif.BitsPerSample, (8,))))
+    if picture.format in ("PPM", "JPEG2000") and picture.mode not in ("RGB", "RGBA"):
+        return 16 if picture.mode.startswith("I") else 8  # greys are scaled to all bits that they may have
+    if picture.format == "JPEG2000":
+        _, found, stream = _content(path).partition(SIZ)
+        return (stream[DEPTH_BEHIND] & 127) + 1 if found else 8  # the highest bit tells a sign
     if picture.format == "PPM":
-        if picture.mode != "RGB":  # greys are scaled to all bits that they may have
-            return 16 if picture.mode.startswith("I") else 8
         greatest = tile[0][3][1] if tile and isinstance(tile[0][3], tuple) else 255
         return greatest.bit_length() if greatest > 255 and not greatest & (greatest + 1) else 8
     if picture.format != "PNG":
@@ -213,6 +218,13 @@ def _bits(picture: Image.Image, path: str | Path | BinaryIO, tile: Any) -> int:
             return _png_bits(file)
     path.seek(0)
     return _png_bits(path)
+
+
+def _content(path: str | Path | BinaryIO) -> bytes:
+    if isinstance(path, (str, Path)):
+        return Path(path).read_bytes()
+    path.seek(0)
+    return path.read()
 
 
 def _png_bits(file: BinaryIO) -> int:
@@ -235,10 +247,7 @@ def _deep(path: str | Path | BinaryIO, page: int, size: tuple[int, int]) -> np.n
     """
     import cv2  # late: it takes a while, and is needed for few photos
 
-    if not isinstance(path, (str, Path)):
-        path.seek(0)
-    content = Path(path).read_bytes() if isinstance(path, (str, Path)) else path.read()
-    data = np.frombuffer(content, dtype=np.uint8)
+    data = np.frombuffer(_content(path), dtype=np.uint8)
     if page:
         pages = cv2.imdecodemulti(data, cv2.IMREAD_UNCHANGED)[1]
         pixels = pages[page] if page < len(pages) else None
