@@ -1,5 +1,6 @@
 """Every form in which people keep labels comes out as the same label maps; what cannot be used is said."""
 
+import base64
 import json
 import shutil
 import zipfile
@@ -240,6 +241,12 @@ def test_a_bad_photo_in_a_zip_is_named_by_the_zip_and_its_place_there(form, tmp_
     assert f"{archive}/{place}: " in printed and "1 of 8 photos or labels cannot be used" in printed
 
 
+def with_a_bitmap_outside(number, content):
+    entry = content["objects"][0]
+    content["objects"].append({**entry, "bitmap": {**entry["bitmap"], "origin": [-70, 10]}})
+
+
+MASK, EMPTY = (base64.b64encode(forms.png(np.full((10, 10), value, np.uint8))).decode() for value in (255, 0))
 LEFT_OUT = {  # form -> the line that is printed
     "polygons of two points": (
         lambda s: forms.coco(s, forms.with_another([[20, 20, 60, 30]])),
@@ -294,6 +301,20 @@ LEFT_OUT = {  # form -> the line that is printed
             forms.shirt_shape("rectangle", [[0.2, 0.2], [0.8, 0.9]]),
         ]),
         "left out: 8 regions with all coordinates from 0 to 1, which must be in pixels (p0",
+    ),
+    "circles and masks beside the photo": (
+        lambda s: forms.labelme(s, shapes=[
+            forms.shirt_shape("polygon", forms.box(forms.SHIRT)),
+            {**forms.shirt_shape("polygon", forms.box(forms.HAT)), "label": "hat"},
+            forms.shirt_shape("circle", [[-20, 5], [-15, 5]]),
+            {**forms.shirt_shape("mask", [[200, 5], [210, 15]]), "mask": MASK},
+            {**forms.shirt_shape("mask", [[5, 5], [15, 15]]), "mask": EMPTY},
+        ]),
+        "left out: 24 regions that cover no pixel of their photo (p0",
+    ),
+    "bitmaps beside the photo": (
+        lambda s: (forms.supervisely(s), each_file(s, with_a_bitmap_outside)),
+        "left out: 8 regions that cover no pixel of their photo (p0",
     ),
     "unknown kinds": (
         lambda s: forms.labelme(s, flags={}, shapes=[

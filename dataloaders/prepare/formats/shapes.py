@@ -30,8 +30,7 @@ def draw_polygon(canvas: Image.Image, outline: Sequence[Any], value: int, holes:
     if len(points) < 3:
         raise Unusable("regions with fewer than three points")
     across, down = zip(*points, strict=True)
-    if max(across) < 0 or max(down) < 0 or min(across) >= canvas.width or min(down) >= canvas.height:
-        raise Unusable(NO_PIXEL)
+    _check_reach(canvas, (min(across), min(down), max(across), max(down)))
     if are_shares([*across, *down]):
         raise Unusable(SHARES)
     if not holes:
@@ -57,11 +56,14 @@ def draw_shape(canvas: Image.Image, shape: Mapping[str, Any], value: int) -> Non
             (x, y), edge = points[0], points[1]
             radius = math.dist((x, y), edge)
             box = (x - radius, y - radius, x + radius, y + radius)
+            _check_reach(canvas, box)
             ImageDraw.Draw(canvas).ellipse(box, fill=value, outline=value)
             return
         elif kind == "mask":
             paste_mask(canvas, base64.b64decode(shape["mask"]), points[0], value)
             return
+    except Unusable:
+        raise
     except BROKEN as error:
         raise Unusable("broken shapes") from error
     if kind in NO_AREA:
@@ -72,17 +74,26 @@ def draw_shape(canvas: Image.Image, shape: Mapping[str, Any], value: int) -> Non
 
 
 def paste_mask(canvas: Image.Image, content: bytes, corner: Sequence[float], value: int) -> None:
-    """Draw a mask that is a picture: where it is not 0, or not transparent if it has an alpha channel."""
+    """Draw a mask that is a picture: where it is not 0, or not transparent if it has an alpha channel.
+
+    Raises `Unusable` where that is nowhere in the photo.
+    """
     picture = Image.open(io.BytesIO(content))
     alpha = picture.convert("RGBA").getchannel("A")
     solid = alpha if picture.has_transparency_data and alpha.getextrema() != (255, 255) else picture.convert("L")
-    canvas.paste(value, (round(corner[0]), round(corner[1])), solid.point(lambda v: 255 if v else 0))
+    left, top = round(corner[0]), round(corner[1])
+    if not (used := solid.getbbox()):
+        raise Unusable(NO_PIXEL)
+    _check_reach(canvas, (left + used[0], top + used[1], left + used[2] - 1, top + used[3] - 1))
+    canvas.paste(value, (left, top), solid.point(lambda v: 255 if v else 0))
 
 
 def draw_bitmap(canvas: Image.Image, bitmap: Mapping[str, Any], value: int) -> None:
     """Draw a bitmap of Supervisely: a PNG, packed by zlib, as base64, and its corner. Raises `Unusable` for others."""
     try:
         paste_mask(canvas, zlib.decompress(base64.b64decode(bitmap["data"])), bitmap["origin"], value)
+    except Unusable:
+        raise
     except BROKEN as error:
         raise Unusable("broken bitmaps") from error
 
@@ -112,6 +123,12 @@ def within(points: Sequence[Any], size: Size) -> bool:
     """Whether points (x, y) lie in a picture of `size` (H, W), a pixel or so beyond its edge counting as in it."""
     array = np.array(points, dtype=float).reshape(-1, 2)
     return bool((array >= -2).all() and (array[:, 0] <= size[1] + 2).all() and (array[:, 1] <= size[0] + 2).all())
+
+
+def _check_reach(canvas: Image.Image, box: tuple[float, float, float, float]) -> None:
+    """Raise `Unusable` where a region's box (left, top, right, bottom) lies outside the canvas."""
+    if box[2] < 0 or box[3] < 0 or box[0] >= canvas.width or box[1] >= canvas.height:
+        raise Unusable(NO_PIXEL)
 
 
 def _points(points: Sequence[Any]) -> Points:
