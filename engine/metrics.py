@@ -40,6 +40,10 @@ class ConfusionMatrix:
         values: list[float] = (100 * hit / union).tolist()
         return values
 
+    def miou(self) -> float:
+        """Mean IoU of the classes without the background, in percent: of those that labels or predictions hold."""
+        return mean(self.iou()[1:])
+
     def accuracy(self) -> float:
         """Share of pixels that are right, in percent; NaN without pixels."""
         counts = self.counts.cpu().double()

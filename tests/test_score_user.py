@@ -22,18 +22,18 @@ def test_counts_on_maps_made_by_hand():
     """Class 5 is there with probability 0.8; class 7, which is not, wins one pixel with 0.5."""
     tables = score_user.Tables(8, score_user.STEPS)
     tables.add(maps([[0.1, 0.8, 0.1], [0.1, 0.8, 0.1], [0.3, 0.2, 0.5]]), torch.tensor([[5, 5, 0]]), [5, 7])
-    rows = {step: figures for step, *figures in tables.rows([0, 5, 7])}
+    rows = {step: figures for step, *figures in tables.rows()}
     assert rows[0.0] == pytest.approx([50.0, 100.0, 0.0]), "class 7 is found where it is not"
     assert rows[0.55] == pytest.approx([100.0, 0.0, 0.0])
     tables.add(maps([[0.4, 0.6, 0.0]]), torch.tensor([[5]]), [5, 7])
-    assert dict((r[0], r[3]) for r in tables.rows([0, 5]))[0.65] == pytest.approx(50.0), "one of two is missed"
+    assert dict((r[0], r[3]) for r in tables.rows())[0.65] == pytest.approx(50.0), "one of two is missed"
     assert tables.area_under_curve() == 1.0
 
 
 def test_a_class_that_the_reference_lacks_is_background_in_the_truth():
     tables = score_user.Tables(8, [0.0])
     tables.add(maps([[0.1, 0.9], [0.9, 0.1]]), torch.tensor([[5, 3]]), [5])
-    assert tables.rows([0, 3, 5])[0][1] == pytest.approx(100.0)
+    assert tables.rows()[0][1] == pytest.approx(100.0)
 
 
 @pytest.mark.parametrize("references", [1, 2])
@@ -43,7 +43,7 @@ def test_on_a_split(toy_root, tmp_path, references):
     parser = OneShotParser(write_checkpoint(tmp_path / "tiny.pt"), "cpu")
     groups = list(score_user.draw(split.ids[:14], parses=3, references=references, seed=0))
     assert all(len(g[0]) == references and not set(g[0]) & set(g[1]) for g in groups)
-    rows = score_user.measure(parser, split, spec.classes, iter(groups), score_user.STEPS).rows(spec.classes)
+    rows = score_user.measure(parser, split, spec.classes, iter(groups), score_user.STEPS).rows()
     absent_found, present_missed = ([row[column] for row in rows] for column in (2, 3))
     assert absent_found == sorted(absent_found, reverse=True) and present_missed == sorted(present_missed)
     assert absent_found[0] > absent_found[-1], "a random network sees classes that are not there"

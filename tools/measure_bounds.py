@@ -18,7 +18,7 @@ from tqdm import tqdm
 from dataloaders import catalog
 from dataloaders.split import Split
 from dataloaders.transforms import Sample
-from engine.metrics import ConfusionMatrix, mean
+from engine.metrics import ConfusionMatrix
 from inference.parser import OneShotParser
 from inference.support import Support
 from networks.aopnet import AOPNet
@@ -89,8 +89,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
             matrix.update(ids[slots], truth)
     rows = []
     for title, matrix in zip(ROWS, pixels, strict=True):
-        iou = matrix.iou()
-        rows.append([title, percent(mean(iou[c] for c in spec.classes if c and iou[c] == iou[c]))])
+        rows.append([title, percent(matrix.miou())])
     print(table(["parsed with", "mIoU %"], rows))
 
 

@@ -18,6 +18,7 @@ from inference.settings import DEFAULT_CHECKPOINT
 from utils.config import ArgumentParser, whole
 from utils.constants import IGNORE
 from utils.errors import UserError, run_cli
+from utils.log import percent, table
 
 GROUP = 4  # photos that stand beside the reference
 LEAST_CLASSES = 4  # that reference and photo must have in common
@@ -77,9 +78,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
         return
     shown = example.load(data_root)
     scores = measure(parser, shown.reference, [shown.reference, *shown.photos])
-    print("| photo | mIoU % |\n|---|---|")
-    for name, score in zip(("reference", *(f"example_{n}" for n in range(1, 1 + len(scores)))), scores, strict=False):
-        print(f"| {name} | {score:.1f} |")
+    names = ["reference", *(f"example_{n}" for n in range(1, len(scores)))]
+    print(table(["photo", "mIoU %"], [[name, percent(score)] for name, score in zip(names, scores, strict=True)]))
 
 
 if __name__ == "__main__":

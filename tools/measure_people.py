@@ -18,12 +18,12 @@ from tqdm import tqdm
 
 from dataloaders import catalog, visualize
 from dataloaders.split import Split
-from engine.metrics import ConfusionMatrix, mean
+from engine.metrics import ConfusionMatrix
 from inference.parser import OneShotParser
 from utils.config import whole
 from utils.constants import IGNORE
 from utils.errors import run_cli
-from utils.log import table
+from utils.log import percent, table
 
 from .compositions import Composition, Cutout, compose, cut_out
 from .score_user import measuring_options
@@ -121,8 +121,7 @@ class Measure:
         for row, title in ROWS.items():
             right = self.right.get(row)
             share = f"{100 * np.mean(right):.0f} % of {len(right)}" if right else ""
-            miou = mean(iou for iou in self.matrices[row].iou()[1:] if iou == iou)
-            rows.append([title, f"{miou:.1f}", share])
+            rows.append([title, percent(self.matrices[row].miou()), share])
         return table(["", "mIoU %", "right number of people"], rows)
 
 

@@ -19,7 +19,7 @@ from tqdm import tqdm
 
 from dataloaders import catalog, toy
 from dataloaders.split import Split
-from engine.metrics import ConfusionMatrix, mean
+from engine.metrics import ConfusionMatrix
 from inference.parser import OneShotParser
 from inference.smoothing import Smoother
 from utils.config import whole
@@ -64,8 +64,7 @@ class Tables:
     def row(self) -> list[float]:
         """Flicker in thousandths of the pixels, then mIoU in percent: all frames, what moves, after the cut."""
         flicker, pixels = np.sum(self.flicker, axis=0)
-        mious = (mean(v for v in m.iou()[1:] if v == v) for m in (self.all, self.moving, self.after_cut))
-        return [1000 * flicker / pixels, *mious]
+        return [1000 * flicker / pixels, *(m.miou() for m in (self.all, self.moving, self.after_cut))]
 
 
 def walk(seed: int, person: int, frames: int) -> Clip:

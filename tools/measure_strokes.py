@@ -16,14 +16,15 @@ from tqdm import tqdm
 
 from dataloaders import catalog
 from dataloaders.split import Split
-from engine.metrics import ConfusionMatrix, mean
+from engine.metrics import ConfusionMatrix
 from inference.growing import Sight, alone, grow, look
 from inference.parser import OneShotParser
 from utils.config import whole
 from utils.constants import IGNORE
 from utils.errors import run_cli
+from utils.log import percent, table
 
-from .score_user import draw, measuring_options
+from .score_user import draw, measuring_options, rgb_of
 
 LEAST_PART = 0.1  # of a class's pixels, that a part must have to get a stroke
 OUTSIDE = 1000  # watershed's marker of what is not the person
@@ -103,25 +104,19 @@ def main(arguments: Sequence[str] | None = None) -> None:
             support = parser.make_support(photo, one)
             for parsing, (_, truth) in zip(parser.parse([p for p, _ in loaded], support), loaded, strict=True):
                 _count(parses[name], parsing.labels, truth, shown)
-    print("| reference | mIoU % of the map | mIoU % of parses |\n|---|---|---|")
-    for name in names:
-        print(f"| {name} | {_miou(maps[name], spec.classes):.1f} | {_miou(parses[name], spec.classes):.1f} |")
+    rows = [[name, percent(maps[name].miou()), percent(parses[name].miou())] for name in names]
+    print(table(["reference", "mIoU % of the map", "mIoU % of parses"], rows))
 
 
 def _load(split: Split, number: int) -> tuple[np.ndarray, np.ndarray]:
     sample = split.load(number)
-    return sample.image.permute(1, 2, 0).numpy(), sample.label.numpy()
+    return rgb_of(sample), sample.label.numpy()
 
 
 def _count(matrix: ConfusionMatrix, found: np.ndarray, truth: np.ndarray, shown: Sequence[int]) -> None:
     """Count a label map; classes of the truth that the reference does not show are background."""
     known = np.where(np.isin(truth, [*shown, IGNORE]), truth, 0)
     matrix.update(torch.from_numpy(found.astype(np.int64)), torch.from_numpy(known.astype(np.int64)))
-
-
-def _miou(matrix: ConfusionMatrix, classes: Sequence[int]) -> float:
-    iou = matrix.iou()
-    return mean(iou[c] for c in classes if c and iou[c] == iou[c])
 
 
 if __name__ == "__main__":

@@ -19,7 +19,7 @@ from tqdm import tqdm
 from dataloaders import catalog
 from dataloaders.split import Split
 from dataloaders.transforms import Sample
-from engine.metrics import ConfusionMatrix, mean
+from engine.metrics import ConfusionMatrix
 from inference.parser import OneShotParser
 from inference.settings import DEFAULT_CHECKPOINT
 from inference.support import Support
@@ -27,6 +27,7 @@ from networks import decoding
 from utils.config import ArgumentParser, whole
 from utils.constants import IGNORE, PROTOTYPES
 from utils.errors import run_cli
+from utils.log import percent, table
 
 STEPS = [round(0.05 * i, 2) for i in range(20)]
 SEEN = 0.001  # share of a photo's pixels from which on a class counts as found
@@ -58,14 +59,13 @@ class Tables:
             seen = torch.stack([(slots == k).float().mean() > SEEN for k in range(1, len(table))]).long()
             self.classes[step].update(seen[counted], (shares > 0).long()[counted])
 
-    def rows(self, classes: Sequence[int]) -> list[tuple[float, float, float, float]]:
+    def rows(self) -> list[tuple[float, float, float, float]]:
         """(min score, mIoU without background, absent classes found, present ones missed), in percent."""
         result = []
         for step, matrix in self.pixels.items():
-            iou = matrix.iou()
             (right, wrong), (missed, hit) = self.classes[step].counts.tolist()
             shares = 100 * wrong / max(1, right + wrong), 100 * missed / max(1, missed + hit)
-            result.append((step, mean(iou[c] for c in classes if c and iou[c] == iou[c]), *shares))
+            result.append((step, matrix.miou(), *shares))
         return result
 
     def area_under_curve(self) -> float:
@@ -156,9 +156,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     groups = draw(split.ids, chosen.parses, chosen.references, chosen.seed)
     steps = STEPS if chosen.sweep else [parser.min_score]
     tables = measure(parser, split, classes, tqdm(groups, unit="reference"), steps)
-    print("| min score | mIoU % | absent classes found % | present classes missed % |\n|---|---|---|---|")
-    for row in tables.rows(classes):
-        print("| " + " | ".join(f"{v:.2f}" if i == 0 else f"{v:.1f}" for i, v in enumerate(row)) + " |")
+    rows = [[f"{step:.2f}", *map(percent, figures)] for step, *figures in tables.rows()]
+    print(table(["min score", "mIoU %", "absent classes found %", "present classes missed %"], rows))
     print(f"area under the curve of the score: {tables.area_under_curve():.3f}")
 
 
