@@ -2,7 +2,7 @@
 
 import itertools
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -18,8 +18,9 @@ from .boxes import Boxes
 from .extras import Extras
 from .inputs import Source
 from .parser import BATCH_SIZE, OneShotParser
-from .parsing import PNG_LEVEL, Parsing
+from .parsing import PNG_LEVEL
 from .smoothing import Smoother
+from .together import parse_together
 from .videos import Frame, Video, VideoOptions, write_video
 
 NARROW = 100  # pixels of a side at network size: below, there is little to see
@@ -48,8 +49,11 @@ def parse_photos(
                         bar.write(f"{source.path}: {line}")
                 except UserError as error:
                     skipped.append(str(error))
-            for source, parsing in _parsed(parser, photos, skipped, boxes):
+            own = None if boxes is None else {source: boxes[source.path] for source in photos}
+            for source, parsing in parse_together(parser, photos, own):
                 try:
+                    if isinstance(parsing, UserError):
+                        raise parsing
                     extras.save(parsing, out, source)
                 except UserError as error:
                     skipped.append(f"{source.path}: {error}")
@@ -88,24 +92,6 @@ def narrow(parser: OneShotParser, size: tuple[int, int]) -> str:
     if parser.tile or min(seen) >= NARROW or min(size) <= min(seen):
         return ""
     return f"the network sees {seen[1]}x{seen[0]} pixels of {size[1]}x{size[0]}; --tile parses it at its own scale"
-
-
-def _parsed(
-    parser: OneShotParser, photos: Mapping[Source, np.ndarray], skipped: list[str], boxes: Boxes | None
-) -> Iterator[tuple[Source, Parsing]]:
-    """Parse photos together or, where memory does not suffice for that, one by one; notes those that fail."""
-    try:
-        own = None if boxes is None else [boxes[source.path] for source in photos]
-        yield from zip(photos, parser.parse(list(photos.values()), boxes=own), strict=True)
-    except (MemoryError, RuntimeError) as error:
-        if not out_of_memory(error):
-            raise
-        if len(photos) == 1:
-            path = next(iter(photos)).path
-            skipped.append(f"{path}: memory has run out ({str(error)[:80]}); choose a smaller --max-size, or --tile")
-            return
-        for source, rgb in photos.items():
-            yield from _parsed(parser, {source: rgb}, skipped, boxes)
 
 
 def _parse_video(

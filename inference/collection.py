@@ -7,17 +7,18 @@ from __future__ import annotations
 
 import io
 import tarfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from utils.errors import UserError, out_of_memory
+from utils.errors import UserError
 from utils.imaging import to_rgb
 from utils.pictures import SUFFIXES, open_picture
 
 from .inputs import collect
+from .together import parse_together
 
 if TYPE_CHECKING:  # who only reads need not wait for torch
     import pyarrow
@@ -85,8 +86,8 @@ def rows(parser: OneShotParser, entries: Sequence[Entry]) -> list[dict[str, Any]
                 photos[entry.photo] = _rgb(entry, parser.depth)
             except UserError as error:
                 results[entry.photo]["error"] = str(error)
-    for photo, found in _parsed(parser, photos):
-        results[photo] |= found
+    for photo, parsing in parse_together(parser, photos):
+        results[photo] |= {"error": f"{photo}: {parsing}"} if isinstance(parsing, UserError) else _found(parsing)
     return list(results.values())
 
 
@@ -114,20 +115,6 @@ def run_lengths(mask: np.ndarray) -> dict[str, Any]:
     from pycocotools import mask as coco
 
     return {"size": list(mask.shape), "counts": coco.encode(np.asfortranarray(mask, dtype=np.uint8))["counts"].decode()}
-
-
-def _parsed(parser: OneShotParser, photos: Mapping[str, np.ndarray]) -> Iterator[tuple[str, dict[str, Any]]]:
-    """What is found in each photo: parsed together or, where memory does not suffice for that, one by one."""
-    try:
-        yield from zip(photos, map(_found, parser.parse(list(photos.values()))), strict=True)
-    except (MemoryError, RuntimeError) as error:
-        if not out_of_memory(error):
-            raise
-        for photo, rgb in photos.items():
-            if len(photos) == 1:
-                yield photo, {"error": f"{photo}: memory has run out; choose a smaller --max-size, or --tile"}
-            else:
-                yield from _parsed(parser, {photo: rgb})
 
 
 def _found(parsing: Parsing) -> dict[str, Any]:
