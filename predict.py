@@ -112,7 +112,7 @@ def wanted_extras(options: argparse.Namespace, names: Sequence[str]) -> Extras:
             raise UserError(f"--{option}: is made of a mask, and there is none; add --mask NAME=RECIPE")
     datasets = list(dict.fromkeys(options.datasets))
     for dataset in datasets:
-        print(translation.told(dataset, names))
+        print(translation.note_of(dataset, names))
     return Extras(recipes, options.cutout, options.grey, datasets, people=options.people != "off")
 
 

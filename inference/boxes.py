@@ -68,12 +68,12 @@ def read_boxes(path: str | Path, images: str | Path | None, sources: Sequence[So
         image_id, box, score, category = _checked(path, number, entry)
         if images and image_id not in names:
             raise UserError(f"{path}: entry {number} is of the image id {image_id}, which {images} does not have")
-        found = boxes[names.get(image_id, image_id)]
+        of_photo = boxes[names.get(image_id, image_id)]
         categories.add(person if category is None else category)
         unsure += score < LEAST_SCORE
         largest = max(largest, *box)
         if category in (None, person) and score >= LEAST_SCORE:
-            found.append(box)
+            of_photo.append(box)
     if entries and largest <= 1:
         raise UserError(f"{path}: all boxes lie in 0..1, as shares of the photo; give x, y, width, height in pixels")
     if categories and person not in categories:
@@ -93,12 +93,12 @@ def _names_of(path: str | Path, photos: Sequence[Path], names: Collection[str]) 
         by_file[parts_of(name)[-1] if parts_of(name) else ""].append(name)
     owners: dict[str, Path] = {}
     for photo in photos:
-        found = by_file.get(composed(photo.name), [])
-        if not found:
+        candidates = by_file.get(composed(photo.name), [])
+        if not candidates:
             remedy = "name it by image_id, or give --people-images"
             raise UserError(f"{path}: has no entry for {photo.name}; {remedy}")
-        fits = {name: shared_parts(photo.absolute(), parts_of(name)) for name in found}
-        best = [name for name in found if fits[name] == max(fits.values())]
+        fits = {name: shared_parts(photo.absolute(), parts_of(name)) for name in candidates}
+        best = [name for name in candidates if fits[name] == max(fits.values())]
         if len(best) > 1:
             raise UserError(f"{path}: {photo} may be {best[0]} or {best[1]} there; name its folders as they are")
         if best[0] in owners:

@@ -64,9 +64,9 @@ def parts(inputs: Sequence[str]) -> tuple[list[Part], list[str]]:
     plain: list[Path] = []
     for path in (Path(one).absolute() for one in inputs):
         inside = sorted(path.iterdir()) if path.is_dir() else [path]
-        found = [part for file in inside if (part := _packed(file))]
-        packed += found
-        if not found or any(file.suffix.lower() in SUFFIXES for file in inside):
+        in_packs = [part for file in inside if (part := _packed(file))]
+        packed += in_packs
+        if not in_packs or any(file.suffix.lower() in SUFFIXES for file in inside):
             plain.append(path)
     sources, unread = collect(plain) if plain else ([], [])
     passed_over = [name for name in unread if not _packed(Path(name))]
@@ -105,9 +105,9 @@ def schema() -> pyarrow.Schema:
         "share": pa.float64(),
         "score": pa.float64(),
     }
-    found = pa.struct({**numbers, "size": pa.list_(pa.int32()), "counts": pa.string()})
+    of_class = pa.struct({**numbers, "size": pa.list_(pa.int32()), "counts": pa.string()})
     columns = {"photo": pa.string(), "name": pa.string(), "width": pa.int32(), "height": pa.int32()}
-    return pa.schema({**columns, "classes": pa.list_(found), "error": pa.string()})
+    return pa.schema({**columns, "classes": pa.list_(of_class), "error": pa.string()})
 
 
 def run_lengths(mask: np.ndarray) -> dict[str, Any]:

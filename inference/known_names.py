@@ -34,16 +34,16 @@ def known_as(names: Iterable[str], known: Sequence[str]) -> dict[str, str]:
     """
     own = {plain_name(name): name for name in known}
     plain = {name: plain_name(name) for name in names}
-    found = {name: own[word] for name, word in plain.items() if word in own}
+    meant_by = {name: own[word] for name, word in plain.items() if word in own}
     by_meaning = {MEANING[word]: name for word, name in own.items() if word in MEANING}
     meant = Counter(MEANING.get(word) for word in plain.values())
     for name, word in plain.items():
         meaning = MEANING.get(word)
-        if name not in found and meaning in by_meaning and meant[meaning] == 1:
-            found[name] = by_meaning[meaning]
-    return found
+        if name not in meant_by and meaning in by_meaning and meant[meaning] == 1:
+            meant_by[name] = by_meaning[meaning]
+    return meant_by
 
 
-def told(name: str, known: str) -> str:
+def shown_name(name: str, known: str) -> str:
     """How a name that means a known class is shown: with that class where it has another name."""
     return name if plain_name(name) == plain_name(known) else f"{name} (as {known})"

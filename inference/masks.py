@@ -86,8 +86,8 @@ def _filled(mask: np.ndarray) -> np.ndarray:
 
 def _height(person: np.ndarray) -> int:
     """The height in pixels of the largest connected part of the person; 0 where nobody is."""
-    count, _, found, _ = cv2.connectedComponentsWithStats(person.astype(np.uint8))
+    count, _, parts, _ = cv2.connectedComponentsWithStats(person.astype(np.uint8))
     if count < 2:
         return 0
-    largest = 1 + int(np.argmax(found[1:, cv2.CC_STAT_AREA]))
-    return int(found[largest, cv2.CC_STAT_HEIGHT])
+    largest = 1 + int(np.argmax(parts[1:, cv2.CC_STAT_AREA]))
+    return int(parts[largest, cv2.CC_STAT_HEIGHT])

@@ -86,10 +86,10 @@ class Parsing:
 
     def _measured(self, labels: np.ndarray, scores: Mapping[int, float]) -> dict[str, Area]:
         """The areas of the classes in labels of the photo, or of a part of it."""
-        found = _counted(labels, 1 + max(c.id for c in self.classes))
+        counts = _counted(labels, 1 + max(c.id for c in self.classes))
         areas = {}
         for c in self.classes:
-            pixels = int(found[c.id])
+            pixels = int(counts[c.id])
             share = round(pixels / self.labels.size, 6)
             areas[c.name] = Area(id=c.id, pixels=pixels, share=share, score=round(scores[c.id], 4))
         return areas
@@ -205,8 +205,8 @@ def labels_of(slots: np.ndarray, ids: Sequence[int]) -> np.ndarray:
     """The label map of class ids of a map of slots (H, W): slot 0 is the background, slot k the k-th of the ids."""
     id_of_slot = np.zeros(max(256, len(ids) + 1), dtype=np.uint8 if max(ids) < IGNORE else np.uint16)
     id_of_slot[1 : len(ids) + 1] = ids
-    found: np.ndarray = cv2.LUT(slots, id_of_slot) if slots.dtype == np.uint8 else id_of_slot[slots]
-    return found
+    labels: np.ndarray = cv2.LUT(slots, id_of_slot) if slots.dtype == np.uint8 else id_of_slot[slots]
+    return labels
 
 
 def _counted(labels: np.ndarray, ids: int) -> np.ndarray:
@@ -223,6 +223,6 @@ def _looked_up(table: np.ndarray, labels: np.ndarray) -> np.ndarray:
     """The RGB rows (N, 3) uint8 of a table at the places in a label map (H, W): (H, W, 3)."""
     if labels.dtype != np.uint8:
         return np.take(table, labels, axis=0)
-    whole = np.zeros((256, 1, 3), dtype=np.uint8)
-    whole[: len(table), 0] = table
-    return cv2.applyColorMap(labels, whole)
+    padded = np.zeros((256, 1, 3), dtype=np.uint8)
+    padded[: len(table), 0] = table
+    return cv2.applyColorMap(labels, padded)

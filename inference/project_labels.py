@@ -85,13 +85,13 @@ def _one_of(path: Path, names: Sequence[str], photo: Photo | None) -> int:
             return 0
         raise UserError(f"{path}: holds {len(names)} photos; give the reference as a path, to find it by its name")
     stems = [Path(unquote(name).replace("\\", "/")).stem.lower() for name in names]
-    found = [i for i, stem in enumerate(stems) if stem == Path(photo).stem.lower()]
-    if len(found) != 1:
-        what = f"has {len(found) or 'no'} photos called {Path(photo).stem!r}"
+    places = [i for i, stem in enumerate(stems) if stem == Path(photo).stem.lower()]
+    if len(places) != 1:
+        what = f"has {len(places) or 'no'} photos called {Path(photo).stem!r}"
         raise UserError(
             f"{path}: {what} (it holds {first_names(names)}); give the reference the name that it has there"
         )
-    return found[0]
+    return places[0]
 
 
 def _masks(ids: np.ndarray, labels: Sequence[str]) -> Masks:

@@ -11,7 +11,7 @@ from networks.prototypes import Prototypes
 from utils.errors import UserError
 
 from .annotations import BaseIds, is_unnamed
-from .known_names import known_as, told
+from .known_names import known_as, shown_name
 
 
 def extract_prototypes(network: OneShotNetwork, photo: Features, label: Tensor, classes: int) -> Prototypes:
@@ -78,7 +78,7 @@ def bank_rows(
 
 def joined_names(names: Sequence[str], rows: Sequence[int], known: Mapping[int, str]) -> tuple[str, ...]:
     """Those of the reference's classes that blend with a row of the bank, and its name where that is another."""
-    return tuple(told(name, known[row]) for name, row in zip(names, rows, strict=True) if row)
+    return tuple(shown_name(name, known[row]) for name, row in zip(names, rows, strict=True) if row)
 
 
 def remembered_classes(network: OneShotNetwork, known: Mapping[int, str]) -> dict[str, int]:

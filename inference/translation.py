@@ -50,7 +50,7 @@ def label_for(name: str, labels: Sequence[str]) -> str | None:
     return next(chain(own, meant, kind), None)
 
 
-def told(dataset: str, names: Iterable[str]) -> str:
+def note_of(dataset: str, names: Iterable[str]) -> str:
     """A line on which of the reference's classes the data set has. Raises `UserError` where it has none of them."""
     spec = catalog.load(dataset)
     as_it_is, renamed, lacking = [], [], []

@@ -82,8 +82,8 @@ class Video:
         lacking = frames - self._count, frames - 1 - self._last * rate
         if min(lacking) < max(GAP_FRAMES, GAP * frames) or _whole_matroska(self._path):
             return ""
-        told = f"it breaks off after {self._count} of the {frames:.0f} frames that it states"
-        return f"the rest, since {told} (those are parsed); copy or export the video anew"
+        reason = f"it breaks off after {self._count} of the {frames:.0f} frames that it states"
+        return f"the rest, since {reason} (those are parsed); copy or export the video anew"
 
     def _read(self) -> Frame | None:
         done, frame = self._capture.read()

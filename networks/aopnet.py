@@ -117,9 +117,9 @@ class AOPNet(OneShotNetwork):
     def _feature(self, images: Tensor) -> Tensor:
         """Normalised images (B, 3, H, W) -> the decoder's feature (B, channels, h, w)."""
         # Where a size is odd, the padding of the encoder itself moves to both sides: its features would shift.
-        whole = self.decoder(*self.encoder.features(pad_by_edge(images, max(self.encoder.channels))).values())
+        feature = self.decoder(*self.encoder.features(pad_by_edge(images, max(self.encoder.channels))).values())
         height, width = rounded_up(images.shape[-2:], LOW_STRIDE)
-        return whole[..., :height, :width]
+        return feature[..., :height, :width]
 
     def _spaces(self, feature: Tensor) -> tuple[Features, Tensor]:
         """Metric features and foreground logits, and the place on the body (B, 2, h, w), from the decoder's feature."""
@@ -169,8 +169,8 @@ class AOPNet(OneShotNetwork):
             classes = torch.cat([classes, prototypes.rivals], dim=1)
             rivals = torch.cat([torch.zeros_like(present), others], dim=1)[None]
             present = torch.cat([present, others], dim=1)
-        found = self.matcher(query.fine, human, classes[None], present[None], rivals)
-        return Match(found.logits[0, :, : 1 + count], found.presence[0, :, :count])
+        matched = self.matcher(query.fine, human, classes[None], present[None], rivals)
+        return Match(matched.logits[0, :, : 1 + count], matched.presence[0, :, :count])
 
     def logits(self, query: Features, prototypes: Prototypes, with_agm: bool = False) -> Logits:
         """Logits at feature size for a query (batch 1) under one or several prototypes; there is no AGM."""

@@ -112,8 +112,8 @@ class Matcher(nn.Module):
 
     def _presence(self, prototypes: Tensor, gathered: Tensor, fine: Tensor, human: Tensor, signs: Tensor) -> Tensor:
         """Logits (B, S, K) that each class is in the query."""
-        whole = (fine * human).sum(dim=(2, 3)) / human.sum(dim=(2, 3)).clamp(min=1)
-        relations = torch.cat([prototypes * gathered, prototypes * whole[:, None, None]], dim=-1)
+        person = (fine * human).sum(dim=(2, 3)) / human.sum(dim=(2, 3)).clamp(min=1)
+        relations = torch.cat([prototypes * gathered, prototypes * person[:, None, None]], dim=-1)
         presence: Tensor = self.judge(self.relate(8 * relations) + self.signs(signs))[..., 0]
         return presence
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from inference.known_names import MEANING, SAME, known_as, told
+from inference.known_names import MEANING, SAME, known_as, shown_name
 
 KNOWN = ["hat", "upper-clothes", "outerwear", "pants", "shoes"]
 
@@ -25,5 +25,6 @@ def test_no_name_has_two_meanings():
 
 def test_another_name_is_told():
     assert (
-        told("Coat", "outerwear") == "Coat (as outerwear)" and told("Upper clothes", "upper-clothes") == "Upper clothes"
+        shown_name("Coat", "outerwear") == "Coat (as outerwear)"
+        and shown_name("Upper clothes", "upper-clothes") == "Upper clothes"
     )

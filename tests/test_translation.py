@@ -6,7 +6,7 @@ from PIL import Image
 
 from dataloaders import catalog
 from inference.parsing import ClassInfo, Parsing
-from inference.translation import DATASETS, KINDS, PALETTES, label_for, told
+from inference.translation import DATASETS, KINDS, PALETTES, label_for, note_of
 from utils.errors import UserError
 
 from .own_photos import complaint, run
@@ -47,12 +47,12 @@ def test_a_label_map_is_translated_with_its_palette():
 
 
 def test_what_matches_and_what_does_not_is_said():
-    line = told("lip", ["hat", "outerwear", "shoes", "skin", "bag"])
+    line = note_of("lip", ["hat", "outerwear", "shoes", "skin", "bag"])
     assert (
         line == "as lip: hat, outerwear -> coat, shoes -> left-shoe (both sides); not in it, so background: skin, bag"
     )
     with pytest.raises(UserError, match=r"none of your classes \(skin\); it knows hat, hair"):
-        told("atr", ["skin"])
+        note_of("atr", ["skin"])
 
 
 def test_the_command_writes_them_and_says_what_matches(place, capsys):

@@ -42,12 +42,12 @@ class Borders:
         self.boundary: list[float] = []
         self.share: list[float] = []
 
-    def add(self, found: np.ndarray, truth: np.ndarray, ids: Sequence[int]) -> None:
+    def add(self, labels: np.ndarray, truth: np.ndarray, ids: Sequence[int]) -> None:
         """A label map (H, W), and the true one with 255 where nobody knows; `ids` are the reference's classes."""
-        self.pixels.update(torch.from_numpy(found), torch.from_numpy(truth))
+        self.pixels.update(torch.from_numpy(labels), torch.from_numpy(truth))
         known = truth != IGNORE
         for class_id in ids:
-            true, own = truth == class_id, (found == class_id) & known
+            true, own = truth == class_id, (labels == class_id) & known
             if true.any():
                 self.iou.append(100 * float((true & own).sum() / (true | own).sum()))
                 self.boundary.append(boundary_score(own, true))
@@ -62,9 +62,9 @@ class Borders:
         return [percent(figure) for figure in figures]
 
 
-def boundary_score(found: np.ndarray, true: np.ndarray) -> float:
+def boundary_score(own: np.ndarray, true: np.ndarray) -> float:
     """The boundary F-score of two masks (H, W) in percent; 0 where one is empty."""
-    outlines = [_outline(mask) for mask in (found, true)]
+    outlines = [_outline(mask) for mask in (own, true)]
     shares = []
     for one, other in (outlines, outlines[::-1]):
         near = cv2.dilate(other, NEARBY) > 0

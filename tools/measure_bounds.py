@@ -43,17 +43,17 @@ def label_maps(parser: OneShotParser, query: Sample, alone: Support, support: Su
     there = torch.tensor([bool((truth == i).any()) for i in ids])
     photo = rgb_of(query)
     maps = [parser.maps(photo, one) for one in (alone, support)]
-    found = [decode(one, class_scores([one]) >= parser.min_score, size)[0] for one in maps]
-    found.append(decode(maps[1], there, size)[0])
+    decoded = [decode(one, class_scores([one]) >= parser.min_score, size)[0] for one in maps]
+    decoded.append(decode(maps[1], there, size)[0])
     own = np.where(np.isin(truth, [*ids, IGNORE]), truth, 0).astype(np.uint8)
     if there.any():
         itself = parser.make_support(photo, own, {c.id: c.name for c in support.classes})
         place = torch.tensor([0, *(1 + ids.index(c.id) for c in itself.classes)])
-        found.append(place[decode(parser.maps(photo, itself), torch.ones(len(place) - 1).bool(), size)[0]])
+        decoded.append(place[decode(parser.maps(photo, itself), torch.ones(len(place) - 1).bool(), size)[0]])
     else:
-        found.append(torch.zeros_like(truth))
-    found.append(_closed(parser, photo, maps[1], ids, size))
-    return found
+        decoded.append(torch.zeros_like(truth))
+    decoded.append(_closed(parser, photo, maps[1], ids, size))
+    return decoded
 
 
 def _closed(parser: OneShotParser, photo: np.ndarray, maps: Maps, ids: Sequence[int], size: tuple[int, int]) -> Tensor:

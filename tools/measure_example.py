@@ -25,11 +25,11 @@ LEAST_CLASSES = 4  # that reference and photo must have in common
 SHOWN = 5  # groups that are printed
 
 
-def miou(found: np.ndarray, photo: Reference, reference: Reference) -> float:
+def miou(labels: np.ndarray, photo: Reference, reference: Reference) -> float:
     """Mean IoU in percent of a label map (H, W), over the reference's classes that it or the truth holds."""
     ious = []
     for i in set(np.unique(reference.labels)) - {0, IGNORE}:
-        hit, truth, counts = found == i, photo.labels == i, photo.labels != IGNORE
+        hit, truth, counts = labels == i, photo.labels == i, photo.labels != IGNORE
         either = ((hit | truth) & counts).sum()
         if either:
             ious.append(100 * (hit & truth & counts).sum() / either)

@@ -68,13 +68,13 @@ class Measure:
 
     def draw_people(self, count: int, rng: np.random.Generator) -> list[tuple[np.ndarray, np.ndarray, Cutout]]:
         """Photos with labels, and the people cut out of them."""
-        found: list[tuple[np.ndarray, np.ndarray, Cutout]] = []
-        while len(found) < count:
+        people: list[tuple[np.ndarray, np.ndarray, Cutout]] = []
+        while len(people) < count:
             image, label, outline = self.load(int(rng.integers((len(self.split) + 1) // 2)) * 2)
             cutout = cut_out(image, label, outline)
             if cutout is not None:
-                found.append((image, label, cutout))
-        return found
+                people.append((image, label, cutout))
+        return people
 
     def add(self, row: str, labels: np.ndarray, truth: np.ndarray, scale: float = 1.0) -> None:
         """Count labels and truth (h, w) of a person who is `scale` times as large as in the photo."""

@@ -113,10 +113,10 @@ def _load(split: Split, number: int) -> tuple[np.ndarray, np.ndarray]:
     return rgb_of(sample), sample.label.numpy()
 
 
-def _count(matrix: ConfusionMatrix, found: np.ndarray, truth: np.ndarray, shown: Sequence[int]) -> None:
+def _count(matrix: ConfusionMatrix, labels: np.ndarray, truth: np.ndarray, shown: Sequence[int]) -> None:
     """Count a label map; classes of the truth that the reference does not show are background."""
     known = np.where(np.isin(truth, [*shown, IGNORE]), truth, 0)
-    matrix.update(torch.from_numpy(found.astype(np.int64)), torch.from_numpy(known.astype(np.int64)))
+    matrix.update(torch.from_numpy(labels.astype(np.int64)), torch.from_numpy(known.astype(np.int64)))
 
 
 if __name__ == "__main__":

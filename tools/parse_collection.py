@@ -41,7 +41,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     require_ray()
     from inference.collection import parts  # late: torch takes seconds, a mistake above none
 
-    found, passed_over = parts(options.inputs)
+    pieces, passed_over = parts(options.inputs)
     if passed_over:
         print(f"passed over, no photos: {len(passed_over)} files ({first_names(passed_over)})")
     if options.address:
@@ -54,7 +54,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
         from .ray_pipeline import parse, results  # late: it needs Ray
 
-        parse(found, options, support)
+        parse(pieces, options, support)
         done, errors = results(options.out)
     for line in errors:
         print(f"not parsed: {line}", file=sys.stderr)

@@ -83,9 +83,9 @@ def parse(parts: Sequence[Part], options: argparse.Namespace, support: Support) 
 
 def results(out: Path) -> tuple[int, list[str]]:
     """How many photos have a row in the folder `shards` of `out`, and the errors of those that were not parsed."""
-    found = arrow_dataset.dataset(str(out / "shards"), schema(), format="parquet")
-    failed = found.scanner(columns=["error"], filter=arrow_dataset.field("error").is_valid())
-    return found.count_rows(), failed.to_table()["error"].to_pylist()
+    shards = arrow_dataset.dataset(str(out / "shards"), schema(), format="parquet")
+    failed = shards.scanner(columns=["error"], filter=arrow_dataset.field("error").is_valid())
+    return shards.count_rows(), failed.to_table()["error"].to_pylist()
 
 
 def _connect(options: argparse.Namespace) -> None:

@@ -206,8 +206,8 @@ def _bits(picture: Image.Image, path: str | Path | BinaryIO, tile: Any) -> int:
     if picture.format in ("PPM", "JPEG2000") and picture.mode not in ("RGB", "RGBA"):
         return 16 if picture.mode.startswith("I") else 8  # greys are scaled to all bits that they may have
     if picture.format == "JPEG2000":
-        _, found, stream = _content(path).partition(SIZ)
-        return (stream[DEPTH_BEHIND] & 127) + 1 if found else 8  # the highest bit tells a sign
+        _, marker, stream = _content(path).partition(SIZ)
+        return (stream[DEPTH_BEHIND] & 127) + 1 if marker else 8  # the highest bit tells a sign
     if picture.format == "PPM":
         greatest = tile[0][3][1] if tile and isinstance(tile[0][3], tuple) else 255
         return greatest.bit_length() if greatest > 255 and not greatest & (greatest + 1) else 8

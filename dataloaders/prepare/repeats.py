@@ -43,7 +43,7 @@ def repeat_shots(photos: Sequence[Path | bytes]) -> list[tuple[int, int]]:
 
 def _candidates(small: np.ndarray) -> list[tuple[int, int, float]]:
     """Pairs that may be of one scene, with their correlation, sorted."""
-    found = set()
+    pairs = set()
     for start in range(0, len(small), _AT_ONCE):
         alike = small[start : start + _AT_ONCE] @ small.T
         alike[np.arange(len(alike)), start + np.arange(len(alike))] = -1  # a photo with itself
@@ -51,8 +51,8 @@ def _candidates(small: np.ndarray) -> list[tuple[int, int, float]]:
         for row, column in zip(np.repeat(np.arange(len(alike)), nearest.shape[1]), nearest.ravel(), strict=True):
             if alike[row, column] > LIKELY:
                 one, other = sorted((start + int(row), int(column)))
-                found.add((one, other, float(small[one] @ small[other])))
-    return sorted(found)
+                pairs.add((one, other, float(small[one] @ small[other])))
+    return sorted(pairs)
 
 
 def _thumbnail(photo: Path | bytes) -> np.ndarray:
@@ -79,8 +79,8 @@ def _sift_points(photo: Path | bytes) -> tuple[np.ndarray, np.ndarray | None]:
     """Places (P, 2) and descriptions (P, 128) of the points that stand out in a photo."""
     grey = _grey(photo, LONGEST)
     grey.thumbnail((LONGEST, LONGEST))
-    found, descriptions = cv2.SIFT.create(POINTS).detectAndCompute(np.asarray(grey), None)
-    return np.array([point.pt for point in found], dtype=np.float32).reshape(-1, 2), descriptions
+    keypoints, descriptions = cv2.SIFT.create(POINTS).detectAndCompute(np.asarray(grey), None)
+    return np.array([point.pt for point in keypoints], dtype=np.float32).reshape(-1, 2), descriptions
 
 
 def _common_points(

@@ -55,11 +55,11 @@ def folders_below(folder: Path) -> Iterator[Path]:
 
 def folders_called(source: Path, name: str) -> list[Path]:
     """The folders `name`, maybe with a parent's name before it, in any case and depth; the outermost first."""
-    wanted, found = name.lower().split("/"), {source / name} if (source / name).is_dir() else set()
+    wanted, folders = name.lower().split("/"), {source / name} if (source / name).is_dir() else set()
     for path in folders_below(source):
         if [part.lower() for part in path.relative_to(source).parts[-len(wanted) :]] == wanted:
-            found.add(path)
-    return sorted(found, key=lambda path: (len(path.parts), path))
+            folders.add(path)
+    return sorted(folders, key=lambda path: (len(path.parts), path))
 
 
 def find_folder(source: Path, *names: str) -> Path:

@@ -91,26 +91,26 @@ class Encoder(nn.Module):
 
     def features(self, x: Tensor) -> dict[int, Tensor]:
         """Normalised images (B, 3, H, W) -> by stride s of `channels` a feature (B, C, H/s, W/s), sizes rounded up."""
-        found = self._of_body(pad_to_multiple(x, self._multiple))
+        features = self._of_body(pad_to_multiple(x, self._multiple))
         if self._multiple > 1:
-            strides = list(self.channels)[-len(found) :]
+            strides = list(self.channels)[-len(features) :]
             sizes = [rounded_up(x.shape[-2:], stride) for stride in strides]
-            found = [f[..., :height, :width] for f, (height, width) in zip(found, sizes, strict=True)]
+            features = [f[..., :height, :width] for f, (height, width) in zip(features, sizes, strict=True)]
         if hasattr(self, "place"):
-            found[-1] = _without(found[-1], self.place)
+            features[-1] = _without(features[-1], self.place)
         if self.stem is not None:
-            found.insert(0, self.stem(x))
-        return dict(zip(self.channels, found, strict=True))
+            features.insert(0, self.stem(x))
+        return dict(zip(self.channels, features, strict=True))
 
     def _of_body(self, x: Tensor) -> list[Tensor]:
         """The body's features as (B, C, H, W)."""
         if self.frozen:
             exact = x.dtype != torch.float32 or torch.jit.is_tracing()
             with torch.no_grad(), autocast(x.device, "off" if exact else resolve_amp("auto", x.device)):
-                found = [feature.to(x.dtype) for feature in self.body(x)]
+                features = [feature.to(x.dtype) for feature in self.body(x)]
         else:
-            found = list(self.body(x))
-        return [feature.permute(0, 3, 1, 2) for feature in found] if self._channels_last else found
+            features = list(self.body(x))
+        return [feature.permute(0, 3, 1, 2) for feature in features] if self._channels_last else features
 
 
 def _without(feature: Tensor, place: Tensor) -> Tensor:

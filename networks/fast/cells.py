@@ -43,7 +43,7 @@ def winner(logits: Tensor, size: tuple[int, int], wanted: Tensor | None = None) 
     best = logits.argmax(dim=0)
     (rows, row_shares), (columns, column_shares) = map(_squares, best.shape, size)
     kind = np.uint8 if len(logits) <= 256 else np.uint16
-    found: np.ndarray = best.numpy().astype(kind)[:, columns][rows]  # right where all corners agree
+    slot_map: np.ndarray = best.numpy().astype(kind)[:, columns][rows]  # right where all corners agree
     first_row, first_column = (np.searchsorted(of, np.arange(of[-1] + 2)) for of in (rows, columns))
     corners = _corners(logits).permute(1, 2, 3, 4, 0)  # (h - 1, w - 1, 2, 2, N)
     mixed = (_corners(best).flatten(2) != best[:-1, :-1, None]).any(dim=2)
@@ -56,8 +56,8 @@ def winner(logits: Tensor, size: tuple[int, int], wanted: Tensor | None = None) 
             patches = _won(values, row_shares[top], column_shares[left], slots)
             for patch, i, j in zip(patches, top.tolist(), left.tolist(), strict=True):
                 (y, below), (x, right) = first_row[i : i + 2], first_column[j : j + 2]
-                found[y:below, x:right] = patch[: below - y, : right - x]
-    return found
+                slot_map[y:below, x:right] = patch[: below - y, : right - x]
+    return slot_map
 
 
 def _won(values: Tensor, row_shares: Tensor, column_shares: Tensor, slots: Tensor) -> np.ndarray:

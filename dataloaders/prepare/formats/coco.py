@@ -173,8 +173,8 @@ def _jobs(
         else:
             left_out.add("photos without annotations", name)
     check_ids(path, "image", numbered)
-    found = index.found([(path, name) for name, _, _ in images], skip_bad)
-    return [Job(photo, *images[place][1:]) for place, photo in found]
+    photos = index.found([(path, name) for name, _, _ in images], skip_bad)
+    return [Job(photo, *images[place][1:]) for place, photo in photos]
 
 
 def _draw(depth: int, job: Job) -> Photo:

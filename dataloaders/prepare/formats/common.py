@@ -85,12 +85,12 @@ class PhotoIndex:
             return beside
         parts = parts_of(name)
         last = parts[-1].lower() if parts else ""
-        found = self.by_name.get(last) or self.by_name.get(composed(unquote(last)), [])
-        if not found:
+        candidates = self.by_name.get(last) or self.by_name.get(composed(unquote(last)), [])
+        if not candidates:
             raise UserError(f"{named_by}: its image {name!r} is not in {self.source} nor in a folder below; add it")
         beside_it, exact = named_by.parent, parts[-1:]
-        fits = {p: (shared_parts(p, parts), p.parent == beside_it, [composed(p.name)] == exact) for p in found}
-        best = [path for path in found if fits[path] == max(fits.values())]
+        fits = {p: (shared_parts(p, parts), p.parent == beside_it, [composed(p.name)] == exact) for p in candidates}
+        best = [path for path in candidates if fits[path] == max(fits.values())]
         if len(best) > 1:
             raise UserError(f"{named_by}: its image {name!r} may be {best[0]} or {best[1]}; remove or rename one")
         return best[0]

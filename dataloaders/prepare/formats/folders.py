@@ -34,20 +34,20 @@ def pairs_in(source: Path) -> list[Pair]:
     homes: dict[Path, dict[str, Path]] = defaultdict(dict)
     for path in folders_below(source):
         homes[path.parent][path.name.lower()] = path
-    found: list[Pair] = []
+    pairs: list[Pair] = []
     for home, children in homes.items():
         photos, maps = (
             next((children[name.lower()] for name in names if name.lower() in children), None)
             for names in (IMAGE_FOLDERS, LABEL_FOLDERS)
         )
         if photos and maps:
-            found.append(Pair(photos, maps, home))
-    if not found:
+            pairs.append(Pair(photos, maps, home))
+    if not pairs:
         photos = find_folder(source, *IMAGE_FOLDERS)
-        found = [Pair(photos, find_folder(source, *LABEL_FOLDERS), photos.parent)]
+        pairs = [Pair(photos, find_folder(source, *LABEL_FOLDERS), photos.parent)]
     # what lies deeper than another pair may be an old copy of it
-    outermost = min(len(pair.home.parts) for pair in found)
-    return [part for pair in found if len(pair.home.parts) == outermost for part in _with_those_below(pair)]
+    outermost = min(len(pair.home.parts) for pair in pairs)
+    return [part for pair in pairs if len(pair.home.parts) == outermost for part in _with_those_below(pair)]
 
 
 def _with_those_below(pair: Pair) -> list[Pair]:

@@ -51,23 +51,23 @@ def is_roboflow(source: Path) -> bool:
 
 def read(source: Path, labels: tuple[str, ...] | None, depth: int = 0, skip_bad: bool = False) -> Labelled:
     """Read the label maps; without names from a dataset.json or from the source the classes are numbered."""
-    found = _roboflow(source) if is_roboflow(source) else _folders(source)
-    named = None if labels or found.labels else found.named
-    labels = labels or found.labels or (named.labels if named else None)
+    held = _roboflow(source) if is_roboflow(source) else _folders(source)
+    named = None if labels or held.labels else held.named
+    labels = labels or held.labels or (named.labels if named else None)
     slots = len(labels) if labels else IGNORE
-    task = partial(_read_one, slots, found.colours, depth)
-    photos = make_photos(source, task, found.files, "read photos and labels", skip_bad=skip_bad)
+    task = partial(_read_one, slots, held.colours, depth)
+    photos = make_photos(source, task, held.files, "read photos and labels", skip_bad=skip_bad)
     highest = max(max(photo.raw_ids, default=0) for photo in photos)
     ignored = any(photo.ignored for photo in photos)
     if not highest and ignored:
         raise UserError(f"{source}: {ONLY_IGNORED}, and 255 is what does not count; write 1 in the place of 255")
     ids = sorted({i for photo in photos for i in photo.raw_ids})
     if not labels and looks_scaled([*ids, IGNORE] if ignored else ids):
-        told = f"its ids {', '.join(map(str, ids))} are steps to 255, so they look scaled to be seen; 255 is no class"
-        raise UserError(f"{source}: {told}; number the classes from 1, or name the ids in labels.txt")
+        what = f"its ids {', '.join(map(str, ids))} are steps to 255, so they look scaled to be seen; 255 is no class"
+        raise UserError(f"{source}: {what}; number the classes from 1, or name the ids in labels.txt")
     if named:
         check_names(named, highest)
-    return Labelled(labels or ("background", *(f"class-{i}" for i in range(1, highest + 1))), photos, found.splits)
+    return Labelled(labels or ("background", *(f"class-{i}" for i in range(1, highest + 1))), photos, held.splits)
 
 
 def _folders(source: Path) -> Found:

@@ -47,8 +47,8 @@ def read(
     """Draw the shapes of every file; without names from a dataset.json or labels.txt those in use are sorted."""
     index = PhotoIndex(source)
     paths = list(files)
-    found = index.found([(path, str(files[path].get("imagePath", ""))) for path in paths], skip_bad)
-    drawings = [Drawing(paths[place], photo, files[paths[place]]) for place, photo in found]
+    photos = index.found([(path, str(files[path].get("imagePath", ""))) for path in paths], skip_bad)
+    drawings = [Drawing(paths[place], photo, files[paths[place]]) for place, photo in photos]
     index.tell_unnamed([drawing.photo for drawing in drawings])
     times = Counter(drawing.photo.resolve() for drawing in drawings)
     if several := sorted(photo.name for photo, number in times.items() if number > 1):

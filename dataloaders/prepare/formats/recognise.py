@@ -36,22 +36,22 @@ def read_source(
     for path in broken:
         unread.add("JSON files that cannot be read", str(path.relative_to(source)))
     unread.tell()
-    found = {
+    forms = {
         form: (read, files)
         for form, is_form, read in FORMS
         if (files := {path: content for path, content in contents.items() if is_form(content)})
     }
-    if not found:
+    if not forms:
         if broken and not label_maps(source) and not index_png.is_roboflow(source):
             raise next(iter(broken.values()))  # nothing else in the source holds labels
         return index_png.read(source, labels, depth, skip_bad)
-    form, (read, files) = next(iter(found.items()))
+    form, (read, files) = next(iter(forms.items()))
     if form == "COCO":
         check_splits(source, files)
     labelled = read(source, files, labels, depth, skip_bad)
     left_out, photos = LeftOut(), {photo.origin for photo in labelled.photos}
     further = [("label maps", path) for path in label_maps(source) if path not in photos]
-    further += [(f"{other} files", path) for other, (_, paths) in found.items() if other != form for path in paths]
+    further += [(f"{other} files", path) for other, (_, paths) in forms.items() if other != form for path in paths]
     for kind, path in further:
         reason = f"{kind}, since the {form} labels are read; prepare each form by itself"
         left_out.add(reason, str(path.relative_to(source)))

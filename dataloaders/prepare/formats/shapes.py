@@ -132,7 +132,7 @@ def _check_reach(canvas: Image.Image, box: tuple[float, float, float, float]) ->
 
 
 def _points(points: Sequence[Any]) -> Points:
-    found = [(float(x), float(y)) for x, y in points]
-    if not all(map(math.isfinite, (v for point in found for v in point))):
+    corners = [(float(x), float(y)) for x, y in points]
+    if not all(map(math.isfinite, (v for point in corners for v in point))):
         raise ValueError("a coordinate is no number")
-    return found
+    return corners

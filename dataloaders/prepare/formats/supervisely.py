@@ -44,8 +44,8 @@ def read(
     if not files:
         raise UserError(f"{source}: its annotations hold no object; export them with their figures")
     paths = list(files)
-    found = index.found([(path, f"../img/{path.name.removesuffix('.json')}") for path in paths], skip_bad)
-    annotated = [Annotated(paths[place], photo, files[paths[place]]) for place, photo in found]
+    photos = index.found([(path, f"../img/{path.name.removesuffix('.json')}") for path in paths], skip_bad)
+    annotated = [Annotated(paths[place], photo, files[paths[place]]) for place, photo in photos]
     draw = partial(_draw, labels, depth)
     return Labelled(labels, make_photos(source, draw, annotated, "draw Supervisely objects", skip_bad=skip_bad))
 
