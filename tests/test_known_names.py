@@ -24,7 +24,5 @@ def test_no_name_has_two_meanings():
 
 
 def test_another_name_is_told():
-    assert (
-        shown_name("Coat", "outerwear") == "Coat (as outerwear)"
-        and shown_name("Upper clothes", "upper-clothes") == "Upper clothes"
-    )
+    assert shown_name("Coat", "outerwear") == "Coat (as outerwear)"
+    assert shown_name("Upper clothes", "upper-clothes") == "Upper clothes"
