@@ -28,6 +28,7 @@ from inference.command import (
     add_video_options,
     make_parser,
     read_reference,
+    tell_passed_over,
     tell_reference,
     video_options,
 )
@@ -60,7 +61,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = parse_options(arguments)
     sources, passed_over = collect(options.inputs, options.labels)
     if passed_over:
-        print(f"passed over, no photos or videos: {len(passed_over)} files ({first_names(passed_over)})")
+        tell_passed_over(passed_over, "photos or videos")
     reference = read_reference(options)
     names = class_names(reference.labels, reference.names)
     clips = video_options(options, sources)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
+from dataloaders.prepare.sources import first_names
 from utils.constants import IGNORE, PRECISIONS, PROTOTYPES, WAYS
 from utils.errors import UserError
 
@@ -142,6 +143,15 @@ def make_parser(options: argparse.Namespace, people: str = "off") -> OneShotPars
         refine=not options.no_refine,
         amp=options.amp,
     )
+
+
+def tell_passed_over(names: Sequence[str], kinds: str) -> None:
+    """Print what of the folders that were named is not parsed: what is none of the `kinds`, and sub-folders (name/)."""
+    folders = [name for name in names if name.endswith("/")]
+    if others := [name for name in names if not name.endswith("/")]:
+        print(f"passed over, no {kinds}: {len(others)} files ({first_names(others)})")
+    if folders:
+        print(f"passed over, sub-folders: {first_names(folders)}; name them too to have their {kinds} parsed")
 
 
 def tell_reference(parser: OneShotParser, checkpoint: str) -> None:

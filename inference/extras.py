@@ -67,7 +67,8 @@ class Extras:
 
 
 def _write(path: Path, picture: np.ndarray | Image.Image) -> None:
-    options: dict[str, Any] = {"compress_level": PNG_LEVEL} if path.suffix == ".png" else {"quality": 95}
+    jpeg = {"quality": 95, "subsampling": 0}  # grey stays free of the colours beside it
+    options: dict[str, Any] = {"compress_level": PNG_LEVEL} if path.suffix == ".png" else jpeg
     with replacing(path) as temporary:
         image = Image.fromarray(picture) if isinstance(picture, np.ndarray) else picture
         image.save(temporary, **options)

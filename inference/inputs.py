@@ -6,6 +6,7 @@ from collections.abc import Collection, Iterable, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
+from dataloaders.prepare.sources import first_names
 from utils.errors import UserError
 from utils.files import read_json, write_json
 from utils.pictures import SUFFIXES
@@ -40,7 +41,8 @@ class Source(NamedTuple):
 def collect(paths: Sequence[str | Path], labels: Sequence[str | Path] = ()) -> tuple[list[Source], list[str]]:
     """Every file named, and every photo and video in the folders named, sorted; sub-folders are not entered.
 
-    Also the names of what was passed over in the folders: `labels`, broken links, and what is no photo or video.
+    Also the names of what was passed over in the folders: `labels`, broken links, what is no photo or video, and, with
+    a slash behind, sub-folders that hold some.
     Results of earlier runs, hidden files and those of open documents (~$...) are nobody's photos. Files of one stem get
     different result names. Raises `UserError` for a missing path and a folder without any.
     """
@@ -106,6 +108,8 @@ def _files(path: Path, labels: Collection[tuple[int, int] | str], passed_over: l
         raise UserError(f"{path}: no such file or folder; check the path")
     results, sources = _noted(path), []
     for file in sorted(path.iterdir()):
+        if file.is_dir() and file.name not in results and _is_of_photos(file):
+            passed_over.append(f"{file.name}/")
         if file.is_dir() or file.name.startswith((".", "~$")) or file.name.lower() in JUNK:
             continue
         if file.suffix.lower() in SUFFIXES + VIDEOS and file.is_file() and _identity(file) not in labels:
@@ -113,8 +117,17 @@ def _files(path: Path, labels: Collection[tuple[int, int] | str], passed_over: l
         elif file.name not in results:
             passed_over.append(file.name)
     if not sources:
-        raise UserError(f"{path}: the folder holds no photos or videos; name one that does")
+        below = first_names([name for name in passed_over if name.endswith("/")])
+        other = f"its folders, such as {below}" if below else "one that does"
+        raise UserError(f"{path}: the folder holds no photos or videos; name {other}")
     return sources
+
+
+def _is_of_photos(folder: Path) -> bool:
+    """Whether a folder, which is none of results, holds photos or videos that the user may want parsed."""
+    if folder.name.startswith(".") or (folder / RECORD).exists() or not os.access(folder, os.R_OK):
+        return False
+    return any(file.suffix.lower() in SUFFIXES + VIDEOS for file in folder.iterdir())
 
 
 def _noted(folder: Path) -> set[str]:

@@ -17,10 +17,12 @@ def draw(recipe: Recipe, regions: Mapping[str, np.ndarray]) -> np.ndarray:
     """
     person = regions[FOREGROUND]
     regions = {BACKGROUND: ~person, **regions}
-    height = _height(person)
+    measured = any(operation.percent for operation in recipe.operations)
+    height, area = (_height(person), int(person.sum())) if measured else (0, 0)
     mask = np.zeros(person.shape, dtype=bool)
     for operation in recipe.operations:
-        length = operation.length * height / 100 if operation.percent else operation.length
+        whole = area if operation.name == "drop" else height
+        length = operation.length * whole / 100 if operation.percent else operation.length
         if operation.name == "feather":
             return _feathered(mask, length)
         if operation.name == "+":
@@ -33,8 +35,11 @@ def draw(recipe: Recipe, regions: Mapping[str, np.ndarray]) -> np.ndarray:
 
 
 def cut_out(image: np.ndarray, mask: np.ndarray) -> np.ndarray:
-    """The RGB photo (H, W, 3) with the mask (H, W) as its opacity: RGBA uint8 (H, W, 4)."""
-    return np.dstack([image, mask])
+    """The RGB photo (H, W, 3) with the mask (H, W) as its opacity: RGBA uint8 (H, W, 4), black where nothing shows.
+
+    What is cut away is not in the picture: many programs show the colours behind an opacity of 0.
+    """
+    return np.dstack([np.where(mask[..., None] > 0, image, 0), mask])
 
 
 def greyed(image: np.ndarray, mask: np.ndarray) -> np.ndarray:
@@ -55,6 +60,11 @@ def _step(operation: Operation, mask: np.ndarray, length: float) -> np.ndarray:
             mask = mask.copy()
             mask[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1] = True
         return mask
+    if operation.name == "drop":
+        _, parts, sizes, _ = cv2.connectedComponentsWithStats(mask.astype(np.uint8))
+        kept = sizes[:, cv2.CC_STAT_AREA] >= length
+        kept[0] = False  # what is not in the mask
+        return np.asarray(kept[parts])
     if operation.name == "grow":
         return _distance(~mask) <= length
     return _distance(mask) > length

@@ -15,19 +15,19 @@ from utils.errors import UserError
 from utils.files import read_json
 
 FOREGROUND, BACKGROUND = "foreground", "background"
-MEASURED, PLAIN = ("grow", "shrink", "feather"), ("invert", "fill", "box")  # steps with a length, and without
+MEASURED, PLAIN = ("grow", "shrink", "feather", "drop"), ("invert", "fill", "box")  # steps with a number, and without
 NUMBER = re.compile(r"(\d+(?:\.\d+)?|\.\d+)\s*(%|px)?")
 UNKNOWN = re.compile(r".+?(?=\s*[+|]|\s+-|$)", re.S)
 NAME = re.compile(r"[\w-]+")
 
 
 class Operation(NamedTuple):
-    """One thing that is done to the mask: `+` or `-` a class, or a step with its `length`, if it has one."""
+    """One thing that is done to the mask: `+` or `-` a class, or a step with its `length` or area, if it has one."""
 
     name: str
     operand: str = ""  # the class, `foreground` or `background`
     length: float = 0.0
-    percent: bool = False  # the length is a share of the person's height, else pixels
+    percent: bool = False  # the length is a share of the person's height, an area one of the person's; else pixels
 
 
 class Recipe(NamedTuple):
@@ -153,7 +153,8 @@ class _Reader:
         self._next()
         number = NUMBER.match(self.text, self.place)
         if number is None:
-            raise self._wrong(f"{word[0]} needs a length, such as 2% of the person's height, or 3 pixels")
+            lacks = "an area, such as 0.5%" if word[0] == "drop" else "a length, such as 2%"
+            raise self._wrong(f"{word[0]} needs {lacks} of the person's, or 3 pixels")
         self.place = number.end()
         return Operation(word[0], length=float(number[1]), percent=number[2] == "%")
 

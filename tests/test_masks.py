@@ -51,6 +51,7 @@ WRONG = {
     "hair |": ("hair |^", "expected a step: grow"),
     "hair | swell 2": ("hair | ^swell 2", "expected a step: grow"),
     "hair | grow": ("hair | grow^", "needs a length"),
+    "hair | drop": ("hair | drop^", "needs an area"),
     "hair | grow x": ("hair | grow ^x", "needs a length"),
     "hair | feather 2 | fill": ("hair | feather 2 ^| fill", "nothing can follow feather"),
     "hair | fill 2": ("hair | fill ^2", "expected +, - or |"),
@@ -92,6 +93,14 @@ def test_steps_fill_box_grow_and_shrink():
     assert not drawn("hair - hair | grow 5 | box | fill").any()
 
 
+def test_small_parts_are_dropped_by_pixels_and_by_the_persons_area():
+    labels = parsing().labels  # 200 pixels of hair and 100 of the bag; the person has 900
+    for step in ("drop 101", "drop 12%"):
+        assert np.array_equal(drawn(f"hair + bag | {step}") > 0, labels == 1)
+    assert np.array_equal(drawn("hair + bag | drop 11%"), drawn("hair + bag"))
+    assert not drawn("hair + bag | drop 50%").any()
+
+
 def test_a_feathered_edge_fades_over_its_length_to_either_side():
     row = drawn("background | - background + bag | feather 4")[35]
     assert (
@@ -103,7 +112,8 @@ def test_a_feathered_edge_fades_over_its_length_to_either_side():
 def test_cutouts_and_greyed_photos():
     result = parsing()
     image, mask = result.image, result.mask("bag | feather 3")
-    assert np.array_equal(result.cutout("bag | feather 3"), np.dstack([image, mask]))
+    shown = np.where(mask[..., None] > 0, image, 0)  # what is cut away is in no file
+    assert np.array_equal(result.cutout("bag | feather 3"), np.dstack([shown, mask]))
     grey = result.greyed("bag | feather 3")
     assert (grey[mask == 255] == 128).all() and np.array_equal(grey[mask == 0], image[mask == 0])
     expected = image + (128.0 - image) * mask[..., None] / 255
@@ -149,7 +159,8 @@ def test_the_command_writes_masks_beside_its_results_and_again(place, capsys):
     labels, everyone = (np.array(Image.open(place / f"out/1{end}")) for end in (".png", "_all.png"))
     cutout, photo = Image.open(place / "out/1_all_cutout.png"), Image.open(place / "photos/1.jpg")
     assert set(np.unique(everyone)) <= {0, 255} and (everyone[labels > 0] == 255).all()
-    assert np.array_equal(np.array(cutout), np.dstack([np.array(photo), everyone]))
+    shown = np.where(everyone[..., None] > 0, np.array(photo), 0)
+    assert np.array_equal(np.array(cutout), np.dstack([shown, everyone]))
     shares = json.loads((place / "out/1.json").read_text())["masks"]
     assert shares["all"]["share"] == pytest.approx((everyone / 255).mean(), abs=1e-6) and set(shares) == {"all", "top"}
 

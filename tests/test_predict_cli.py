@@ -164,10 +164,16 @@ def test_what_of_the_names_and_folders_is_left_out_is_told(place, capsys):
     shutil.copy(place / "ref.png", place / "photos")
     shutil.copy(place / "labels.png", place / "photos")
     (place / "photos" / "gone.jpg").symlink_to(place / "nowhere.jpg")
+    for folder in ("more", "notes", "results"):
+        (place / "photos" / folder).mkdir()
+    for folder in ("more", "results"):
+        shutil.copy(place / "ref.png", place / "photos" / folder)
+    (place / "photos/results/.predict.json").write_text("{}")
     assert run(place, "photos", labels="photos/labels.png", more=("--mask", "all=foreground")) == 0
     told = capsys.readouterr().out
     assert "names.json: has no name for the ids 2, 3" in told
     assert "passed over, no photos or videos: 2 files (gone.jpg, labels.png)" in told
+    assert "passed over, sub-folders: more/; name them too" in told
     assert not (place / "out" / "labels.png").exists() and (place / "out" / "ref.png").exists()
 
 

@@ -14,12 +14,12 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from dataloaders.prepare.sources import first_names
 from inference.command import (
     add_parser_options,
     add_reference_options,
     make_parser,
     read_reference,
+    tell_passed_over,
     tell_reference,
 )
 from utils.config import ArgumentParser, whole
@@ -43,7 +43,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
     pieces, passed_over = parts(options.inputs)
     if passed_over:
-        print(f"passed over, no photos: {len(passed_over)} files ({first_names(passed_over)})")
+        tell_passed_over(passed_over, "photos")
     if options.address:
         require_answer(options.address)
     with locked(options.out):

@@ -158,7 +158,8 @@ def _more_downloads(page: Page, kept: gr.State) -> None:
     with gr.Accordion("More downloads", open=False, elem_id="more"):
         recipes = gr.Textbox(
             "person = foreground", label="Masks by recipe, one a line: name = classes | steps", lines=2,
-            max_length=2000, placeholder="clothes = foreground - hair - skin | fill | grow 2%", elem_id="recipes",
+            max_length=2000, elem_id="recipes",
+            placeholder="clothes = foreground - hair - skin | drop 0.5% | fill | grow 2%",
         )  # fmt: skip
         cutout = gr.Checkbox(True, label="Cut-outs: what each mask shows of the photo", elem_id="cutout")
         form = gr.Dropdown(
