@@ -10,6 +10,7 @@ import numpy as np
 from tqdm import tqdm
 
 from dataloaders import visualize
+from dataloaders.prepare.sources import first_names
 from utils.errors import UserError, out_of_memory
 from utils.files import replacing, write_json
 from utils.imaging import is_blank, network_size, to_rgb
@@ -17,12 +18,14 @@ from utils.imaging import is_blank, network_size, to_rgb
 from .boxes import Boxes
 from .extras import Extras
 from .inputs import Source
+from .masks import person_size
 from .parser import BATCH_SIZE, OneShotParser
-from .parsing import PNG_LEVEL
+from .parsing import PNG_LEVEL, Parsing
 from .smoothing import Smoother
 from .together import parse_together
 from .videos import Frame, Video, VideoOptions, write_video
 
+PIECES = 2  # windows that a person may extend over
 NARROW = 100  # pixels of a side at network size: below, there is little to see
 
 
@@ -38,7 +41,7 @@ def parse_photos(
     `boxes` has those of the persons to parse for each photo's path.
     """
     extras = extras or Extras()
-    skipped: list[str] = []
+    skipped, empty = list[str](), list[str]()
     with tqdm(total=len(sources), desc="photos", unit="photo", disable=not sources) as bar:
         for start in range(0, len(sources), BATCH_SIZE):
             photos = {}
@@ -55,9 +58,14 @@ def parse_photos(
                     if isinstance(parsing, UserError):
                         raise parsing
                     extras.save(parsing, out, source)
+                    empty += [] if parsing.labels.any() else [source.path.name]
+                    if parser.tile and (line := too_large(parsing, parser.max_size)):
+                        bar.write(f"{source.path}: {line}")
                 except UserError as error:
                     skipped.append(f"{source.path}: {error}")
             bar.update(len(sources[start : start + BATCH_SIZE]))
+    if empty:
+        print(f"none of the classes is found in {len(empty)} of {len(sources)} photos: {first_names(empty)}")
     return skipped
 
 
@@ -92,6 +100,14 @@ def narrow(parser: OneShotParser, size: tuple[int, int]) -> str:
     if parser.tile or min(seen) >= NARROW or min(size) <= min(seen):
         return ""
     return f"the network sees {seen[1]}x{seen[0]} pixels of {size[1]}x{size[0]}; --tile parses it at its own scale"
+
+
+def too_large(parsing: Parsing, window: int) -> str:
+    """A line where windows of so many pixels showed only pieces of a person; empty where they showed enough."""
+    size = person_size(parsing.foreground)
+    if max(size) <= PIECES * window:
+        return ""
+    return f"a person fills {size[1]}x{size[0]} pixels, and --tile shows the network {window} at once; leave it away"
 
 
 def _parse_video(

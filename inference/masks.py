@@ -18,7 +18,7 @@ def draw(recipe: Recipe, regions: Mapping[str, np.ndarray]) -> np.ndarray:
     person = regions[FOREGROUND]
     regions = {BACKGROUND: ~person, **regions}
     measured = any(operation.percent for operation in recipe.operations)
-    height, area = (_height(person), int(person.sum())) if measured else (0, 0)
+    height, area = (person_size(person)[0], int(person.sum())) if measured else (0, 0)
     mask = np.zeros(person.shape, dtype=bool)
     for operation in recipe.operations:
         whole = area if operation.name == "drop" else height
@@ -94,10 +94,10 @@ def _filled(mask: np.ndarray) -> np.ndarray:
     return np.asarray(mask | (around[1:-1, 1:-1] > 0))
 
 
-def _height(person: np.ndarray) -> int:
-    """The height in pixels of the largest connected part of the person; 0 where nobody is."""
+def person_size(person: np.ndarray) -> tuple[int, int]:
+    """Height and width in pixels of the largest connected part of the person; 0 where nobody is."""
     count, _, parts, _ = cv2.connectedComponentsWithStats(person.astype(np.uint8))
     if count < 2:
-        return 0
-    largest = 1 + int(np.argmax(parts[1:, cv2.CC_STAT_AREA]))
-    return int(parts[largest, cv2.CC_STAT_HEIGHT])
+        return 0, 0
+    largest = parts[1 + int(np.argmax(parts[1:, cv2.CC_STAT_AREA]))]
+    return int(largest[cv2.CC_STAT_HEIGHT]), int(largest[cv2.CC_STAT_WIDTH])

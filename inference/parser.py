@@ -5,6 +5,7 @@ parser.set_reference("ref.jpg", label_map, {1: "hat", 2: "coat"})
 parsing = parser.parse("photo.jpg")   # .labels (H, W) of class ids, .areas(), .overlay(), .save(folder, name)
 """
 
+import dataclasses
 import math
 from collections.abc import Sequence
 from pathlib import Path
@@ -32,11 +33,13 @@ from .people import Place, Sight, apart, find_people, places_of_boxes
 from .references import (
     average_prototypes,
     blend_with_bank,
+    check_seen,
     extract_prototypes,
     joined_names,
     rows_and_rivals,
     shrink_labels,
 )
+from .self_check import poorly_parsed
 from .settings import DEFAULT_CHECKPOINT, SEVERAL_SURER, check_choices, defaults_of
 from .smoothing import Smoother
 from .support import Support, check_labels, named
@@ -133,15 +136,9 @@ class OneShotParser:
         notes = list[str]()
         classes, pairs = check_labels(images, maps, names or {}, self.depth, notes.append)
         references = [self._reference(rgb, slots) for rgb, slots in pairs]
-        prototypes = average_prototypes(
-            extract_prototypes(self.network, features, slots, len(classes)) for features, slots in references
-        )
-        present = prototypes.present.flatten()[-len(classes) :].tolist()  # in k-way the background's slot comes first
-        unseen = ", ".join(c.name for c, seen in zip(classes, present, strict=True) if not seen)
-        if unseen:
-            where = f"beside its neighbours at {self.max_size} pixels"
-            raise UserError(f"{named(images[0])}: {unseen} is too small to be seen {where}; raise max_size")
         own, net, known = [c.name for c in classes], self.network, self.class_names
+        prototypes = average_prototypes(extract_prototypes(net, *photo, len(classes)) for photo in references)
+        check_seen(prototypes, own, named(images[0]), self.max_size)
         rows, rivals = rows_and_rivals(net, known, self.prototypes, own, base_ids)
         prototypes = blend_with_bank(net, prototypes, rows) if any(rows) else prototypes
         unknown = [slot for slot, row in enumerate(rows, start=1) if not row]
@@ -153,7 +150,11 @@ class OneShotParser:
             prototypes = turn(net, references, prototypes, unknown)
             notes += [] if unknown else ["adapt: the checkpoint knows all classes by name, so none is turned"]
         of_bank = joined_names(own, rows, known), tuple(known[r] for r in rivals)
-        return Support(classes, prototypes, *of_bank, len(pairs), tuple(notes))
+        support = Support(classes, prototypes, *of_bank, len(pairs))
+        if unknown:
+            themselves = [self._class_maps(features, support) for features, _ in references]
+            notes += poorly_parsed(themselves, [slots for _, slots in references], own, unknown, self.min_score)
+        return dataclasses.replace(support, notes=tuple(notes))
 
     @overload
     def parse(self, image: Photo, support: Support | None = None, boxes: Sequence[Box] | None = None) -> Parsing: ...

@@ -195,7 +195,9 @@ class Parsing:
         with replacing(overlay) as temporary:
             Image.fromarray(self.overlay()).save(temporary, quality=92)
         height, width = self.labels.shape
-        size = {"width": width, "height": height}
+        box = cv2.boundingRect(self.foreground.astype(np.uint8))
+        person = {"share": round(float(self.foreground.mean()), 6), "box": box}
+        size = {"width": width, "height": height, "person": person}
         people = {} if self.person_ids is None else {"people": self.people}
         write_json(areas, {**(facts or {}), **size, "classes": self.areas(), "absent": self.absent, **people})
         return [labels, overlay, areas]

@@ -28,6 +28,15 @@ def extract_prototypes(network: OneShotNetwork, photo: Features, label: Tensor, 
     return network.extract_prototypes(photo, binary, foreground)
 
 
+def check_seen(prototypes: Prototypes, names: Sequence[str], photo: str, max_size: int) -> None:
+    """Raise `UserError` where the prototypes lack a class: it is too small in the `photo` at `max_size` pixels."""
+    present = prototypes.present.flatten()[-len(names) :].tolist()  # in k-way the background's slot comes first
+    unseen = ", ".join(name for name, seen in zip(names, present, strict=True) if not seen)
+    if unseen:
+        where = f"beside its neighbours at {max_size} pixels"
+        raise UserError(f"{photo}: {unseen} is too small to be seen {where}; raise max_size")
+
+
 def average_prototypes(photos: Iterable[Prototypes]) -> Prototypes:
     """Average the prototypes of several photos, each class over the photos that show it."""
     parts = zip(*((one.classes, one.present, one.foreground) for one in photos), strict=True)

@@ -7,7 +7,9 @@ from PIL import Image
 
 from inference import references
 from inference.annotations import marked
+from inference.self_check import poorly_parsed
 from inference.tiles import tiles
+from networks.decoding import Maps
 from predict import OneShotParser
 from utils.errors import UserError
 from utils.imaging import resize_longest, to_rgb
@@ -438,3 +440,13 @@ def test_what_python_programs_pass_is_taken_or_refused_in_one_line(kway, tmp_pat
     for shifted in (["hat", "coat", "shoes"], {0: "hat", 1: "coat"}):
         with pytest.raises(UserError, match="names id 0 'hat', but 0 is the background"):
             kway.make_support(image, label, shifted)
+
+
+def test_a_class_that_is_not_even_found_in_the_reference_is_told():
+    """Class 1 wins all its pixels, and class 2 none of its own; what does not count is no mistake."""
+    classes = torch.tensor([[0.1, 0.8, 0.1], [0.1, 0.8, 0.1], [0.2, 0.7, 0.1], [0.1, 0.1, 0.8]]).T[:, None].log()
+    maps = Maps(classes, torch.tensor([-1.0, 1.0])[:, None, None].expand(2, 1, 4))
+    label = torch.tensor([[1, 1, 2, -1]])
+    told = poorly_parsed([maps], [label], ["coat", "collar"], [1, 2], 0.0)
+    assert len(told) == 1 and "(IoU): collar 0 %; mark more" in told[0]
+    assert not poorly_parsed([maps], [label], ["coat", "collar"], [1], 0.0), "the checkpoint knows the other by name"

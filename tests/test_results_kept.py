@@ -14,6 +14,8 @@ from PIL import Image
 
 from dataloaders.fonts import unwritable
 from dataloaders.palette import palette
+from inference.batches import too_large
+from inference.parsing import ClassInfo, Parsing
 
 from . import label_forms as forms
 from .label_forms import box
@@ -91,6 +93,26 @@ def test_a_folder_of_every_kind_is_accounted_for(place, capsys):
     assert "passed over, no photos or videos: 2 files (notes.txt, raw.cr2)" in told.out
     assert "7 of 8 files parsed" in told.out and told.err.count("skipped: ") == 1
     assert "h.HEIC: " in told.err and ("pip install pillow-heif" in told.err or "damaged" in told.err)
+
+
+def test_photos_that_show_nothing_are_told_and_where_the_person_is(place, capsys):
+    Image.new("RGB", (64, 96), "grey").save(place / "photos/wall.png")
+    assert run(place, "photos") == 0
+    assert "none of the classes is found in 1 of 3 photos: wall.png" in capsys.readouterr().out
+    nobody, somebody = (json.loads((place / f"out/{name}.json").read_text())["person"] for name in ("wall", "1"))
+    assert nobody == {"share": 0.0, "box": [0, 0, 0, 0]}
+    x, y, width, height = somebody["box"]
+    size = Image.open(place / "photos/1.jpg").size
+    assert 0 < somebody["share"] <= width * height / (size[0] * size[1])
+    assert x + width <= size[0] and y + height <= size[1]
+
+
+def test_a_person_of_more_than_two_windows_is_told():
+    image, person = np.zeros((900, 400, 3), np.uint8), np.zeros((900, 400), bool)
+    person[50:850, 100:300], person[:40, :40] = True, True
+    parsing = Parsing(image, person.astype(np.uint8), person, {1: 0.9}, (ClassInfo(1, "coat", (9, 9, 9)),))
+    assert too_large(parsing, 384).startswith("a person fills 200x800 pixels, and --tile shows the network 384 at once")
+    assert not too_large(parsing, 400)
 
 
 def test_a_result_that_cannot_be_written_costs_its_photo_alone(place, capsys):

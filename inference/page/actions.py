@@ -159,8 +159,8 @@ class Page:
                 raise UserError(f"there are {MAX_REFERENCES} references already; remove them and begin anew")
             support = support_of(self.parser, references)
         ready = "Reference" if len(references) == 1 else f"{len(references)} references"
-        told = f"{ready} ready: {', '.join(c.name for c in support.classes)}. Go on with step 2."
-        return list(references), pictures(references, support), told
+        ready += f" ready: {', '.join(c.name for c in support.classes)}. Go on with step 2."
+        return list(references), pictures(references, support), "\n\n".join([ready, *support.notes])
 
     def _read(self, photo: str | None, labels: str | None, names: str) -> Reference:
         if not photo or not labels:
