@@ -1,7 +1,8 @@
 """Colours of the classes in pictures: one for each garment or body part, the same in every data set."""
 
 import colorsys
-from collections.abc import Sequence
+import itertools
+from collections.abc import Collection, Sequence
 
 RGB = tuple[int, int, int]
 
@@ -15,6 +16,7 @@ _BY_NAME: dict[str, RGB] = {
     "right-arm": (220, 150, 180), "bag": (128, 0, 0), "scarf": (220, 190, 255), "other": (128, 128, 128),
 }  # fmt: skip
 _GOLDEN_ANGLE = 0.381966
+FAR, TRIED = 0.03, 20  # least distance of two hues on the circle of length 1, and colours that are tried for it
 VOC_EDGE = (224, 224, 192)  # Pascal VOC's colour of the pixels that do not count
 
 
@@ -23,14 +25,24 @@ def palette(labels: Sequence[str]) -> tuple[RGB, ...]:
     colours: list[RGB] = []
     own = {_BY_NAME[name] for name in labels if name in _BY_NAME}
     for slot, name in enumerate(labels):
-        colour, number = _BY_NAME.get(name), slot
+        colour = _BY_NAME.get(name)
         if colour is None or colour in colours:
-            colour = _spaced_colour(number)
-            while colour in own or colour in colours:
-                number += len(labels) or 1
-                colour = _spaced_colour(number)
+            colour = _free_colour(slot, len(labels), {*own, *colours})
         colours.append(colour)
     return tuple(colours)
+
+
+def _free_colour(slot: int, step: int, taken: Collection[RGB]) -> RGB:
+    """The first colour for a slot that is not taken, and whose hue is not that of a taken one if there is such."""
+    free = (c for number in itertools.count(slot, step) if (c := _spaced_colour(number)) not in taken)
+    first = list(itertools.islice(free, TRIED))
+    hues = [_hue(colour) for colour in taken if len(set(colour)) > 1]  # grey has none
+    apart = (c for c in first if all(FAR <= abs(_hue(c) - hue) <= 1 - FAR for hue in hues))
+    return next(apart, first[0])
+
+
+def _hue(colour: RGB) -> float:
+    return colorsys.rgb_to_hsv(*(value / 255 for value in colour))[0]
 
 
 def voc_colour(number: int) -> RGB:

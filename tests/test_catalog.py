@@ -1,9 +1,13 @@
 """The catalogue holds together and says what the benchmark's description says."""
 
+import colorsys
+import itertools
+
 import numpy as np
 import pytest
 
 from dataloaders import catalog
+from dataloaders.palette import palette
 from dataloaders.prepare.ccp import TAGS
 from utils.errors import UserError
 
@@ -82,3 +86,11 @@ def test_unknown_names_and_folds_are_told():
 
 def test_locate(tmp_path):
     assert catalog.locate(catalog.load("ccp"), tmp_path) == tmp_path / "CCP_OS"
+
+
+def test_colours_of_own_names_have_hues_of_their_own():
+    """A sleeve was as yellow as the skin."""
+    names = ["background", "body", "left sleeve", "right sleeve", "collar", "logo", "skin", "hair"]
+    hues = [colorsys.rgb_to_hsv(*colour)[0] for colour in palette(names)[1:]]
+    assert min(min(abs(a - b), 1 - abs(a - b)) for a, b in itertools.combinations(hues, 2)) > 0.03
+    assert len(set(palette(["background", *map(str, range(250))]))) == 251

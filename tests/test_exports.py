@@ -4,6 +4,7 @@ import io
 import json
 import sys
 import zipfile
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +16,7 @@ from dataloaders.prepare.__main__ import main
 from dataloaders.prepare.formats.recognise import read_source
 from dataloaders.split import Split
 from inference.annotations import names_beside, read_labels
+from inference.exports.coco import Coco
 from inference.exports.polygons import DETAILS, polygons
 from inference.exports.project import FORMS, check_exports, exporting
 from inference.inputs import Source
@@ -129,6 +131,23 @@ def test_a_zip_of_cvat_becomes_a_data_set(tmp_path):
     split = Split(spec, tmp_path / "data/mine", "train")
     expected = {source.name: parsing for source, parsing in results.items()}[split.ids[0]]
     assert_same(by_name(split.load(0).label.numpy(), spec.labels), expected, "cvat")
+
+
+def test_coco_tells_the_persons_apart(tmp_path):
+    pytest.importorskip("pycocotools")
+    from pycocotools import mask as coco_mask
+
+    one = next(iter(parsings(tmp_path / "photos", 1).values()))
+    ids = np.zeros(one.labels.shape, np.uint8)
+    ids[:, : ids.shape[1] // 2], ids[:, ids.shape[1] // 2 :] = 1, 2
+    of_each = ({1: 0.5, 3: 0.6, 7: 0.7}, {1: 0.8, 3: 0.9, 7: 1.0})
+    form = Coco(tmp_path, CLASSES)
+    form.add("a.jpg", replace(one, person_ids=ids, scores_of_persons=of_each))
+    assert {a["person"] for a in form.annotations} == {1, 2}
+    for entry in form.annotations:
+        person, class_id = entry["person"], entry["category_id"]
+        assert np.array_equal(coco_mask.decode(entry["segmentation"]) > 0, (one.labels == class_id) & (ids == person))
+        assert entry["score"] == of_each[person - 1][class_id]
 
 
 def test_what_the_tools_look_for_is_there(tmp_path):

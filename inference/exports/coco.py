@@ -1,7 +1,8 @@
-"""COCO: one annotation file with a run-length mask for each class of each photo."""
+"""COCO: one annotation file with a run-length mask for each class of each photo, or of each person there."""
 
+import itertools
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,9 +16,15 @@ from .forms import Form
 
 FILE = Path("annotations") / "instances_default.json"  # where Datumaro, and so CVAT, looks for it
 
+Owner = tuple[dict[str, int], np.ndarray | np.bool_, Mapping[int, float]]
+"""What annotations of one owner have beside others, the owner's pixels, and the scores of classes there by id."""
+
 
 class Coco(Form):
-    """Annotations in the order of the photos; an annotation also has the `score` of its class."""
+    """Annotations in the order of the photos; an annotation also has the `score` of its class.
+
+    Of a photo that was parsed person by person each has the number of its `person` too, if it is one's.
+    """
 
     def __init__(self, folder: Path, classes: Sequence[ClassInfo]) -> None:
         super().__init__(folder, classes)
@@ -38,8 +45,8 @@ class Coco(Form):
 
         height, width = parsing.labels.shape
         self.photos.append({"id": len(self.photos) + 1, "file_name": image, "width": width, "height": height})
-        for c in self.classes:
-            shown = parsing.labels == c.id
+        for c, (owner, pixels, scores) in itertools.product(self.classes, _owners(parsing)):
+            shown = (parsing.labels == c.id) & pixels
             if not shown.any():
                 continue
             code = coco_mask.encode(np.asfortranarray(shown, dtype=np.uint8))
@@ -51,7 +58,8 @@ class Coco(Form):
                 "area": int(coco_mask.area(code)),
                 "bbox": coco_mask.toBbox(code).tolist(),
                 "iscrowd": 0,
-                "score": round(parsing.scores[c.id], 4),
+                "score": round(scores[c.id], 4),
+                **owner,
             })  # fmt: skip
 
     def finish(self) -> list[str]:
@@ -65,3 +73,12 @@ class Coco(Form):
         }
         write_text(self.folder / FILE, json.dumps(content, ensure_ascii=False))
         return []
+
+
+def _owners(parsing: Parsing) -> list[Owner]:
+    """Nobody, or the photo itself where it was not parsed person by person; then each person."""
+    ids = parsing.person_ids
+    if ids is None:
+        return [({}, np.True_, parsing.scores)]
+    persons: list[Owner] = [({"person": n}, ids == n, own) for n, own in enumerate(parsing.scores_of_persons, 1)]
+    return [({}, ids == 0, parsing.scores), *persons]
