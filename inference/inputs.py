@@ -70,6 +70,8 @@ def results_of(sources: Sequence[Source], ends: Sequence[str] = ()) -> dict[str,
     for source in sources:
         for name in (*source.results, *([] if source.is_video else [f"{source.name}{end}" for end in ends])):
             if name in results:
+                if results[name] is source:
+                    raise UserError(f"{name}: two results of {source.path.name} are called so; rename the mask")
                 both = f"{results[name].path.name} and of {source.path.name}"
                 raise UserError(f"{name}: would be a result of {both}; give the mask another name, or parse them apart")
             results[name] = source

@@ -16,6 +16,7 @@ from utils.files import read_json
 
 FOREGROUND, BACKGROUND = "foreground", "background"
 MEASURED, PLAIN = ("grow", "shrink", "feather", "drop"), ("invert", "fill", "box")  # steps with a number, and without
+PERSON = ("person", "people", "human", "body")  # as users may call the foreground
 NUMBER = re.compile(r"(\d+(?:\.\d+)?|\.\d+)\s*(%|px)?")
 UNKNOWN = re.compile(r".+?(?=\s*[+|]|\s+-|$)", re.S)
 NAME = re.compile(r"[\w-]+")
@@ -92,6 +93,8 @@ def _read_file(path: str | Path) -> Mapping[str, str]:
 
 
 def _nearest(name: str, names: Iterable[str]) -> str:
+    if name.lower() in PERSON:
+        return f" (the person is {FOREGROUND!r})"
     near = difflib.get_close_matches(name.lower(), [FOREGROUND, BACKGROUND, *names], 1, 0.6)
     return f" (the nearest is {near[0]!r})" if near else ""
 

@@ -45,6 +45,7 @@ WRONG = {
     "hat": ("^hat", "no class 'hat' (it has"),
     "foreground - hairs | fill": ("foreground - ^hairs | fill", "the nearest is 'hair'"),
     "upper-cloths": ("upper-^cloths", "the nearest is 'clothes'"),
+    "person - hair": ("^person - hair", "the person is 'foreground'"),
     "": ("^", "expected a class"),
     "hair +": ("hair +^", "expected a class"),
     "hair skin": ("hair ^skin", "expected +, - or |"),
@@ -163,6 +164,11 @@ def test_the_command_writes_masks_beside_its_results_and_again(place, capsys):
     assert np.array_equal(np.array(cutout), np.dstack([shown, everyone]))
     shares = json.loads((place / "out/1.json").read_text())["masks"]
     assert shares["all"]["share"] == pytest.approx((everyone / 255).mean(), abs=1e-6) and set(shares) == {"all", "top"}
+
+
+def test_a_mask_that_is_called_as_a_data_set_is_told(place, capsys):
+    assert run(place, "photos", more=("--mask", "lip=hat", "--as", "lip")) == 2
+    assert "1_lip.png: two results of 1.jpg are called so; rename the mask" in complaint(capsys)
 
 
 def test_a_mask_takes_no_files_place(place, capsys):
