@@ -26,23 +26,40 @@ def names() -> list[str]:
 
 
 def load(name_or_json: str | Path) -> DatasetSpec:
-    """The record of a data set, by its name or by the path of its dataset.json.
+    """The record of a data set, by its name or by the path of its dataset.json, or of the folder that holds it.
 
     Raises `UserError` on an unknown name, listing those that exist, and on a dataset.json that does not hold
     together.
     """
-    name = str(name_or_json)
-    if name.lower() in NAMES:
-        return _known(name.lower())
-    if name.endswith(".json"):
+    given, name = str(name_or_json), canonical(str(name_or_json))
+    if name in NAMES:
+        return _known(name)
+    if given.endswith(".json") or Path(name).is_file():
         return read_dataset_json(Path(name))
-    if (Path(name) / "dataset.json").is_file():
-        return read_dataset_json(Path(name) / "dataset.json")
-    raise UserError(f"there is no data set {name!r}; choose one of {', '.join(NAMES)}, or give a dataset.json")
+    raise UserError(f"there is no data set {given!r}; choose one of {', '.join(NAMES)}, or give a dataset.json")
+
+
+def canonical(name: str) -> str:
+    """How settings write a data set: by its name in the catalogue, or by the path of its dataset.json."""
+    if name.lower() in NAMES:
+        return name.lower()
+    return name if name.endswith(".json") else str(Path(name) / "dataset.json")
+
+
+def same_dataset(one: str, other: str) -> bool:
+    """Whether two names of data sets, or paths of dataset.json files or their folders, mean the same one."""
+    one, other = canonical(one), canonical(other)
+    return one == other or (not {one, other} & set(NAMES) and Path(one).resolve() == Path(other).resolve())
+
+
+def results_name(name: str) -> str:
+    """The name that folders of results have of a data set: its own, or that of the folder of its dataset.json."""
+    name = canonical(name)
+    return name if name in NAMES else Path(name).resolve().parent.name
 
 
 def validate_dataset(name: str, fold: int = 0) -> str:
-    """The data set's name as the catalogue writes it; an empty name, or fold 0, says nothing and is not looked at.
+    """The data set in its `canonical` form; an empty name, or fold 0, says nothing and is not looked at.
 
     Raises `UserError` for a data set or a fold that does not exist.
     """
@@ -51,7 +68,7 @@ def validate_dataset(name: str, fold: int = 0) -> str:
     spec = load(name)
     if fold:
         spec.base_classes(fold)
-    return spec.name if spec.home is None else name
+    return canonical(name)
 
 
 def locate(spec: DatasetSpec, data_root: str | Path = DATA_ROOT) -> Path:

@@ -14,11 +14,11 @@ DATA_ROOT = str(catalog.DATA_ROOT)
 class DataSettings:
     """data"""
 
-    dataset: str = option("atr", "data set: atr, lip, cihp, ccp, toy, or the path of a dataset.json")
+    dataset: str = option("atr", "data set: atr, lip, cihp, ccp, toy, or the path of a dataset.json or its folder")
     data_root: str = option(DATA_ROOT, "folder that holds the data sets' folders")
     fold: int = option(1, "which classes are novel: fold 1 or 2; 0: none, as for a release")
     way: str = option("kway", "all classes of the support at once, or one class an episode", WAYS)
 
     def check(self) -> None:
-        """Raise `UserError` for a data set or fold that does not exist; `dataset` is written as the catalogue does."""
+        """Raise `UserError` for a data set or fold that does not exist; `dataset` takes its canonical form."""
         self.dataset = catalog.validate_dataset(self.dataset, self.fold)

@@ -32,7 +32,9 @@ def open_for_evaluation(settings: EvaluateSettings) -> Checkpoint:
     else:
         training = restore(TrainSettings, checkpoint.trained_with, path)
         shared: tuple[str, ...] = ("dataset", "fold", "way")
-        if settings.dataset and not same_dataset(settings.dataset, training.dataset):
+        if settings.dataset and catalog.same_dataset(settings.dataset, training.dataset):
+            training.dataset = settings.dataset  # which may be spelled in another way
+        elif settings.dataset:
             shared = ("way",)
             settings.fold = settings.fold or catalog.load(settings.dataset).folds[0]
         for name in shared:
@@ -43,15 +45,10 @@ def open_for_evaluation(settings: EvaluateSettings) -> Checkpoint:
     return checkpoint
 
 
-def same_dataset(one: str, other: str) -> bool:
-    """Whether two names of data sets, or paths of dataset.json files, mean the same one."""
-    return one == other or Path(one).resolve() == Path(other).resolve()
-
-
 def is_foreign(settings: EvaluateSettings, checkpoint: Checkpoint) -> bool:
     """Whether a checkpoint is evaluated on another data set than its own, whose classes its bank does not know."""
     trained = checkpoint.trained_with.get("dataset")
-    return checkpoint.kind != "authors" and not same_dataset(settings.dataset, str(trained))
+    return checkpoint.kind != "authors" and not catalog.same_dataset(settings.dataset, str(trained))
 
 
 def use_bank(settings: EvaluateSettings, checkpoint: Checkpoint) -> bool:
@@ -75,8 +72,8 @@ def output_folder(settings: EvaluateSettings, checkpoint: Checkpoint) -> Path:
     if is_foreign(settings, checkpoint):  # beside the results on its own data set
         folder = folder / f"on_{catalog.load(settings.dataset).name}"
     if checkpoint.kind == "authors":
-        method = checkpoint.settings.method
-        folder = Path(f"runs/{settings.dataset}_{method}_{settings.way}_f{settings.fold}_authors")
+        name, method = catalog.results_name(settings.dataset), checkpoint.settings.method
+        folder = Path(f"runs/{name}_{method}_{settings.way}_f{settings.fold}_authors")
     folder = Path(settings.output or folder)
     if distributed.rank() == 0:
         require_writable(folder)

@@ -7,6 +7,7 @@ from typing import Any
 
 import torch
 
+from dataloaders import catalog
 from dataloaders.settings import DataSettings
 from networks.checkpoints import Checkpoint, open_checkpoint
 from networks.settings import NetworkSettings
@@ -135,12 +136,19 @@ def _says_where_it_stands(record: Mapping[str, Any]) -> bool:
 
 def _check_same(checkpoint: Checkpoint, settings: TrainSettings, names: Iterable[str]) -> None:
     now, then = dataclasses.asdict(settings), today_names(TrainSettings, checkpoint.trained_with)
-    changed = [n for n in now if n in names and n in then and _plain(now[n]) != _plain(then[n])]
+    changed = [n for n in now if n in names and n in then and not same_value(n, now[n], then[n])]
     if changed:
         trained = ", ".join(f"{flag_of(n)} {_plain(then[n])}" for n in changed)
         raise UserError(
             f"{checkpoint.path}: was trained with {trained}; go on with the same, or choose another --run-dir"
         )
+
+
+def same_value(name: str, one: Any, other: Any) -> bool:
+    """Whether two values of the setting `name` mean the same."""
+    if name == "dataset" and isinstance(other, str):
+        return catalog.same_dataset(one, other)
+    return bool(_plain(one) == _plain(other))
 
 
 def _plain(value: Any) -> Any:

@@ -142,7 +142,7 @@ class TrainSettings(DataSettings, NetworkSettings, EpisodeSettings, PhotoSetting
 
     def folder(self) -> Path:
         """The run folder."""
-        name = Path(self.dataset).resolve().parent.name if self.dataset.endswith(".json") else self.dataset
+        name = catalog.results_name(self.dataset)
         return Path(self.run_dir or f"runs/{name}_{self.method}_{self.way}_f{self.fold}")
 
 

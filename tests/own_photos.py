@@ -5,6 +5,7 @@ from __future__ import annotations
 import struct
 import zlib
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -57,9 +58,11 @@ def parsed(parser: OneShotParser) -> Parsing:
     return parsing
 
 
-def write_checkpoint(path: Path, way: str = "kway", trained_epoch: int = 3, test_size: int = SIZE[0]) -> Path:
+def write_checkpoint(
+    path: Path, way: str = "kway", trained_epoch: int = 3, test_size: int = SIZE[0], **more: Any
+) -> Path:
     """Write a checkpoint of this project with the tiny network, evaluated at `test_size` pixels."""
-    settings = {"dataset": "toy", "encoder": LITE0, "channels": 16, "way": way, "warmup_epochs": 1}
+    settings = {"dataset": "toy", "encoder": LITE0, "channels": 16, "way": way, "warmup_epochs": 1, **more}
     settings["test_size"] = test_size
     content = {"settings": settings, "num_slots": 5, "class_names": NAMES, "trained_epoch": trained_epoch}
     save_run(path, network(way), content)

@@ -2,6 +2,8 @@
 
 import colorsys
 import itertools
+import json
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -9,7 +11,12 @@ import pytest
 from dataloaders import catalog
 from dataloaders.palette import palette
 from dataloaders.prepare.ccp import TAGS
+from engine.checkpoint import is_foreign, open_for_evaluation, use_bank
+from engine.resume import same_value
+from engine.settings import EvaluateSettings, TrainSettings
 from utils.errors import UserError
+
+from .own_photos import write_checkpoint
 
 
 @pytest.mark.parametrize("name", catalog.names())
@@ -94,3 +101,34 @@ def test_colours_of_own_names_have_hues_of_their_own():
     hues = [colorsys.rgb_to_hsv(*colour)[0] for colour in palette(names)[1:]]
     assert min(min(abs(a - b), 1 - abs(a - b)) for a, b in itertools.combinations(hues, 2)) > 0.03
     assert len(set(palette(["background", *map(str, range(250))]))) == 251
+
+
+@pytest.fixture
+def mine(tmp_path, monkeypatch):
+    """A data set of the user's own, in ../mine."""
+    content = json.loads((Path(catalog.__file__).parent / "sets/toy.json").read_text())
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine/dataset.json").write_text(json.dumps({k: content[k] for k in content.keys() - {"folder"}}))
+    (tmp_path / "here").mkdir()
+    monkeypatch.chdir(tmp_path / "here")
+    return tmp_path / "mine"
+
+
+def test_a_folder_is_the_data_set_of_its_dataset_json(mine):
+    spellings = ["../mine", "../mine/", "../mine/dataset.json", str(mine), f"{mine}/dataset.json"]
+    assert {catalog.load(name).home for name in spellings} == {mine}
+    assert all(catalog.same_dataset(one, other) for one in spellings for other in spellings)
+    assert catalog.validate_dataset("../mine") == "../mine/dataset.json" and catalog.validate_dataset("TOY") == "toy"
+    for name in spellings:
+        assert TrainSettings(dataset=name).folder() == Path("runs/mine_eop_kway_f1")
+    assert not any(catalog.same_dataset(name, other) for name in ("toy", "../other") for other in spellings)
+
+
+def test_a_checkpoint_knows_its_data_set_under_every_spelling(mine):
+    for then in ("../mine", "../mine/dataset.json"):
+        checkpoint = str(write_checkpoint(mine / "tiny.pt", dataset=then, fold=2))
+        for now in ("", "../mine", str(mine), "../mine/dataset.json"):
+            settings = EvaluateSettings(checkpoint=checkpoint, dataset=now)
+            opened = open_for_evaluation(settings)
+            assert settings.fold == 2 and same_value("dataset", settings.dataset, then)
+            assert not is_foreign(settings, opened) and use_bank(settings, opened)

@@ -31,6 +31,7 @@ from dataloaders.settings import DATA_ROOT
 from engine.evaluation import evaluate
 from engine.optim import make_optimizer, poly_schedule
 from engine.report import nan_to_none
+from engine.resume import same_value
 from engine.settings import TrainSettings
 from engine.training import Trainer, progress_bar, training_batches, training_episodes
 from networks.base import OneShotNetwork
@@ -122,7 +123,7 @@ def load_trained(paths: dict[str, str]) -> tuple[list[Entry], TrainSettings | No
         if checkpoint.stage < STAGES:
             raise UserError(f"{path}: only stage {checkpoint.stage} of {STAGES}; train the rest first")
         for name in MUST_AGREE:
-            if shared and getattr(shared, name) != getattr(settings, name):
+            if shared and not same_value(name, getattr(shared, name), getattr(settings, name)):
                 raise UserError(f"{path}: trained with another {flag_of(name)} than {paths['eop']}")
         shared = shared or settings
         network = checkpoint.build()
@@ -281,12 +282,7 @@ def _options() -> ArgumentParser:
     add("--dataset", default="ccp", help="data set, without a checkpoint (default: %(default)s)")
     add("--fold", type=int, default=1, help="its fold (default: %(default)s)")
     add("--test-size", type=whole(0, MAX_SIDE), default=384, help="longest side of its photos (default: %(default)s)")
-    add(
-        "--iterations",
-        type=whole(0, 10**9),
-        default=0,
-        help="for the closed-set head; by default as many as EOPNet took",
-    )
+    add("--iterations", type=whole(0, 10**9), default=0, help="of the closed-set head; by default as many as EOPNet's")
     add("--data-root", default="", help="folder that holds the data sets' folders; by default as in training")
     add("--out", default="", help="folder for the results; by default runs/<set>_compare_kway_f<fold>")
     add("--timed", type=whole(1), default=20, help="queries to time (default: %(default)s)")
