@@ -5,7 +5,7 @@ from pathlib import Path
 from dataloaders import catalog
 from networks.checkpoints import Checkpoint, open_checkpoint
 from utils import distributed
-from utils.config import restore
+from utils.config import refuse_unused, restore
 from utils.errors import UserError
 from utils.files import require_writable
 
@@ -26,6 +26,7 @@ def open_for_evaluation(settings: EvaluateSettings) -> Checkpoint:
         )
     slots = catalog.load(settings.dataset).num_slots if settings.dataset else None
     checkpoint = open_checkpoint(path, num_slots=slots, way=settings.way)
+    refuse_unused(settings, checkpoint.settings.method)
     if checkpoint.kind == "authors":
         if not settings.fold:
             raise UserError(f"{path}: not of this project, so --dataset, --fold and --way must be given")

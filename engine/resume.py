@@ -11,7 +11,7 @@ from dataloaders import catalog
 from dataloaders.settings import DataSettings
 from networks.checkpoints import Checkpoint, open_checkpoint
 from networks.settings import NetworkSettings
-from utils.config import flag_of, today_names
+from utils.config import flag_of, today_names, unused_by
 from utils.constants import STAGES
 from utils.distributed import world_size
 from utils.errors import UserError
@@ -40,8 +40,8 @@ def saved_run(settings: TrainSettings) -> Checkpoint | None:
     if settings.resume == "none" or not path.exists():
         return None
     checkpoint = _open(path, f"{path}: not a checkpoint to resume from; move it away, or use --resume none")
-    names = {f.name for f in dataclasses.fields(settings)} - FREE_TO_CHANGE
-    _check_same(checkpoint, settings, names)
+    unused = {field.name for field in unused_by(settings.method, settings)}  # earlier versions took any value of these
+    _check_same(checkpoint, settings, {f.name for f in dataclasses.fields(settings)} - FREE_TO_CHANGE - unused)
     world = checkpoint.record.get("world", world_size())
     if world != world_size():
         raise UserError(

@@ -1,21 +1,16 @@
 """What training and evaluation are asked to do; torch is not needed to read or check it."""
 
-import dataclasses
 from dataclasses import dataclass
 from pathlib import Path
 
 from dataloaders import catalog
 from dataloaders.settings import DATA_ROOT, DataSettings
 from dataloaders.spec import VAL
-from networks.settings import COCO_WEIGHTS, PRESENCE_BY, WAVES, NetworkSettings
-from utils.config import option, require
+from networks.settings import AOP, COCO_WEIGHTS, EOP, POP, PRESENCE_BY, PUBLISHED, WAVES, NetworkSettings
+from utils.config import option, refuse_unused, require
 from utils.constants import LEAST_SIZE, MAX_SIDE, PRECISIONS, PROTOTYPES, WAYS
 
 SCORED = ("test", VAL)
-ONLY_FOR = dict.fromkeys(("stage", "background"), "pop") | dict.fromkeys(
-    ("tagged", "balance", "zoom", "pseudo_classes", "presence_by"), "aop"
-)
-"""Settings that one method alone has a use for."""
 
 
 @dataclass
@@ -37,15 +32,18 @@ class EpisodeSettings:
     batch_size: int = option(2, "episodes a step on each process", least=1)
     accumulate: int = option(1, "batches whose gradients add up to one step", least=1)
     crop_size: tuple[int, int] = option((512, 512), "height and width of the training crops", least=32, most=4096)
-    scale: tuple[float, float] = option((0.5, 2.0), "range of the random resize factors", above=0, most=16)
+    scale: tuple[float, float] = option(
+        (0.5, 2.0), "range of the random resize factors", above=0, most=16, only_for=PUBLISHED
+    )
     unlabelled_person: str = option(
         "background",
         "pixels on a person but of no base class (k-way): background, left out of the losses, or one more class",
         ("background", "ignore", "class"),
         old="hidden_pixels",
+        only_for=PUBLISHED,
     )
-    resample_supports: bool = option(False, "draw a new support for each query every epoch")
-    mixed_batches: bool = option(False, "1-way: a batch may hold several classes (published)")
+    resample_supports: bool = option(False, "draw a new support for each query every epoch", only_for=PUBLISHED)
+    mixed_batches: bool = option(False, "1-way: a batch may hold several classes (published)", only_for=PUBLISHED)
     train_on: str = option(
         "rest", "train photos: those outside the validation list, where the set has one, or all", ("rest", "all")
     )
@@ -58,10 +56,12 @@ class PhotoSettings:
     """training photos of aop"""
 
     zoom: tuple[float, float] = option(
-        (0.88, 1.32), "range of a photo's longer side, in heights of the crop", above=0, most=16
+        (0.88, 1.32), "range of a photo's longer side, in heights of the crop", above=0, most=16, only_for=AOP
     )
-    tagged: str = option("", "folder of label maps of further photos, see tools/label_tagged.py")
-    balance: float = option(0.0, "how much oftener photos with rare classes are drawn: 0 not, 1 fully", least=0, most=1)
+    tagged: str = option("", "folder of label maps of further photos, see tools/label_tagged.py", only_for=AOP)
+    balance: float = option(
+        0.0, "how much oftener photos with rare classes are drawn: 0 not, 1 fully", least=0, most=1, only_for=AOP
+    )
 
 
 @dataclass
@@ -75,14 +75,22 @@ class OptimizerSettings:
     layer_decay: float = option(
         1.0, "factor on the encoder's rate with each layer before its last; 0.75 suits a ViT", above=0, most=1
     )
-    npm_lr_scale: float = option(1.0, "further factor on the rate of NPM's scalars; 0 holds its threshold", least=0)
+    npm_lr_scale: float = option(
+        1.0, "further factor on the rate of NPM's scalars; 0 holds its threshold", least=0, only_for=PUBLISHED
+    )
     npm_threshold: float = option(
-        0.5, "similarity from which NPM, untrained, prefers a class to the background", least=-1, most=1
+        0.5,
+        "similarity from which NPM, untrained, prefers a class to the background",
+        least=-1,
+        most=1,
+        only_for=PUBLISHED,
     )
     kaiming_init: bool = option(
-        False, "draw weights that are not pretrained by Kaiming's normal rule, NPM's scalars too (published)"
+        False,
+        "draw weights that are not pretrained by Kaiming's normal rule, NPM's scalars too (published)",
+        only_for=EOP,
     )
-    momentum: float = option(0.9, "momentum of SGD; aop takes AdamW", least=0, most=1)
+    momentum: float = option(0.9, "momentum of SGD; aop takes AdamW", least=0, most=1, only_for=PUBLISHED)
     weight_decay: float = option(5e-4, "weight decay", least=0)
     schedule: str = option(
         "poly",
@@ -92,9 +100,12 @@ class OptimizerSettings:
     )
     power: float = option(0.9, "power of the learning rate's fall: (1 - done / all) ** power", above=0)
     lr_warmup: int = option(0, "steps in which the learning rate rises from 0 (poly)", least=0)
-    temperature: float = option(0.1, "temperature of the contrastive loss (k-way)", above=0)
+    temperature: float = option(0.1, "temperature of the contrastive loss (k-way)", above=0, only_for=EOP)
     presence_by: str = option(
-        "class", "aop: in the loss of the presence every class weighs alike, or every question for one", PRESENCE_BY
+        "class",
+        "in the loss of the presence every class weighs alike, or every question for one",
+        PRESENCE_BY,
+        only_for=AOP,
     )
     seed: int = option(0, "seed of everything that is random", least=0, most=2**63 - 1)
 
@@ -103,7 +114,7 @@ class OptimizerSettings:
 class TrainSettings(DataSettings, NetworkSettings, EpisodeSettings, PhotoSettings, OptimizerSettings, DeviceSettings):
     """run"""
 
-    stage: int = option(0, "pop: train stage 1, 2 or 3 alone; 0: all in turn", (0, 1, 2, 3))
+    stage: int = option(0, "train stage 1, 2 or 3 alone; 0: all in turn", (0, 1, 2, 3), only_for=POP)
     test_size: int = option(
         0, "longest side at which photos are parsed in evaluation; 0: as they are", least=0, most=MAX_SIDE
     )
@@ -120,19 +131,12 @@ class TrainSettings(DataSettings, NetworkSettings, EpisodeSettings, PhotoSetting
         super().check()
         require(self.test_size == 0 or self.test_size >= LEAST_SIZE, "test_size", f"must be 0 or at least {LEAST_SIZE}")
         require(self.scale[0] <= self.scale[1], "scale", "needs two factors, the smaller first")
-        for field in dataclasses.fields(self):
-            method = ONLY_FOR.get(field.name, self.method)
-            unused = method == self.method or getattr(self, field.name) == field.default
-            require(unused, field.name, f"is for --method {method}")
-        plain = self.method == "eop" or not (self.kaiming_init or any(self.departures))
-        require(plain, "method", "eop is what the published training steps are for; leave their options away")
+        refuse_unused(self, self.method)
         require(self.zoom[0] <= self.zoom[1], "zoom", "needs two factors, the smaller first")
         if self.method == "aop":
             require(self.way == "kway", "method", "aop is for --way kway")
             require(self.channels > WAVES, "channels", f"of aop must be more than {WAVES}, which tell the place")
             require(self.batch_size > 1, "batch_size", "of aop must be 2 or more: photos of a batch support each other")
-            plain = self.unlabelled_person == "background"
-            require(plain, "unlabelled_person", "is for --method eop and pop; aop has --pseudo-classes")
         published = self.unlabelled_person == "background"
         require(published or self.way == "kway", "unlabelled_person", f"{self.unlabelled_person} is for --way kway")
         plain = self.unlabelled_person != "class" or self.method == "eop"
@@ -168,8 +172,8 @@ class EvaluateSettings(DeviceSettings):
         least=-1,
         most=MAX_SIDE,
     )
-    agm: bool = option(False, "score the attention guidance module too")
-    refine: bool = option(True, "aop: let borders follow the photo")
+    agm: bool = option(False, "score the attention guidance module too", only_for=PUBLISHED)
+    refine: bool = option(True, "let borders follow the photo", only_for=AOP)
     save_pictures: int = option(0, "save this many pictures of support, labels, query, prediction and truth", least=0)
     output: str = option(
         "",

@@ -6,6 +6,7 @@ from typing import NamedTuple
 from utils.config import option
 from utils.constants import METHODS
 
+EOP, POP, AOP, PUBLISHED = ("eop",), ("pop",), ("aop",), ("eop", "pop")  # methods that alone have a use for an option
 LEVELS = {"eop": "mid", "pop": "high"}  # what each published network uses
 BACKGROUNDS = ("fixed", "ucs")
 ENCODER_WEIGHTS = ("encoder", "imagenet")  # names of the weights that an encoder's own name stands for
@@ -36,20 +37,30 @@ class NetworkSettings:
         0, "directions to take out of the encoder's feature that tell the place in the photo alone; 0: none", least=0
     )
     channels: int = option(256, "channels of the feature and of the prototypes", least=1, most=4096, old="hidden")
-    level: str = option("", "feature level of DeepLabV3+; by default mid for eop, high for pop", ("", *LEVELS.values()))
-    warmup_epochs: int = option(25, "last epoch (from 0) that uses static prototypes alone; -1: none", least=-1)
+    level: str = option(
+        "",
+        "feature level of DeepLabV3+; by default mid for eop, high for pop",
+        ("", *LEVELS.values()),
+        only_for=PUBLISHED,
+    )
+    warmup_epochs: int = option(
+        25, "last epoch (from 0) that uses static prototypes alone; -1: none", least=-1, only_for=PUBLISHED
+    )
     bank_momentum: float = option(0.001, "share of the episode's prototype in the blend with the bank", least=0, most=1)
     background: str = option(
-        "fixed", "pop: average the background over all class slots, or those of the support (ucs)", BACKGROUNDS
+        "fixed",
+        "average the background over all class slots, or those of the support (ucs)",
+        BACKGROUNDS,
+        only_for=POP,
     )
     padding_in_prototypes: bool = option(
-        False, "1-way training: ignored pixels of a support weigh 255 times in its prototype (published)"
+        False, "1-way training: ignored pixels of a support weigh 255 times in its prototype (published)", only_for=EOP
     )
     coarse_running_mean: bool = option(
-        False, "in epoch 0 the coarse branch takes a running mean of the prototypes (published)"
+        False, "in epoch 0 the coarse branch takes a running mean of the prototypes (published)", only_for=EOP
     )
     coarse_background_pass: bool = option(
-        False, "the coarse branch's BatchNorm statistics take in a pass of the background too (published)"
+        False, "the coarse branch's BatchNorm statistics take in a pass of the background too (published)", only_for=EOP
     )
 
     @property
@@ -58,8 +69,12 @@ class NetworkSettings:
         return Departures(*(getattr(self, name) for name in Departures._fields))
 
     pseudo_classes: int = option(
-        0, "aop: kinds into which person pixels without a base class are sorted in training", least=0, most=64
+        0,
+        "kinds into which person pixels without a base class are sorted in training",
+        least=0,
+        most=64,
+        only_for=AOP,
     )
 
     def __post_init__(self) -> None:
-        self.level = self.level or LEVELS.get(self.method, "mid")
+        self.level = self.level or LEVELS.get(self.method, "")

@@ -33,15 +33,18 @@ def option(
     old: str = "",
     old_of: str = "",
     positional: bool = False,
+    only_for: Sequence[str] = (),
 ) -> Any:
     """A settings field that is also a command-line option.
 
     A number must be finite, at least `least` and at most `most`, and greater than `above`. `old` is the field's earlier
     name, which goes on working. `old_of` marks a field that is itself the earlier form of the option named: it is left
-    out of the help. A `positional` one has no flag, and takes any number of words.
+    out of the help. A `positional` one has no flag, and takes any number of words. `only_for` holds the methods that
+    alone have a use for it, which the help names; `refuse_unused` is for the others.
     """
+    help = f"{', '.join(only_for)}: {help}" if only_for else help
     metadata = {"help": help, "choices": choices, "range": (least, above, most), "old": old, "old_of": old_of}
-    return dataclasses.field(default=default, metadata={**metadata, "positional": positional})
+    return dataclasses.field(default=default, metadata={**metadata, "positional": positional, "only_for": only_for})
 
 
 def parse(kind: type[T], arguments: Sequence[str] | None = None, description: str = "") -> T:
@@ -122,6 +125,20 @@ def require(holds: bool, name: str, what: str) -> None:
     """Raise `UserError` about the option of field `name` unless it `holds`."""
     if not holds:
         raise UserError(f"{flag_of(name)} {what}")
+
+
+def unused_by(method: str, kind: Any) -> list[dataclasses.Field]:
+    """The fields of settings, or of their class, that the method has no use for."""
+    return [f for f in dataclasses.fields(kind) if f.metadata["only_for"] and method not in f.metadata["only_for"]]
+
+
+def refuse_unused(settings: Any, method: str) -> None:
+    """Raise `UserError` for a setting that the method has no use for and that is not left at its default."""
+    for field in unused_by(method, settings):
+        flag = f"no_{field.name}" if field.default is True else field.name
+        methods = " or ".join(field.metadata["only_for"])
+        unset = getattr(settings, field.name) == field.default
+        require(unset, flag, f"is for --method {methods}, not {method}; leave it away")
 
 
 def _with_files(arguments: Sequence[str], within: tuple[str, ...] = ()) -> Iterator[str]:
