@@ -5,8 +5,6 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-import torch
-
 from dataloaders import catalog
 from dataloaders.settings import DataSettings
 from networks.checkpoints import Checkpoint, open_checkpoint
@@ -98,21 +96,6 @@ def finished_stage(settings: TrainSettings, stage: int) -> Checkpoint:
         raise UserError(message)
     _check_same(checkpoint, settings, SHARED_BY_STAGES)
     return checkpoint
-
-
-def rng_state() -> dict[str, Any]:
-    """The state of torch's generators."""
-    state = {"cpu": torch.get_rng_state()}
-    if torch.cuda.is_available():
-        state["cuda"] = torch.cuda.get_rng_state()
-    return state
-
-
-def set_rng_state(state: dict[str, Any]) -> None:
-    """Take `rng_state` back."""
-    torch.set_rng_state(state["cpu"])
-    if "cuda" in state and torch.cuda.is_available():
-        torch.cuda.set_rng_state(state["cuda"])
 
 
 def _open(path: Path, message: str) -> Checkpoint:

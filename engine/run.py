@@ -2,7 +2,7 @@
 
 import dataclasses
 import time
-from typing import Any, cast
+from typing import cast
 
 import torch
 
@@ -14,7 +14,6 @@ from dataloaders.training_photos import TrainingPhotos
 from networks.base import OneShotNetwork
 from networks.build import build_network
 from networks.checkpoints import Checkpoint, initialise, save_run
-from networks.checkpoints.checkpoint import load_weights
 from networks.fast.depthwise import use_fast_depthwise_gradients
 from networks.layers import kaiming_init
 from networks.popnet import POPNet
@@ -27,7 +26,8 @@ from utils.log import Board, percent, revision
 
 from . import digests, report, resume
 from .evaluation import Evaluation, evaluate
-from .optim import averaged, begin_epoch, load_optimizer, make_optimizer, make_schedule
+from .optim import averaged, begin_epoch, make_optimizer, make_schedule
+from .progress import Learning, Progress
 from .settings import TrainSettings
 from .training import (
     Clock,
@@ -46,7 +46,7 @@ PICTURES = 4
 
 
 class Run:
-    """A run, or one stage of POPNet's; `epoch` and `batch` are the next to do.
+    """A run, or one stage of POPNet's.
 
     Raises `UserError` for settings that do not fit the data, and for a run folder that holds another run.
     """
@@ -66,10 +66,7 @@ class Run:
         split = VAL if self.episodes.held_out else "test"
         self.tests = TestEpisodes(spec, root, way=settings.way, stage=stage, longest=settings.test_size, split=split)
         self.batches, self.loader = training_batches(settings, self.episodes, device)
-        self.epoch = self.batch = self.seen = 0
-        self.sums: dict[str, float] = {}  # of the epoch's loss terms
-        self.best, self.history = -1.0, list[dict[str, float]]()
-        self.scored_on: dict[str, Any] = {}
+        self.progress = Progress()
         self.fresh = saved is None  # until the first checkpoint is written
         self.network, self.earlier_steps, notes = self._network(self.fresh)
         self.network.to(device)
@@ -89,39 +86,39 @@ class Run:
     @property
     def steps_done(self) -> int:
         """Steps done, those of earlier stages with them."""
-        return self.earlier_steps + self.epoch * self.epoch_steps + self.batch // self.settings.accumulate
+        done = self.progress.epoch * self.epoch_steps + self.progress.batch // self.settings.accumulate
+        return self.earlier_steps + done
 
     @property
     def result(self) -> OneShotNetwork:
         """What is evaluated and saved: the network, or the mean of its last steps."""
-        if self.averaged is None:
-            return self.network
-        return cast(OneShotNetwork, self.averaged.module)
+        averaged = self.learning.averaged
+        return self.network if averaged is None else cast(OneShotNetwork, averaged.module)
 
     @property
     def finished(self) -> bool:
         """Whether all epochs are done."""
-        return self.epoch == self.settings.epochs
+        return self.progress.epoch == self.settings.epochs
 
     def train_epoch(self, stop: StopSignal) -> bool:
         """Train the rest of the epoch. False when `stop` was asked before its end; the checkpoint is then written."""
-        drawn = self.epoch  # the stages of POPNet draw different episodes
+        epoch = drawn = self.progress.epoch  # the stages of POPNet draw different episodes
         if self.settings.method == "pop":
             drawn += (self.stage - 1) * self.settings.epochs
         self.episodes.set_epoch(drawn)
-        self.batches.set_epoch(drawn, start_batch=self.batch)
-        if not self.batch:
-            begin_epoch(self.trainer.optimizer, self.settings, self.epoch)
+        self.batches.set_epoch(drawn, start_batch=self.progress.batch)
+        if not self.progress.batch:
+            begin_epoch(self.trainer.optimizer, self.settings, epoch)
         with stops_held():
             batches = iter(self.loader)
-        with progress_bar(self.epoch, self.epoch_steps, self.batch // self.settings.accumulate) as bar:
-            for step in self.trainer.steps(batches, objective_of(self.settings, self.epoch), self.epoch, bar):
+        with progress_bar(epoch, self.epoch_steps, self.progress.batch // self.settings.accumulate) as bar:
+            for step in self.trainer.steps(batches, objective_of(self.settings, epoch), epoch, bar):
                 self._count(step)
                 stopping = distributed.any_rank(stop.asked, self.device)
                 # The end of an epoch saves anyway, and decides whether there is an evaluation to do before.
-                if self.batch < len(self.batches):
+                if self.progress.batch < len(self.batches):
                     if stopping or self._save_due():
-                        self._save("last.pt", self.epoch)
+                        self._save("last.pt", epoch)
                     if stopping:
                         return False
         self._finish_epoch()
@@ -132,25 +129,21 @@ class Run:
         number = self.steps_done
         self.board.scalars("loss", step.losses, number)
         self.board.scalars("optimiser", {"lr": step.lr}, number)
-        self.batch += step.batches
-        self.seen += 1
-        for name, value in step.losses.items():
-            self.sums[name] = self.sums.get(name, 0.0) + value
+        self.progress.count(step.batches, step.losses)
 
     def _finish_epoch(self) -> None:
         """Move to the next epoch; evaluate when it is time, and write the checkpoints."""
-        done, every = self.epoch, self.settings.eval_every
-        means = ", ".join(f"{name} {value / max(self.seen, 1):.3f}" for name, value in self.sums.items())
-        self.epoch, self.batch, self.seen, self.sums = done + 1, 0, 0, {}
+        done, every = self.progress.epoch, self.settings.eval_every
+        means = ", ".join(f"{name} {value:.3f}" for name, value in self.progress.next_epoch().items())
         distributed.say(
             f"epoch {done} of {self.settings.epochs}: {means}; time left {self.clock.left(self.steps_done)}"
         )
-        if self.finished or (every and self.epoch % every == 0):
+        if self.finished or (every and self.progress.epoch % every == 0):
             self._evaluate(done)
         if self.finished and self.stage < STAGES:
             self._save(resume.stage_name(self.stage), done)
         keep = self.settings.keep_every
-        if keep and self.epoch % keep == 0 and self.stage == STAGES:
+        if keep and self.progress.epoch % keep == 0 and self.stage == STAGES:
             self._save(f"epoch_{done}.pt", done)
         self._save("last.pt", done)
 
@@ -165,19 +158,19 @@ class Run:
             workers=self.settings.workers,
             keep=report.evenly_spaced(len(self.tests.pairs), PICTURES),
         )
-        self.scored_on = digests.of_evaluation(self.tests, evaluation.labels)
+        self.progress.scored_on = digests.of_evaluation(self.tests, evaluation.labels)
         figures = evaluation.figures["npm"]
         named = {"human": figures.human, "base": figures.base, "novel": figures.novel}
         scores = {name: value for name, value in named.items() if value == value}
         scores["foreground"] = evaluation.foreground["mean"]
-        self.history.append({"epoch": epoch, **scores})
+        self.progress.history.append({"epoch": epoch, **scores})
         values = ", ".join(f"{name} {percent(value)}" for name, value in scores.items())
         distributed.say(f"epoch {epoch}: {values} mIoU %")
         self.board.scalars("mIoU", scores, self.steps_done)
         if distributed.rank() == 0:
             self._report(evaluation, epoch)
-        if self.episodes.held_out and figures.human > self.best:
-            self.best = figures.human
+        if self.episodes.held_out and figures.human > self.progress.best:
+            self.progress.best = figures.human
             if self.stage == STAGES:
                 self._save("best.pt", epoch)
 
@@ -185,8 +178,8 @@ class Run:
         """Pictures for the board, and the results as a file."""
         pictures = [report.episode_picture(self.tests, n, p.numpy()) for n, p in evaluation.predictions.items()]
         self.board.picture("support, labels, query, prediction, truth", visualize.stack(pictures), self.steps_done)
-        facts = {**self.scored_on, "precision": self.trainer.amp, "epoch": epoch, "history": self.history}
-        results = report.results(evaluation, self.spec, self.settings.fold, None, **facts)
+        facts = {"precision": self.trainer.amp, "epoch": epoch, "history": self.progress.history}
+        results = report.results(evaluation, self.spec, self.settings.fold, None, **self.progress.scored_on, **facts)
         name = "results.json" if self.stage == STAGES else f"stage{self.stage}_results.json"
         write_json(self.folder / name, results)
 
@@ -213,30 +206,22 @@ class Run:
         """Optimiser, schedule and the network as several processes train it, taken up where `saved` left off."""
         settings, amp = self.settings, resolve_amp(self.settings.amp, self.device)
         optimizer = make_optimizer(self.network, settings)
-        self.averaged = averaged(self.network) if settings.method == "aop" else None
+        mean = averaged(self.network) if settings.method == "aop" else None
         scaler = torch.amp.GradScaler(self.device.type, enabled=amp == "fp16")
+        self.learning = Learning(self.network, mean, optimizer, scaler)
         if saved:
-            self._restore(saved, optimizer, scaler)
+            self._restore(saved)
         done = self.steps_done - self.earlier_steps
         schedule = make_schedule(optimizer, settings, self.epoch_steps, done)
         self.network, parallel = in_parallel(self.network, self.device)
-        return Trainer(parallel, optimizer, schedule, scaler, self.device, amp, settings.accumulate, self.averaged)
+        self.learning.network = self.network
+        return Trainer(parallel, optimizer, schedule, scaler, self.device, amp, settings.accumulate, mean)
 
-    def _restore(self, saved: Checkpoint, optimizer: torch.optim.Optimizer, scaler: torch.amp.GradScaler) -> None:
+    def _restore(self, saved: Checkpoint) -> None:
         try:
-            record = saved.record
             resume.check_photos(saved, len(self.episodes.held_out))
-            load_weights(self.network, record.get("training_weights", saved.weights))
-            if self.averaged is not None:
-                load_weights(self.averaged.module, saved.weights)
-                self.averaged.n_averaged.fill_(record["steps"])
-            load_optimizer(optimizer, record["optimizer"])
-            scaler.load_state_dict(record["scaler"])
-            resume.set_rng_state(record["rng"])
-            self.epoch, self.batch = record["position"]["epoch"], record["position"]["batch"]
-            self.best, self.history = record["best"], record["history"]
-            sums = record.get("epoch_sums", {"steps": 0, "terms": {}})  # missing in earlier files
-            self.seen, self.sums = int(sums["steps"]), {name: float(v) for name, v in sums["terms"].items()}
+            self.learning.restore(saved)
+            self.progress = Progress.from_record(saved.record)
         except (ArithmeticError, AttributeError, LookupError, RuntimeError, TypeError, ValueError) as error:
             why = " ".join(str(error).split())[:160] or type(error).__name__
             raise UserError(f"{self.folder / 'last.pt'}: does not fit this run ({why}); move it away") from error
@@ -256,7 +241,6 @@ class Run:
             self.folder / name,
             self.result,
             {
-                **({"training_weights": self.network.state_dict()} if self.averaged is not None else {}),
                 "settings": dataclasses.asdict(self.settings),
                 "num_slots": self.spec.num_slots,
                 "class_names": self.class_names,
@@ -266,18 +250,10 @@ class Run:
                 "world": distributed.world_size(),
                 "held_out": len(self.episodes.held_out),
                 **({"sorting": self.episodes.sorting} if isinstance(self.episodes, TrainingPhotos) else {}),
-                "position": {"epoch": self.epoch, "batch": self.batch},
-                "epoch_sums": {"steps": self.seen, "terms": dict(self.sums)},
-                "optimizer": self.trainer.optimizer.state_dict(),
-                "scaler": self.trainer.scaler.state_dict(),
-                "rng": resume.rng_state(),
-                "best": self.best,
-                "history": self.history,
-                "digests": {
-                    "weights": digests.of_weights(self.result.state_dict()),
-                    "train_ids": digests.of_lines(self.episodes.used_ids()),
-                    **self.scored_on,
-                },
+                **self.learning.record(),
+                **self.progress.record(
+                    digests.of_weights(self.result.state_dict()), digests.of_lines(self.episodes.used_ids())
+                ),
                 "precision": self.trainer.amp,
                 "versions": digests.versions(),
             },
