@@ -62,6 +62,7 @@ class Progress:
             sums={name: float(value) for name, value in sums["terms"].items()},
             best=record["best"],
             history=record["history"],
+            scored_on={name: value for name, value in record.get("digests", {}).items() if name not in OF_CHECKPOINT},
         )
 
 

@@ -150,6 +150,18 @@ def test_the_line_of_an_epoch_is_of_the_whole_epoch_also_after_a_resume(
     assert lines(lambda: train_cli.train(settings(toy_root, tmp_path / "cut", epochs=1))) == whole and len(whole) == 1
 
 
+def test_a_checkpoint_after_a_resume_says_what_its_scores_are_of(toy_root, tmp_path, monkeypatch):
+    steps, digests = [], []
+    monkeypatch.setattr(training, "StopSignal", stop_signal(lambda: len(steps) in (5, 6)))
+    note_steps(monkeypatch, steps)
+    for _ in range(2):
+        assert train_cli.train(settings(toy_root, tmp_path, eval_every=1)) == 143
+        digests.append(last(tmp_path)["digests"])
+    weights = [each.pop("weights") for each in digests]
+    assert digests[0] == digests[1] and weights[0] != weights[1]
+    assert {"train_ids", "split", "pairs_digest", "labels_digest"} <= digests[1].keys()
+
+
 def test_two_runs_do_not_share_a_folder(toy_root, tmp_path):
     holder = (
         "import sys, time; from utils.files import locked\nwith locked(sys.argv[1]): print(flush=True); time.sleep(60)"
