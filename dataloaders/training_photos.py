@@ -48,6 +48,7 @@ class TrainingPhotos(Dataset[TrainingPhoto]):
     last label id, also by what `look` sees in the photo, or as in an earlier `sorting` of the same photos. Photos with
     rare classes are drawn more often, by the inverse frequency of the rarest to the power of `balance`. `tagged` is a
     folder of label maps of further photos. Photos of the validation list take no part unless `train_on` is "all".
+    All photos are read once at the start, and as many kept decoded as `cache_bytes` hold.
 
     Every draw follows from (seed, epoch, index). Raises `UserError` as `Split` does, and for a sorting of other photos.
     """

@@ -144,7 +144,7 @@ def training_episodes(
     if settings.method == "aop":
         sorted_anew = settings.pseudo_classes and sorting is None
         look = look_of(settings.encoder, settings.pretrained, device) if sorted_anew else None
-        return TrainingPhotos(
+        photos = TrainingPhotos(
             spec,
             root,
             **shared,
@@ -154,8 +154,12 @@ def training_episodes(
             sorting=sorting,
             balance=settings.balance,
             tagged=settings.tagged,
-            cache_bytes=cache,
+            # what the survey reads is of use to this process alone: workers would inherit it in place of their shares
+            cache_bytes=0 if settings.workers else cache,
         )
+        if settings.workers:
+            photos.split.keep_decoded(cache)
+        return photos
     episodes = TrainEpisodes(
         spec,
         root,

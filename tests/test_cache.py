@@ -1,9 +1,12 @@
 """Decoded photos that are kept change no bit of an episode, and stay within their memory."""
 
+import pytest
 import torch
 
 from dataloaders import catalog, split
 from dataloaders.oshp_loader import TrainEpisodes
+from engine.settings import TrainSettings
+from engine.training import training_episodes
 
 
 def episodes(root) -> TrainEpisodes:
@@ -47,3 +50,19 @@ def test_the_memory_bound_holds(toy_root, monkeypatch):
         for index in range(8):
             keeping.split.load(index)
     assert len(reads) == 8 + 6, "two photos fit, which are not read a second time"
+
+
+@pytest.mark.parametrize("workers", [0, 2])
+def test_what_the_survey_reads_is_kept_where_its_process_loads(workers, toy_root, monkeypatch):
+    settings = TrainSettings(method="aop", fold=1, crop_size=(64, 48), cache_mb=1, workers=workers)
+    spec = catalog.load("toy")
+    photos = training_episodes(settings, spec, catalog.locate(spec, toy_root), torch.device("cpu"))
+    reads = noted_reads(monkeypatch)
+    counts = []
+    for _ in range(2):
+        reads.clear()
+        for index in range(len(photos.split)):
+            photos.split.load(index)
+        counts.append(len(reads))
+    assert 0 < counts[1] < len(photos.split), "some of them fit"
+    assert counts[0] == (len(photos.split) if workers else counts[1])
