@@ -61,3 +61,19 @@ def test_a_run_that_began_with_such_options_goes_on_without_them(tmp_path):
     assert resume.saved_run(now)
     with pytest.raises(UserError, match=r"was trained with --zoom \[0.88, 1.32\]"):
         resume.saved_run(dataclasses.replace(now, zoom=(1.0, 2.0)))
+
+
+@pytest.mark.parametrize(
+    "option, value, told",
+    [
+        ("--temperature", "1e7", "10000000.0: must be greater than 0, at most 1e+06"),
+        ("--temperature", "0", "0.0: must be greater than 0, at most 1e+06"),
+        ("--layer-decay", "2", "2.0: must be greater than 0, at most 1"),
+        ("--epochs", "0", "0: must be at least 1, at most 1e+06"),
+        ("--fold", "10000000", "10000000: must be at most 1e+06"),
+    ],
+)
+def test_a_number_out_of_range_is_told_the_range(option, value, told):
+    with pytest.raises(UserError) as caught:
+        parse(TrainSettings, [option, value])
+    assert str(caught.value) == f"{option} {told}"

@@ -164,11 +164,10 @@ def _check_range(name: str, value: object, least: float, above: float, most: flo
             continue
         if isinstance(number, float) and not math.isfinite(number):
             raise UserError(f"{name} {number}: must be a finite number")
-        if number < least or number > most:
-            upper = f", at most {most:g}"
-            raise UserError(f"{name} {number}: must be at least {least:g}{upper}")
-        if number <= above:
-            raise UserError(f"{name} {number}: must be greater than {above:g}")
+        if number < least or number <= above or number > most:
+            bounds = {"greater than": above, "at least": least, "at most": most}
+            told = ", ".join(f"{what} {bound:g}" for what, bound in bounds.items() if math.isfinite(bound))
+            raise UserError(f"{name} {number}: must be {told}")
 
 
 class _OldName(argparse.Action):
