@@ -11,6 +11,7 @@ import train
 from dataloaders import catalog
 from dataloaders.layout import read_ids, supports_path
 from dataloaders.oshp_loader import TestEpisodes, TrainEpisodes
+from dataloaders.prepare.__main__ import main as command_line
 from dataloaders.prepare.build import choose_lists
 from dataloaders.prepare.published import find
 from dataloaders.prepare.toy_set import prepare_toy
@@ -308,3 +309,17 @@ def test_what_a_killed_run_left_is_removed(tmp_path):
     save_image(data / "ATR_OS" / ".partial" / "trainval_images" / "2500_0.jpg", 99)
     prepare("atr", source, data)
     assert not list(data.rglob("*.partial")) and not list(data.rglob(".partial"))
+
+
+@pytest.mark.parametrize(
+    "dataset, option, sets",
+    [
+        ("toy", "--val 10", "atr, lip, cihp, ccp, custom"), ("toy", "--source x", "atr, lip, cihp, ccp, custom"),
+        ("toy", "--with-tagged", "ccp"), ("toy", "--name mine", "custom"), ("custom", "--size 100", "ccp"),
+        ("ccp", "--seed 1", "toy, custom"), ("atr", "--images 9", "toy"), ("lip", "--depth 12", "custom"),
+    ],
+)  # fmt: skip
+def test_an_option_of_another_data_set_is_refused(dataset, option, sets, tmp_path):
+    with pytest.raises(UserError, match=f"^{option.split()[0]} is for {sets}, not {dataset}; leave it away$"):
+        command_line([dataset, *option.split(), "--data-root", str(tmp_path)])
+    assert not list(tmp_path.iterdir())

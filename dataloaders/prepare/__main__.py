@@ -10,8 +10,9 @@ and `support/`, are used; those that are missing are built. `docs/data.md` shows
 import argparse
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
-from utils.config import ArgumentParser, whole
+from utils.config import ArgumentParser, require, whole
 from utils.constants import MAX_SIDE
 from utils.errors import UserError, run_cli
 
@@ -23,45 +24,44 @@ from .custom import prepare_custom, prepare_zip
 from .published import prepare_published
 from .toy_set import prepare_toy
 
+NOT_TOY = (*(name for name in catalog.names() if name != "toy"), "custom")
+CCP, TOY, CUSTOM = ("ccp",), ("toy",), ("custom",)
+
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Command line of the preparation."""
     parser = ArgumentParser(prog="python -m dataloaders.prepare", description="Prepare a data set.")
     parser.add_argument("dataset", choices=[*catalog.names(), "custom"], help="data set to prepare; custom: your own")
     parser.add_argument(
-        "--source", type=Path, help="folder of the unpacked download, or of your own images (not for toy)"
-    )
-    parser.add_argument(
         "--data-root", type=Path, default=catalog.DATA_ROOT, help="folder of the data sets (%(default)s)"
     )
-    parser.add_argument("--copy", action="store_true", help="copy the files instead of linking them")
-    parser.add_argument(
-        "--size",
-        type=whole(0, MAX_SIDE),
-        default=CCP_SIZE,
-        help="ccp: longest side of the photos, 0 keeps them (%(default)s)",
+    used_by: dict[str, tuple[str, ...]] = {}
+
+    def add(flag: str, sets: tuple[str, ...], help: str, **how: Any) -> None:
+        help = f"{help} (not for toy)" if sets is NOT_TOY else f"{', '.join(sets)}: {help}"
+        used_by[parser.add_argument(flag, help=help, **how).dest] = sets
+
+    add("--source", NOT_TOY, "folder of the unpacked download, or of your own images", type=Path)
+    add("--copy", NOT_TOY, "copy the files instead of linking them", action="store_true")
+    size = "longest side of the photos, 0 keeps them (%(default)s)"
+    add("--size", CCP, size, type=whole(0, MAX_SIDE), default=CCP_SIZE)
+    add("--with-tagged", CCP, "also the photos that have image-level tags only", action="store_true")
+    add("--images", TOY, "number of images to draw", type=whole(8))
+    add("--seed", TOY + CUSTOM, "seed of the drawing, or of the split (%(default)s)", type=whole(0, 2**32), default=0)
+    val = (
+        "train photos for a validation list, 0 for none; by default ccp has the project's own list, custom a fifth of "
+        "60 train photos or more, and the others none"
     )
-    parser.add_argument(
-        "--with-tagged", action="store_true", help="ccp: also the photos that have image-level tags only"
-    )
-    parser.add_argument("--images", type=whole(8), help="toy: number of images to draw")
-    parser.add_argument(
-        "--seed",
-        type=whole(0, 2**32),
-        default=0,
-        help="toy: seed of the drawing; custom: seed of the split (%(default)s)",
-    )
-    parser.add_argument(
-        "--val",
-        type=whole(0),
-        help="train photos for a validation list, 0 for none; by default ccp has the project's own list, custom a "
-        "fifth of 60 train photos or more, and the others none",
-    )
-    parser.add_argument("--name", help="custom: name of the data set (the name of SOURCE)")
-    parser.add_argument("--annotations", type=Path, help="custom: the COCO file to use, where SOURCE holds several")
-    parser.add_argument("--depth", type=int, default=0, help="custom: bits of 16-bit photos (what their files say)")
-    parser.add_argument("--skip-bad", action="store_true", help="pass over photos and labels that cannot be used")
-    outcome = prepare(parser.parse_args(arguments))
+    add("--val", NOT_TOY, val, type=whole(0))
+    add("--name", CUSTOM, "name of the data set (the name of SOURCE)")
+    add("--annotations", CUSTOM, "the COCO file to use, where SOURCE holds several", type=Path)
+    add("--depth", CUSTOM, "bits of 16-bit photos (what their files say)", type=int, default=0)
+    add("--skip-bad", NOT_TOY, "pass over photos and labels that cannot be used", action="store_true")
+    options = parser.parse_args(arguments)
+    for name, sets in used_by.items():
+        unset = options.dataset in sets or getattr(options, name) == parser.get_default(name)
+        require(unset, name, f"is for {', '.join(sets)}, not {options.dataset}; leave it away")
+    outcome = prepare(options)
     print(*outcome.lines(), *outcome.summary, sep="\n")
     # fewer ids than published are worth a line, but no fault of what has been made
     return 1 if any(kind != "count" for kind, _ in outcome.findings) else 0
