@@ -15,6 +15,7 @@ _KEYS = {
     "name", "title", "labels", "merges", "dropped", "mirrored", "folds", "evaluation_order", "boundary", "counts",
     "queries_per_class", "supports_per_query", "all_images_both", "body_areas", "palette",
 }  # fmt: skip
+QUERIES_PER_CLASS, SUPPORTS_PER_QUERY = 10, 5  # of the test list, where the file does not say
 T = TypeVar("T")
 
 
@@ -67,10 +68,11 @@ class _Reader:
             merges=self.merges,
             dropped=self.dropped,
             mirrored=self._mirrored(),
-            queries_per_class=self._positive("queries_per_class", 10),
-            supports_per_query=self._positive("supports_per_query", 5),
+            queries_per_class=self._positive("queries_per_class", QUERIES_PER_CLASS),
+            supports_per_query=self._positive("supports_per_query", SUPPORTS_PER_QUERY),
             all_images_both=self.get("all_images_both", bool, True),
             counts=self._per_split("counts") if "counts" in self.content else None,
+            results={},
             home=self.path.resolve().parent,
         )
 

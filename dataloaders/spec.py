@@ -1,7 +1,7 @@
 """The record that describes one data set; `dataloaders.catalog` holds those that the project knows."""
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -34,15 +34,15 @@ class DatasetSpec:
     boundary: Mapping[str, int]  # split -> highest index of a query image; the images after it are supports
     palette: tuple[tuple[int, int, int], ...]  # RGB of each slot
     body_areas: Mapping[str, tuple[int, ...]]  # area -> raw ids: the classes of POPNet's second stage
-    merges: Mapping[int, int] = field(default_factory=dict)
-    dropped: tuple[int, ...] = ()
-    mirrored: tuple[tuple[int, int], ...] = ()  # (left, right) raw ids that trade places in a mirrored image
-    queries_per_class: int = 10
-    supports_per_query: int = 15
-    all_images_both: bool = False  # every train image may be query or support; the two of an episode still differ
-    counts: Mapping[str, int] | None = None  # split -> number of ids that the published lists have
-    results: Mapping[str, Mapping[str, float]] = field(default_factory=dict)  # "method way fold" -> mIoU
-    home: Path | None = None  # folder of the dataset.json, for a data set of the user's own
+    merges: Mapping[int, int]
+    dropped: tuple[int, ...]
+    mirrored: tuple[tuple[int, int], ...]  # (left, right) raw ids that trade places in a mirrored image
+    queries_per_class: int
+    supports_per_query: int
+    all_images_both: bool  # every train image may be query or support; the two of an episode still differ
+    counts: Mapping[str, int] | None  # split -> number of ids that the published lists have
+    results: Mapping[str, Mapping[str, float]]  # "method way fold" -> mIoU
+    home: Path | None  # folder of the dataset.json, for a data set of the user's own
 
     @property
     def num_slots(self) -> int:

@@ -10,7 +10,7 @@ from utils.errors import UserError
 from utils.zips import printed_as, unpacked
 
 from .. import catalog
-from ..dataset_json import parse_dataset_json, read_dataset_json
+from ..dataset_json import QUERIES_PER_CLASS, SUPPORTS_PER_QUERY, parse_dataset_json, read_dataset_json
 from ..layout import list_path
 from ..sides import left_of
 from ..spec import SPLITS
@@ -24,7 +24,6 @@ from .validation import LEAST
 
 TEST_SHARE = 0.25
 VAL_SHARE, ENOUGH = 0.2, 60  # a validation list is made where there are enough train photos
-QUERIES_PER_CLASS, SUPPORTS_PER_QUERY = 10, 5
 
 
 def prepare_custom(
