@@ -1,16 +1,12 @@
 """The order in which training takes its episodes."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
 
 import numpy as np
 from torch.utils.data import Sampler
 
-if TYPE_CHECKING:
-    from .oshp_loader import TrainEpisodes
-    from .training_photos import TrainingPhotos
+from .oshp_loader import TrainEpisodes
+from .training_photos import TrainingPhotos
 
 
 class EpisodeBatches(Sampler[list[int]]):

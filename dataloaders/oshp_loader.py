@@ -16,15 +16,12 @@ from utils.constants import IGNORE, WAYS
 from utils.errors import UserError
 from utils.imaging import resize_longest
 
-from .batches import EpisodeBatches
-from .layout import list_path, pairs_path, read_ids
+from .layout import pairs_path
 from .pairs import Pair, fixed_list
 from .spec import VAL, DatasetSpec
 from .split import Split
 from .stages import FINE, stage_class, stage_spec, stage_table
 from .transforms import Sample, random_scaled_crop
-
-__all__ = ["Episode", "EpisodeBatches", "Pair", "Sample", "Split", "TestEpisodes", "TrainEpisodes"]
 
 QUERIES_PER_CLASS = 1500  # 1-way training takes at most so many queries of a class
 
@@ -83,7 +80,7 @@ class TrainEpisodes(Dataset[Episode]):
         self._unlabelled_id = spec.spare_slot() if unlabelled_person == "class" else IGNORE
         self.split = Split(spec, root, "train", stage_table(spec, stage, self.base))
         self._parents = {c: stage_class(spec, stage, c) for c in self.base}
-        self.held_out = held_out(self.split) if train_on == "rest" else []
+        self.held_out = self.split.on_validation_list() if train_on == "rest" else []
         self.way, self.seed = way, seed
         self.crop_size, self.scale = crop_size, scale
         self.resample_supports = resample_supports
@@ -229,14 +226,6 @@ class _Photos(Dataset[Sample]):
 def _check_way(way: str) -> None:
     if way not in WAYS:
         raise UserError(f"there is no way {way!r}; choose {' or '.join(WAYS)}")
-
-
-def held_out(split: Split) -> list[int]:
-    """Indices of the photos that are on the validation list too; none where the set has no such list."""
-    if not list_path(split.root, VAL).exists():
-        return []
-    held = set(read_ids(split.root, VAL))
-    return [index for index, image_id in enumerate(split.ids) if image_id in held]
 
 
 def _draw_supports(queries: np.ndarray, supports: np.ndarray, rng: np.random.Generator) -> np.ndarray:

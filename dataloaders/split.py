@@ -9,7 +9,7 @@ from torch import Tensor
 
 from utils.errors import UserError
 
-from .layout import image_path, label_path, mirrored_label_path, read_bad_ids, read_ids
+from .layout import image_path, label_path, list_path, mirrored_label_path, read_bad_ids, read_ids
 from .reading import mapped, read_fitting, read_label
 from .spec import SPLITS, VAL, DatasetSpec
 from .stages import foreground_table
@@ -71,6 +71,13 @@ class Split:
         if self.split == VAL:
             return val_supports(self.spec, self.root, self.ids)
         return read_supports(self.spec, self.root, self.split, len(self.ids))
+
+    def on_validation_list(self) -> list[int]:
+        """Indices of the photos that are on the validation list too; none where the set has no such list."""
+        if not list_path(self.root, VAL).exists():
+            return []
+        held = set(read_ids(self.root, VAL))
+        return [index for index, image_id in enumerate(self.ids) if image_id in held]
 
     def load(self, index: int, mirrored: bool = False) -> Sample:
         """Read one photo and its label maps, all mirrored left to right where `mirrored`. Raises as `decode`."""

@@ -15,7 +15,6 @@ from utils.constants import IGNORE
 from utils.errors import UserError
 
 from .body import body_frame
-from .oshp_loader import held_out
 from .pseudo_classes import Look, Parts, Sorting, cluster, parts_of, pseudo_map
 from .recolouring import recolour
 from .spec import DatasetSpec
@@ -74,7 +73,7 @@ class TrainingPhotos(Dataset[TrainingPhoto]):
         table = stage_table(spec, FINE, self.base)
         self.split = Split(spec, root, "train", table)
         self.split.keep_decoded(cache_bytes)
-        self.held_out = held_out(self.split) if train_on == "rest" else []
+        self.held_out = self.split.on_validation_list() if train_on == "rest" else []
         self._images = np.setdiff1d(np.arange(len(self.split)), [*self.held_out, *self.split.bad])
         self.tagged = Split(spec, root, "train", table, labels=tagged) if tagged else None
         self.crop_size, self.zoom, self.seed = crop_size, zoom, seed

@@ -8,7 +8,8 @@ import torch
 from torch import Tensor
 from tqdm import tqdm
 
-from dataloaders.oshp_loader import Pair, TestEpisodes, label_of
+from dataloaders.oshp_loader import TestEpisodes, label_of
+from dataloaders.pairs import Pair
 from networks.base import Features, OneShotNetwork
 from networks.prototypes import Prototypes
 from networks.rivals import blend_support

@@ -22,7 +22,8 @@ from torch.optim.swa_utils import AveragedModel
 from torch.utils.data import DataLoader
 from tqdm import tqdm
 
-from dataloaders.oshp_loader import EpisodeBatches, TrainEpisodes
+from dataloaders.batches import EpisodeBatches
+from dataloaders.oshp_loader import TrainEpisodes
 from dataloaders.pseudo_classes import Sorting
 from dataloaders.spec import DatasetSpec
 from dataloaders.stages import FINE

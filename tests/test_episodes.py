@@ -13,7 +13,9 @@ from torchvision.transforms import InterpolationMode
 from torchvision.transforms.v2 import functional
 
 from dataloaders import catalog
-from dataloaders.oshp_loader import EpisodeBatches, Split, TestEpisodes, TrainEpisodes
+from dataloaders.batches import EpisodeBatches
+from dataloaders.oshp_loader import TestEpisodes, TrainEpisodes
+from dataloaders.split import Split
 from dataloaders.transforms import Decoded, random_scaled_crop, scaled_crop
 from utils.errors import UserError
 

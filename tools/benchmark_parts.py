@@ -17,9 +17,10 @@ from torch.utils.flop_counter import FlopCounterMode
 from torchvision.transforms.v2.functional import resize
 
 from dataloaders import catalog
-from dataloaders.oshp_loader import Pair, Sample, TestEpisodes, TrainEpisodes
+from dataloaders.oshp_loader import TestEpisodes, TrainEpisodes
+from dataloaders.pairs import Pair
 from dataloaders.reading import mapped, read_image, read_label
-from dataloaders.transforms import scaled_crop
+from dataloaders.transforms import Sample, scaled_crop
 
 BLOCK = 32  # pixels of one patch of the made-up label maps
 LOADER_PARTS = {
