@@ -16,7 +16,7 @@ class DataSettings:
 
     dataset: str = option("atr", "data set: atr, lip, cihp, ccp, toy, or the path of a dataset.json or its folder")
     data_root: str = option(DATA_ROOT, "folder that holds the data sets' folders")
-    fold: int = option(1, "which classes are novel: fold 1 or 2; 0: none, as for a release")
+    fold: int = option(1, "which classes are novel: a fold of the data set, as 1 or 2; 0: none, as for a release")
     way: str = option("kway", "all classes of the support at once, or one class an episode", WAYS)
 
     def check(self) -> None:

@@ -29,7 +29,7 @@ class DeviceSettings:
 class EpisodeSettings:
     """training episodes"""
 
-    batch_size: int = option(2, "episodes a step on each process", least=1)
+    batch_size: int = option(2, "episodes in a batch on each process; aop: photos", least=1)
     accumulate: int = option(1, "batches whose gradients add up to one step", least=1)
     crop_size: tuple[int, int] = option((512, 512), "height and width of the training crops", least=32, most=4096)
     scale: tuple[float, float] = option(
@@ -155,10 +155,14 @@ class EvaluateSettings(DeviceSettings):
     """evaluation"""
 
     checkpoint: str = option("", "a checkpoint of this project, or one of the authors'")
-    dataset: str = option("", "data set; needed for the authors' checkpoints")
+    dataset: str = option("", "data set; by default that of the training, which the authors' checkpoints do not tell")
     data_root: str = option(DATA_ROOT, "folder that holds the data sets' folders")
-    fold: int = option(0, "fold; needed for the authors' checkpoints")
-    way: str = option("", "kway or 1way; needed for the authors' checkpoints", ("", *WAYS))
+    fold: int = option(
+        0,
+        "which classes are novel: a fold of the data set; by default as in training, on another data set its first; "
+        "the authors' checkpoints need it",
+    )
+    way: str = option("", "by default as in training; the authors' checkpoints need it", ("", *WAYS))
     prototypes: str = option(
         "auto",
         "the support's alone, or blended with the bank; auto: the bank where the checkpoint's warm-up is over",
