@@ -18,7 +18,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from dataloaders.fonts import unwritable
-from dataloaders.prepare.sources import first_names
 from inference import translation
 from inference.annotations import class_names
 from inference.boxes import boxes_for
@@ -39,6 +38,7 @@ from inference.recipes import read_recipes
 from inference.settings import DEFAULT_CHECKPOINT
 from utils.config import ArgumentParser
 from utils.errors import UserError, run_cli
+from utils.names import first_names
 
 if TYPE_CHECKING:
     from inference.parser import OneShotParser

@@ -23,7 +23,7 @@ from .split import Split
 from .stages import FINE, stage_class, stage_spec, stage_table
 from .transforms import Sample, random_scaled_crop
 
-QUERIES_PER_CLASS = 1500  # 1-way training takes at most so many queries of a class
+MOST_QUERIES = 1500  # 1-way training takes at most so many queries of a class
 
 
 class Episode(TypedDict):
@@ -138,8 +138,7 @@ class TrainEpisodes(Dataset[Episode]):
             index = self.split.supports
             own = {c: np.array(index.queries(c)) for c in self.base[1:]}
             lists = {
-                c: (q[np.isin(q, free)][:QUERIES_PER_CLASS], np.intersect1d(index.supports(c), free))
-                for c, q in own.items()
+                c: (q[np.isin(q, free)][:MOST_QUERIES], np.intersect1d(index.supports(c), free)) for c, q in own.items()
             }
         elif spec.both_roles("train"):
             lists = {0: (free, free)}

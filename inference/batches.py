@@ -10,10 +10,10 @@ import numpy as np
 from tqdm import tqdm
 
 from dataloaders import visualize
-from dataloaders.prepare.sources import first_names
 from utils.errors import UserError, out_of_memory
 from utils.files import replacing, write_json
 from utils.imaging import is_blank, network_size, to_rgb
+from utils.names import first_names
 
 from .boxes import Boxes
 from .extras import Extras

@@ -7,10 +7,9 @@ from pathlib import Path
 from typing import Any
 
 from dataloaders.prepare.formats.coco import check_ids, id_text
-from dataloaders.prepare.formats.common import parts_of, shared_parts
-from dataloaders.prepare.sources import composed
 from utils.errors import UserError
 from utils.files import read_json
+from utils.names import composed, path_parts, shared_parts
 from utils.pictures import picture_size
 
 from .inputs import Source
@@ -90,14 +89,14 @@ def _names_of(path: str | Path, photos: Sequence[Path], names: Collection[str]) 
     """Which of the names in a file of boxes each photo has. Raises `UserError` where that is not sure."""
     by_file: dict[str, list[str]] = defaultdict(list)
     for name in names:
-        by_file[parts_of(name)[-1] if parts_of(name) else ""].append(name)
+        by_file[path_parts(name)[-1] if path_parts(name) else ""].append(name)
     owners: dict[str, Path] = {}
     for photo in photos:
         candidates = by_file.get(composed(photo.name), [])
         if not candidates:
             remedy = "name it by image_id, or give --people-images"
             raise UserError(f"{path}: has no entry for {photo.name}; {remedy}")
-        fits = {name: shared_parts(photo.absolute(), parts_of(name)) for name in candidates}
+        fits = {name: shared_parts(photo.absolute(), path_parts(name)) for name in candidates}
         best = [name for name in candidates if fits[name] == max(fits.values())]
         if len(best) > 1:
             raise UserError(f"{path}: {photo} may be {best[0]} or {best[1]} there; name its folders as they are")

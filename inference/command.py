@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from dataloaders.prepare.sources import first_names
 from utils.constants import IGNORE, PRECISIONS, PROTOTYPES, WAYS
 from utils.errors import UserError
+from utils.names import first_names
 
 from .annotations import BaseIds, Names, names_beside, read_bank_map, read_colors, read_labels, read_names
 from .inputs import Source

@@ -6,16 +6,15 @@ from collections.abc import Collection, Iterable, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from dataloaders.prepare.sources import first_names
 from utils.errors import UserError
 from utils.files import read_json, write_json
+from utils.names import JUNK, first_names
 from utils.pictures import SUFFIXES
 
 VIDEOS = (
     ".mp4", ".mov", ".avi", ".mkv", ".webm", ".m4v", ".3gp", ".3g2", ".mpg", ".mpeg", ".wmv", ".flv", ".ogv", ".ts",
     ".mts", ".m2ts",
 )  # fmt: skip
-JUNK = ("thumbs.db", "desktop.ini")
 RECORD = ".predict.json"  # in a folder of results: their names
 
 

@@ -6,10 +6,10 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from dataloaders.prepare.formats.common import JUNK, without_background
-from dataloaders.prepare.sources import first_names
+from dataloaders.prepare.formats.common import without_background
 from dataloaders.reading import labels_upright, open_labels
 from utils.errors import UserError
+from utils.names import JUNK, first_names
 from utils.pictures import SUFFIXES, colours_in_use
 
 GREY_EDGES = 0.2  # share of the pixels of a mask that may be neither black nor white

@@ -12,10 +12,10 @@ from dataloaders.prepare.formats.coco_masks import paint
 from dataloaders.prepare.formats.common import id_of_label
 from dataloaders.prepare.formats.index_png import by_colour, is_coloured, labelmap
 from dataloaders.prepare.formats.shapes import stated_size
-from dataloaders.prepare.sources import first_names
 from utils.constants import IGNORE
 from utils.errors import UserError
 from utils.imaging import Photo
+from utils.names import first_names
 from utils.pictures import open_picture, picture_size, stored_values
 from utils.zips import unpacked
 

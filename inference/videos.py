@@ -12,7 +12,8 @@ import cv2
 import numpy as np
 
 from utils.errors import UserError
-from utils.files import is_utf8, replacing
+from utils.files import replacing
+from utils.names import is_utf8
 
 Frame = tuple[np.ndarray, float]
 """RGB uint8 (H, W, 3), and the second from which on it is shown."""

@@ -130,12 +130,3 @@ def read_lines(path: str | Path, what: str) -> list[str]:
     except UnicodeDecodeError as error:
         raise UserError(f"{path}: cannot be read ({error}); it must be UTF-8 text, {what}") from error
     return [line.strip() for line in lines if line.strip()]
-
-
-def is_utf8(path: str | Path) -> bool:
-    """Whether a file's name is UTF-8: old archives leave others behind, which not every library and form can take."""
-    try:
-        str(path).encode("utf-8")
-    except UnicodeEncodeError:
-        return False
-    return True

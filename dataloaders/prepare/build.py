@@ -5,6 +5,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from pathlib import Path
 
 from utils.errors import UserError
+from utils.names import first_names
 
 from ..layout import (
     IMAGE_FOLDER,
@@ -20,7 +21,7 @@ from ..spec import SPLITS, VAL, DatasetSpec
 from ..supports import read_supports
 from .check import Outcome, check
 from .photos import Photo
-from .sources import Offer, first_names
+from .sources import Offer
 from .validation import choose_val
 from .writing import write_folder
 

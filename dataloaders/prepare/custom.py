@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from utils.errors import UserError
+from utils.names import first_names
 from utils.zips import printed_as, unpacked
 
 from .. import catalog
@@ -19,7 +20,7 @@ from .check import Outcome
 from .formats.common import LeftOut
 from .formats.recognise import read_source
 from .photos import Photo
-from .sources import Offer, draw_test, first_names
+from .sources import Offer, draw_test
 from .validation import LEAST
 
 TEST_SHARE = 0.25

@@ -2,7 +2,6 @@
 
 import os
 import re
-import unicodedata
 from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
@@ -10,6 +9,7 @@ from typing import NamedTuple
 import numpy as np
 
 from utils.errors import UserError
+from utils.names import composed
 
 JPEGS = (".jpg", ".jpeg")
 PNGS = (".png",)
@@ -21,11 +21,6 @@ class Offer(NamedTuple):
     splits: dict[str, list[str]]
     origin: str  # how they came about, told to the user
     unpaired: Sequence[str] = ()  # photos without label and labels without photo
-
-
-def composed(name: str) -> str:
-    """The name with each accent and its letter as one character: macOS writes two, which look the same."""
-    return unicodedata.normalize("NFC", name)
 
 
 def files_by_id(folder: Path, suffixes: Sequence[str]) -> dict[str, Path]:
@@ -72,11 +67,6 @@ def find_folder(source: Path, *names: str) -> Path:
     raise UserError(
         f"{source}: has no sub-folder {' or '.join(names)}; --source is the folder of the unpacked download"
     )
-
-
-def first_names(names: Sequence[str], most: int = 3) -> str:
-    """The first of many names, for a message of one line."""
-    return ", ".join(names[:most]) + (" ..." if len(names) > most else "")
 
 
 def draw_test(ids: Sequence[str], share: float, seed: int = 0) -> dict[str, list[str]]:

@@ -11,13 +11,13 @@ from typing import Any
 from PIL import Image
 
 from dataloaders.prepare.formats.common import is_background, is_ignored
-from dataloaders.prepare.sources import first_names
 from utils.constants import IGNORE
 from utils.errors import UserError
-from utils.files import is_utf8, read_json, reported, write_json, write_text
+from utils.files import read_json, reported, write_json, write_text
+from utils.names import JUNK, first_names, is_utf8
 from utils.pictures import orientation
 
-from ..inputs import JUNK, Source
+from ..inputs import Source
 from ..parsing import ClassInfo, Parsing
 from .coco import Coco
 from .cvat import Cvat

@@ -18,7 +18,7 @@ from .shapes import Size, stated_size
 
 MOST = IGNORE - 2  # classes beside the background, as many as a dataset.json takes
 KEYS = {"images", "annotations", "categories"}
-SPLITS = {  # folder or list of a source -> ours
+SPLIT_WORDS = {  # folder or list of a source -> ours
     "train": "train", "training": "train", "valid": "val", "val": "val", "validation": "val",
     "test": "test", "testing": "test",
 }  # fmt: skip
@@ -35,7 +35,7 @@ class Job(NamedTuple):
 def split_of(path: Path) -> str:
     """Our list to which a file's photos belong, by the name of its folder or by its own; empty where neither says."""
     words = (path.parent.name.lower(), *re.findall("[a-z]+", path.stem.lower()))
-    return next((SPLITS[word] for word in words if word in SPLITS), "")
+    return next((SPLIT_WORDS[word] for word in words if word in SPLIT_WORDS), "")
 
 
 def is_coco(content: object) -> bool:

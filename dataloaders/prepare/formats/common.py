@@ -13,12 +13,12 @@ import numpy as np
 from utils.constants import IGNORE
 from utils.errors import UserError
 from utils.files import read_lines
+from utils.names import JUNK, composed, first_names, path_parts, shared_parts
 from utils.pictures import SUFFIXES, picture_size
 
 from ...reading import ids_in, read_image
 from ...sides import words
 from ..photos import Photo, encoded
-from ..sources import composed, first_names
 from .shapes import Size, stated_size
 
 IMAGE_FOLDERS = ("images", "trainval_images", "JPEGImages", "photos", "img", "imgs")
@@ -26,7 +26,6 @@ BACKGROUND_WORDS = ("background", "bg", "unlabeled", "unlabelled", "unlabel")
 IGNORE_WORDS = ("ignore",)  # labelme's __ignore__: what must not count
 STORED_FORM = "labels fit only the form in which a turned photo is stored, so that form is used"
 NUMBERED = re.compile(r"(\d+)\s*[:;,=\s]\s*(\S.*)")
-JUNK = ("__macosx", "thumbs.db", "desktop.ini")
 Files = Mapping[Path, dict[str, Any]]
 """The JSON files of one form, with their content."""
 IdOf = Callable[[str], int | None]
@@ -83,7 +82,7 @@ class PhotoIndex:
         beside = Path(os.path.normpath(named_by.parent / name.replace("\\", "/")))  # for lines that name it
         if name and beside.is_file():
             return beside
-        parts = parts_of(name)
+        parts = path_parts(name)
         last = parts[-1].lower() if parts else ""
         candidates = self.by_name.get(last) or self.by_name.get(composed(unquote(last)), [])
         if not candidates:
@@ -118,22 +117,11 @@ class PhotoIndex:
     def tell_unnamed(self, photos: Collection[Path], listed: Iterable[str] = ()) -> None:
         """Print how many photos lie among these and are named by no label file; `listed` are further names in them."""
         left_out, folders, named = LeftOut(), {p.parent.resolve() for p in photos}, {p.resolve() for p in photos}
-        names = {part.lower() for name in listed for part in parts_of(name)[-1:]}
+        names = {part.lower() for name in listed for part in path_parts(name)[-1:]}
         for path in (path for name, paths in self.by_name.items() for path in paths if name not in names):
             if path.parent.resolve() in folders and path.resolve() not in named:
                 left_out.add("photos that no label file names", path.name)
         left_out.tell()
-
-
-def parts_of(name: str) -> list[str]:
-    """The folders and the file of a path that a label file holds, with any slashes."""
-    return [part for part in re.split(r"[\\/]+", composed(name)) if part not in ("", ".", "..")]
-
-
-def shared_parts(path: Path, parts: Sequence[str]) -> int:
-    """How many of such parts, from their end, the path has too, in any case."""
-    pairs = zip(reversed(path.parts), reversed(parts), strict=False)
-    return next((i for i, (a, b) in enumerate(pairs) if composed(a).lower() != b.lower()), len(parts))
 
 
 def files_below(folder: Path) -> Iterator[Path]:

@@ -7,11 +7,12 @@ from typing import NamedTuple
 
 from utils.errors import UserError
 from utils.files import read_lines
+from utils.names import first_names
 from utils.pictures import SUFFIXES
 
 from ..photos import SourceFiles
-from ..sources import files_by_id, find_folder, first_names, folders_below, unpaired
-from .coco import SPLITS
+from ..sources import files_by_id, find_folder, folders_below, unpaired
+from .coco import SPLIT_WORDS
 from .common import IMAGE_FOLDERS, LeftOut, files_below
 
 LABEL_FOLDERS = ("labels", "trainval_classes", "SegmentationClass", "masks", "annotations")
@@ -107,8 +108,8 @@ def splits_of(source: Path, files: Mapping[Pair, Sequence[SourceFiles]]) -> dict
             splits[split] += photos
     if splits:
         return splits
-    names = {pair: [part.lower() for part in pair.photos.relative_to(source).parts] for pair in files}
-    named = {pair: next((SPLITS[part] for part in parts if part in SPLITS), "") for pair, parts in names.items()}
+    words = {pair: [part.lower() for part in pair.photos.relative_to(source).parts] for pair in files}
+    named = {pair: next((SPLIT_WORDS[w] for w in own if w in SPLIT_WORDS), "") for pair, own in words.items()}
     for pair, split in named.items() if any(named.values()) else ():
         splits[split or "train"] += [file.image for file in files[pair]]
     if len(files) > 1:
@@ -124,7 +125,7 @@ def _voc_splits(lists: Path, images: Mapping[str, Path]) -> dict[str, list[Path]
     """
     splits: dict[str, list[Path]] = defaultdict(list)
     left_out = LeftOut()
-    for name, split in SPLITS.items():
+    for name, split in SPLIT_WORDS.items():
         path = lists / f"{name}.txt"
         entries = read_lines(path, "one id a line") if path.is_file() else []
         photos = [_entered(entry, images) for entry in entries]

@@ -22,7 +22,7 @@ from ...palette import RGB, VOC_EDGE, voc_colour
 from ...reading import labels_upright, looks_scaled, looks_smoothed, open_labels, read_label
 from ..photos import Photo, SourceFiles, make_photos
 from ..sources import files_by_id
-from .coco import SPLITS
+from .coco import SPLIT_WORDS
 from .common import Labelled, LeftOut, Names, check_names, fitted_photo, is_background, named_once, names_file
 from .folders import files_of, pairs_in, splits_of
 
@@ -132,7 +132,7 @@ def _roboflow(source: Path) -> Found:
                 left_out.add("photos without a mask", path.name)
                 continue
             files.append(SourceFiles(image_id, path, pictures[image_id + MASK_END]))
-            splits[SPLITS.get(folder.name.lower(), "train")].append(path)
+            splits[SPLIT_WORDS.get(folder.name.lower(), "train")].append(path)
     left_out.tell()
     if not files:
         raise UserError(f"{source}: holds no photo with its {MASK_END}.png; export it as semantic segmentation masks")

@@ -10,10 +10,10 @@ import numpy as np
 from PIL import Image
 
 from utils.errors import UserError
+from utils.names import composed, first_names
 from utils.pictures import SUFFIXES
 
 from ..photos import Photo, make_photos
-from ..sources import composed, first_names
 from .common import (
     Files,
     IdOf,

@@ -5,9 +5,9 @@ from typing import Any
 
 from utils.errors import UserError
 from utils.files import read_json
+from utils.names import first_names
 
 from ...layout import IMAGE_SUFFIXES
-from ..sources import first_names
 from . import coco, index_png, labelme, supervisely
 from .common import Files, Labelled, LeftOut, files_below
 from .folders import label_maps
