@@ -114,7 +114,8 @@ def wanted_extras(options: argparse.Namespace, names: Sequence[str]) -> Extras:
     datasets = list(dict.fromkeys(options.datasets))
     for dataset in datasets:
         print(translation.note_of(dataset, names))
-    return Extras(recipes, options.cutout, options.grey, datasets, people=options.people != "off")
+    people = options.people != "off"
+    return Extras(recipes, options.cutout, options.grey, datasets, people=people, drop_specks=options.drop_specks)
 
 
 def parse_options(arguments: Sequence[str] | None) -> argparse.Namespace:
@@ -143,6 +144,7 @@ def add_extras(options: ArgumentParser) -> None:
         help="also write a mask: 'clothes=foreground - hair - skin | grow 2%%'; may be given several times",
     )  # fmt: skip
     add("--masks", action="append", default=[], metavar="FILE", help="JSON file of recipes by name")
+    add("--drop-specks", action="store_true", help="give small islands of a class to what lies around them")
     add("--cutout", action="store_true", help="also write each mask's part of the photo, transparent around it")
     add("--grey", action="store_true", help="also write the photo with each mask in grey")
     add(

@@ -57,6 +57,7 @@ def parse_photos(
                 try:
                     if isinstance(parsing, UserError):
                         raise parsing
+                    parsing = extras.cleaned(parsing)
                     extras.save(parsing, out, source)
                     empty += [] if parsing.labels.any() else [source.path.name]
                     if parser.tile and (line := too_large(parsing, parser.max_size)):
@@ -138,6 +139,7 @@ def _parse_video(
             for (frame, second), parsing in zip(
                 batch, parser.parse_frames([frame for frame, _ in batch], smoother), strict=True
             ):
+                parsing = extras.cleaned(parsing)
                 if strip is None:
                     strip = visualize.legend([c[1:] for c in parsing.classes], frame.shape[1])
                 yield np.concatenate([parsing.overlay(legend=False), strip]), second

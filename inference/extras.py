@@ -21,8 +21,8 @@ from .recipes import Recipe
 class Extras:
     """The masks to draw by their names, whether each comes with a cut-out and the greyed photo, and data sets.
 
-    For each data set the label map is written in its ids too; with `people`, a map of the persons' numbers. All photos
-    go into the `projects`.
+    All are made of the parse without its specks where `drop_specks` is set. For each data set the label map is written
+    in its ids too; with `people`, a map of the persons' numbers. All photos go into the `projects`.
     """
 
     recipes: Mapping[str, Recipe] = field(default_factory=dict)
@@ -31,6 +31,7 @@ class Extras:
     datasets: Sequence[str] = ()
     projects: Sequence[Project] = ()
     people: bool = False
+    drop_specks: bool = False
 
     @property
     def ends(self) -> tuple[str, ...]:
@@ -38,6 +39,10 @@ class Extras:
         kinds = (".png", *(["_cutout.png"] if self.cutout else []), *(["_grey.jpg"] if self.grey else []))
         maps = (*self.datasets, *(["people"] if self.people else []))
         return (*(f"_{name}{kind}" for name in self.recipes for kind in kinds), *(f"_{name}.png" for name in maps))
+
+    def cleaned(self, parsing: Parsing) -> Parsing:
+        """The parse that results are made of."""
+        return parsing.without_specks() if self.drop_specks else parsing
 
     def save(self, parsing: Parsing, folder: str | Path, source: Source) -> None:
         """Write the usual results of a photo into `folder`, and these. Raises `UserError` as `Parsing.save` does."""

@@ -2,7 +2,7 @@
 
 import functools
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, NamedTuple, TypedDict
 
@@ -19,6 +19,7 @@ from utils.files import replacing, write_json
 
 from . import masks, translation
 from .recipes import BACKGROUND, FOREGROUND, Recipe, parse_recipe
+from .specks import moved, without_specks
 
 JPEG_SIDE = 65_000  # pixels; the format ends at 65,500, and a legend is added
 COUNTED_EXACTLY = 2**23  # pixels: OpenCV counts in single precision
@@ -105,6 +106,12 @@ class Parsing:
             areas = self._measured(self.labels[box][mask[box] > 0], scores)
             people.append(Person(id=number, box=(x, y, width, height), classes=areas))
         return people
+
+    def without_specks(self) -> "Parsing":
+        """The parse without its specks: small islands take what lies around them (`inference.specks`)."""
+        labels, foreground, specks, sources = without_specks(self.labels, self.foreground)
+        ids = None if self.person_ids is None else moved(self.person_ids, specks, sources)
+        return replace(self, labels=labels, foreground=foreground, person_ids=ids)
 
     def overlay(self, opacity: float | Mapping[str, float] = visualize.OPACITY, legend: bool = True) -> np.ndarray:
         """The photo under the classes' colours, RGB uint8; with a legend of the classes found below it.

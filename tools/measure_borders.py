@@ -1,4 +1,4 @@
-"""How well the borders of label maps lie: plain, and refined under the photo.
+"""How well the borders of label maps lie: plain, refined under the photo, and without specks too.
 
     python -m tools.measure_borders --split val --parses 150
 
@@ -19,6 +19,7 @@ from dataloaders import catalog
 from dataloaders.split import Split
 from engine.metrics import ConfusionMatrix, mean
 from inference.parser import OneShotParser
+from inference.specks import without_specks
 from inference.tiles import join_tiles, tiles
 from utils.config import whole
 from utils.constants import IGNORE
@@ -85,20 +86,21 @@ def main(arguments: Sequence[str] | None = None) -> None:
     spec = catalog.load(chosen.dataset)
     split = Split(spec, catalog.locate(spec, chosen.data_root), chosen.split)
     parser = OneShotParser(chosen.checkpoint)
-    borders = {refine: Borders(spec.num_slots) for refine in (False, True)}
+    borders = {title: Borders(spec.num_slots) for title in ("plain", "refined", "refined, without specks")}
     groups = draw(split.ids, chosen.parses, 1, chosen.seed)
     for support, query in tqdm(meetings(parser, split, spec.classes, groups), unit="photo", total=chosen.parses):
         ids = [c.id for c in support.classes]
         truth = query.label.numpy()
         truth = np.where(np.isin(truth, [*ids, IGNORE]), truth, 0).astype(np.uint8)
-        for refine, one in borders.items():
-            parser.network.refine = refine
+        for title, one in borders.items():
+            parser.network.refine = title != "plain"
             maps = parser.maps(rgb_of(query), support)
-            slots, _, _ = join_tiles(tiles(truth.shape, max(truth.shape)), [maps], parser.min_score)
+            slots, foreground, _ = join_tiles(tiles(truth.shape, max(truth.shape)), [maps], parser.min_score)
+            if title.endswith("without specks"):
+                slots = without_specks(slots, foreground).labels
             one.add(np.array([0, *ids], dtype=np.uint8)[slots], truth, ids)
     header = ["label maps", "mIoU %", "boundary F %", "small: mIoU %", "small: boundary F %"]
-    titles = ("plain", "refined")
-    print(table(header, [[title, *one.row(spec.classes)] for title, one in zip(titles, borders.values(), strict=True)]))
+    print(table(header, [[title, *one.row(spec.classes)] for title, one in borders.items()]))
 
 
 if __name__ == "__main__":
