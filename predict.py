@@ -36,7 +36,7 @@ from inference.extras import Extras
 from inference.inputs import check_results, collect, note_results
 from inference.recipes import read_recipes
 from inference.settings import DEFAULT_CHECKPOINT
-from utils.config import ArgumentParser
+from utils.config import ArgumentParser, require
 from utils.errors import UserError, run_cli
 from utils.names import first_names
 
@@ -111,6 +111,8 @@ def wanted_extras(options: argparse.Namespace, names: Sequence[str]) -> Extras:
     for option in ("cutout", "grey"):
         if getattr(options, option) and not recipes:
             raise UserError(f"--{option}: is made of a mask, and there is none; add --mask NAME=RECIPE")
+    if persons := [p for recipe in recipes.values() for p in recipe.persons.keys() - set(names)]:
+        require(options.people != "off", "mask", f"names {persons[0]}; add --people auto, or a file of boxes")
     datasets = list(dict.fromkeys(options.datasets))
     for dataset in datasets:
         print(translation.note_of(dataset, names))

@@ -136,13 +136,18 @@ class Parsing:
     def mask(self, recipe: str | Recipe) -> np.ndarray:
         """The mask that a recipe such as "foreground - hair - skin | grow 2%" describes, uint8 (H, W).
 
-        It is 0 and 255, and between them where it is feathered. Raises `UserError` for a text that is no recipe, and
-        for a class that the reference lacks.
+        It is 0 and 255, and between them where it is feathered. A person whom the photo does not show has no pixels.
+        Raises `UserError` for a text that is no recipe, for a class that the reference lacks, and for a person where
+        the photo was not parsed person by person.
         """
         if isinstance(recipe, str):
             recipe = parse_recipe(recipe, [c.name for c in self.classes])
         wanted = {operation.operand for operation in recipe.operations} - {"", FOREGROUND, BACKGROUND}
         regions = {c.name: self.labels == c.id for c in self.classes if c.name in wanted}
+        for person, number in recipe.persons.items():
+            if self.person_ids is None and person not in regions:
+                raise UserError(f"mask: the recipe names {person!r}, and nobody was looked for; parse with people")
+            regions.setdefault(person, np.asarray(self.person_ids == number))
         if lacking := sorted(wanted - regions.keys()):
             raise UserError(f"mask: the reference has no class {lacking[0]!r}, which the recipe names; read it anew")
         return masks.draw(recipe, {FOREGROUND: self.foreground, **regions})

@@ -18,6 +18,7 @@ FOREGROUND, BACKGROUND = "foreground", "background"
 MEASURED, PLAIN = ("grow", "shrink", "feather", "drop"), ("invert", "fill", "box")  # steps with a number, and without
 PERSON = ("person", "people", "human", "body")  # as users may call the foreground
 NUMBER = re.compile(r"(\d+(?:\.\d+)?|\.\d+)\s*(%|px)?")
+NUMBERED = re.compile(r"person\s+(\d+)(?![\w.%])", re.I)  # one of the persons of a photo
 UNKNOWN = re.compile(r".+?(?=\s*[+|]|\s+-|$)", re.S)
 NAME = re.compile(r"[\w-]+")
 
@@ -26,7 +27,7 @@ class Operation(NamedTuple):
     """One thing that is done to the mask: `+` or `-` a class, or a step with its `length` or area, if it has one."""
 
     name: str
-    operand: str = ""  # the class, `foreground` or `background`
+    operand: str = ""  # the class, `foreground`, `background` or "person 2"
     length: float = 0.0
     percent: bool = False  # the length is a share of the person's height, an area one of the person's; else pixels
 
@@ -36,6 +37,12 @@ class Recipe(NamedTuple):
 
     operations: tuple[Operation, ...]
     lacks: tuple[str, ...] = ()
+
+    @property
+    def persons(self) -> dict[str, int]:
+        """The numbers of the persons that it names, by these names."""
+        numbered = {one.operand: NUMBERED.fullmatch(one.operand) for one in self.operations}
+        return {operand: int(match[1]) for operand, match in numbered.items() if match}
 
     @property
     def is_empty(self) -> bool:
@@ -136,6 +143,9 @@ class _Reader:
             if self.text[self.place : end].lower() == name.lower() and re.match(r"[\s+|-]|$", self.text[end:]):
                 self.place = end
                 return [Operation(sign, name)]
+        if numbered := NUMBERED.match(self.text, self.place):
+            self.place = numbered.end()
+            return [Operation(sign, f"person {int(numbered[1])}")]
         unknown = UNKNOWN.match(self.text, self.place)
         assert unknown is not None  # there is a letter
         if not self.lenient:

@@ -3,6 +3,7 @@
 import json
 import subprocess
 import sys
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -100,6 +101,25 @@ def test_small_parts_are_dropped_by_pixels_and_by_the_persons_area():
         assert np.array_equal(drawn(f"hair + bag | {step}") > 0, labels == 1)
     assert np.array_equal(drawn("hair + bag | drop 11%"), drawn("hair + bag"))
     assert not drawn("hair + bag | drop 50%").any()
+
+
+def test_persons_by_their_numbers():
+    one = parsing()
+    ids = np.zeros(one.labels.shape, np.uint8)
+    ids[:, :25], ids[:, 25:] = one.foreground[:, :25], 2 * one.foreground[:, 25:]
+    several = replace(one, person_ids=ids)
+    assert np.array_equal(several.mask("person 2 - hair") > 0, (ids == 2) & (one.labels != 1))
+    assert np.array_equal(several.mask("hair - Person 1") > 0, (ids == 2) & (one.labels == 1))
+    assert not several.mask("person 3").any(), "the photo shows two"
+    with pytest.raises(UserError, match="names 'person 1', and nobody was looked for"):
+        one.mask("person 1")
+    with pytest.raises(UserError, match="the person is 'foreground'"):
+        one.mask("person")
+
+
+def test_the_command_asks_for_people_where_a_mask_names_one(place, capsys):
+    assert run(place, "photos", more=("--mask", "first=person 1")) == 2
+    assert "--mask names person 1; add --people auto" in complaint(capsys)
 
 
 def test_a_feathered_edge_fades_over_its_length_to_either_side():
