@@ -25,7 +25,7 @@ from .smoothing import Smoother
 from .together import parse_together
 from .videos import Frame, Video, VideoOptions, write_video
 
-PIECES = 2  # windows that a person may extend over
+PIECES = 2  # windows that a person may be high
 NARROW = 100  # pixels of a side at network size: below, there is little to see
 
 
@@ -106,7 +106,7 @@ def narrow(parser: OneShotParser, size: tuple[int, int]) -> str:
 def too_large(parsing: Parsing, window: int) -> str:
     """A line where windows of so many pixels showed only pieces of a person; empty where they showed enough."""
     size = person_size(parsing.foreground)
-    if max(size) <= PIECES * window:
+    if size[0] <= PIECES * window:  # in the width several people may stand side by side
         return ""
     return f"a person fills {size[1]}x{size[0]} pixels, and --tile shows the network {window} at once; leave it away"
 
