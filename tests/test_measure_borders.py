@@ -28,7 +28,7 @@ def test_classes_that_a_photo_lacks_do_not_count_and_small_ones_count_apart():
     found = np.where(square(30), 1, 0).astype(np.uint8)
     found[:5, :5] = 2
     borders.add(found, truth, [1, 2, 3])
-    miou, boundary, small_iou, small_boundary = map(float, borders.row([0, 1, 2, 3]))
+    miou, boundary, small_iou, small_boundary = map(float, borders.row())
     assert miou == pytest.approx((100 + 100 / 3) / 2, abs=0.1)
     assert small_iou == small_boundary == 100 and 50 < boundary < 100
 
@@ -37,4 +37,5 @@ def test_on_a_split(toy_root, tmp_path, capsys):
     checkpoint = write_checkpoint(tmp_path / "tiny.pt")
     words = f"--checkpoint {checkpoint} --dataset toy --data-root {toy_root} --split test --parses 2"
     measure_borders.main(words.split())
-    assert [line.split(" ")[1] for line in capsys.readouterr().out.splitlines()[2:]] == ["plain", "refined"]
+    titles = [line.split("|")[1].strip() for line in capsys.readouterr().out.splitlines()[2:]]
+    assert titles == ["plain", "refined", "refined, without specks"]
