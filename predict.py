@@ -60,8 +60,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """The command line; returns 1 when files had to be skipped."""
     options = parse_options(arguments)
     sources, passed_over = collect(options.inputs, options.labels)
-    if passed_over:
-        tell_passed_over(passed_over, "photos or videos")
+    tell_passed_over(passed_over, "photos or videos")
     reference = read_reference(options)
     names = class_names(reference.labels, reference.names)
     clips = video_options(options, sources)

@@ -6,6 +6,7 @@ import cv2
 import numpy as np
 
 from .recipes import BACKGROUND, FOREGROUND, Operation, Recipe
+from .specks import small_parts
 
 GREY = 128  # the grey of what a try-on network must not see
 
@@ -61,10 +62,7 @@ def _step(operation: Operation, mask: np.ndarray, length: float) -> np.ndarray:
             mask[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1] = True
         return mask
     if operation.name == "drop":
-        _, parts, sizes, _ = cv2.connectedComponentsWithStats(mask.astype(np.uint8))
-        kept = sizes[:, cv2.CC_STAT_AREA] >= length
-        kept[0] = False  # what is not in the mask
-        return np.asarray(kept[parts])
+        return np.asarray(mask & ~small_parts(mask, length))
     if operation.name == "grow":
         return _distance(~mask) <= length
     return _distance(mask) > length

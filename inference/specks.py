@@ -26,9 +26,9 @@ def without_specks(labels: np.ndarray, foreground: np.ndarray) -> Cleaned:
     specks = np.zeros(labels.shape, dtype=bool)
     least = SPECK * np.count_nonzero(foreground)
     for region in (foreground & (labels == 0), ~foreground):
-        _mark_small(region, specks, least, keep_largest=False)
+        specks |= small_parts(region, least)
     for class_id in np.flatnonzero(np.bincount(labels.reshape(-1)))[1:]:
-        _mark_small(labels == class_id, specks, least, keep_largest=True)
+        specks |= small_parts(labels == class_id, least, keep_largest=True)
     places = np.flatnonzero(specks)
     if not len(places) or len(places) == labels.size:
         return Cleaned(labels, foreground, places[:0], places[:0])
@@ -50,17 +50,18 @@ def moved(values: np.ndarray, places: np.ndarray, sources: np.ndarray) -> np.nda
     return copy
 
 
-def _mark_small(region: np.ndarray, specks: np.ndarray, least: float, keep_largest: bool) -> None:
-    """Mark the parts of a region (H, W) that have fewer than `least` pixels."""
+def small_parts(region: np.ndarray, least: float, keep_largest: bool = False) -> np.ndarray:
+    """The parts of a region, bool (H, W), that have fewer than `least` pixels, as such a mask."""
+    small = np.zeros_like(region)
     x, y, width, height = cv2.boundingRect(region.astype(np.uint8))
-    box = slice(y, y + height), slice(x, x + width)
     if not width:
-        return
+        return small
+    box = slice(y, y + height), slice(x, x + width)
     _, parts, stats, _ = cv2.connectedComponentsWithStats(region[box].astype(np.uint8))
     areas = stats[:, cv2.CC_STAT_AREA]
-    small = areas < least
-    small[0] = False
+    chosen = areas < least
+    chosen[0] = False  # what is not in the region
     if keep_largest and len(areas) > 1:
-        small[1 + int(np.argmax(areas[1:]))] = False
-    if small.any():
-        specks[box] |= small[parts]
+        chosen[1 + int(np.argmax(areas[1:]))] = False
+    small[box] = chosen[parts]
+    return small

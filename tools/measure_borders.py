@@ -17,7 +17,7 @@ from tqdm import tqdm
 
 from dataloaders import catalog
 from dataloaders.split import Split
-from engine.metrics import ConfusionMatrix, mean
+from engine.metrics import ConfusionMatrix
 from inference.parser import OneShotParser
 from inference.specks import without_specks
 from inference.tiles import join_tiles, tiles
@@ -28,6 +28,7 @@ from utils.log import percent, table
 
 from .score_user import draw, measuring_options, meetings, rgb_of
 
+TITLES = ("plain", "refined", "refined, without specks")
 NEAR = 3  # pixels
 SMALL = 0.02  # share of a photo below which a class is small
 AROUND = np.ones((3, 3), dtype=np.uint8)
@@ -54,12 +55,11 @@ class Borders:
                 self.boundary.append(boundary_score(own, true))
                 self.share.append(float(true.mean()))
 
-    def row(self, classes: Sequence[int]) -> list[str]:
+    def row(self) -> list[str]:
         """mIoU without background, boundary F-score, both of small classes."""
-        iou = self.pixels.iou()
         small = np.array(self.share) < SMALL
         parts = (np.array(self.boundary), np.array(self.iou)[small], np.array(self.boundary)[small])
-        figures = [mean(iou[c] for c in classes if c), *(float(p.mean()) if len(p) else np.nan for p in parts)]
+        figures = [self.pixels.miou(), *(float(p.mean()) if len(p) else np.nan for p in parts)]
         return [percent(figure) for figure in figures]
 
 
@@ -86,21 +86,21 @@ def main(arguments: Sequence[str] | None = None) -> None:
     spec = catalog.load(chosen.dataset)
     split = Split(spec, catalog.locate(spec, chosen.data_root), chosen.split)
     parser = OneShotParser(chosen.checkpoint)
-    borders = {title: Borders(spec.num_slots) for title in ("plain", "refined", "refined, without specks")}
+    plain, refined, cleaned = borders = [Borders(spec.num_slots) for _ in TITLES]
     groups = draw(split.ids, chosen.parses, 1, chosen.seed)
     for support, query in tqdm(meetings(parser, split, spec.classes, groups), unit="photo", total=chosen.parses):
         ids = [c.id for c in support.classes]
         truth = query.label.numpy()
         truth = np.where(np.isin(truth, [*ids, IGNORE]), truth, 0).astype(np.uint8)
-        for title, one in borders.items():
-            parser.network.refine = title != "plain"
+        table_of_ids = np.array([0, *ids], dtype=np.uint8)
+        for refine, one in ((False, plain), (True, refined)):
+            parser.network.refine = refine
             maps = parser.maps(rgb_of(query), support)
             slots, foreground, _ = join_tiles(tiles(truth.shape, max(truth.shape)), [maps], parser.min_score)
-            if title.endswith("without specks"):
-                slots = without_specks(slots, foreground).labels
-            one.add(np.array([0, *ids], dtype=np.uint8)[slots], truth, ids)
+            one.add(table_of_ids[slots], truth, ids)
+        cleaned.add(table_of_ids[without_specks(slots, foreground).labels], truth, ids)
     header = ["label maps", "mIoU %", "boundary F %", "small: mIoU %", "small: boundary F %"]
-    print(table(header, [[title, *one.row(spec.classes)] for title, one in borders.items()]))
+    print(table(header, [[title, *one.row()] for title, one in zip(TITLES, borders, strict=True)]))
 
 
 if __name__ == "__main__":

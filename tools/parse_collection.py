@@ -42,8 +42,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     from inference.collection import parts  # late: torch takes seconds, a mistake above none
 
     pieces, passed_over = parts(options.inputs)
-    if passed_over:
-        tell_passed_over(passed_over, "photos")
+    tell_passed_over(passed_over, "photos")
     if options.address:
         require_answer(options.address)
     with locked(options.out):

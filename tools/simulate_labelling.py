@@ -29,7 +29,7 @@ from dataloaders.settings import DATA_ROOT
 from dataloaders.spec import DatasetSpec
 from dataloaders.split import Split
 from dataloaders.transforms import Sample
-from engine.metrics import ConfusionMatrix, mean
+from engine.metrics import ConfusionMatrix
 from inference.parser import OneShotParser
 from utils.config import MOST, ArgumentParser, whole
 from utils.constants import IGNORE, PROTOTYPES
@@ -98,9 +98,7 @@ def measure(parser: OneShotParser, references: Sequence[Sample], tests: Split, p
     for number in tqdm(range(min(photos, len(tests))), unit="photo", leave=False):
         sample = tests.load(number)
         matrix.update(torch.from_numpy(parser.parse(rgb_of(sample)).labels), sample.label)
-    iou = matrix.iou()
-    known = (iou[c] for c in tests.spec.classes if c)
-    return mean(known), (time.monotonic() - began) / 60
+    return matrix.miou(), (time.monotonic() - began) / 60
 
 
 def train(options: Namespace, ids: Sequence[str], spec: DatasetSpec, root: Path) -> float:
