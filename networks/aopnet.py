@@ -119,14 +119,14 @@ class AOPNet(OneShotNetwork):
         # Where a size is odd, the padding of the encoder itself moves to both sides: its features would shift.
         feature = self.decoder(*self.encoder.features(pad_by_edge(images, max(self.encoder.channels))).values())
         height, width = rounded_up(images.shape[-2:], LOW_STRIDE)
-        return feature[..., :height, :width]
+        return feature[..., :height, :width].contiguous(memory_format=torch.channels_last)
 
     def _spaces(self, feature: Tensor) -> tuple[Features, Tensor]:
         """Metric features and foreground logits, and the place on the body (B, 2, h, w), from the decoder's feature."""
         place = self.body(feature)
         with torch.autocast(feature.device.type, enabled=False):  # in half precision the phases would be far off
-            phases = torch.einsum("kc,bchw->bkhw", self.waves, at_least_float32(place.detach()))
-        waves = torch.cos(phases + self.phase[:, None, None]) * (PLACE_WEIGHT * (2 / WAVES) ** 0.5)
+            phases = F.linear(at_least_float32(place.detach()).permute(0, 2, 3, 1), self.waves, self.phase)
+        waves = torch.cos(phases).permute(0, 3, 1, 2) * (PLACE_WEIGHT * (2 / WAVES) ** 0.5)
         learned = F.normalize(at_least_float32(self.fine_space(feature)), dim=1)
         return Features(self.coarse(feature), torch.cat([learned, waves], dim=1)), place
 
