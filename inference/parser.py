@@ -6,7 +6,6 @@ parsing = parser.parse("photo.jpg")   # .labels (H, W) of class ids, .areas(), .
 """
 
 import dataclasses
-import math
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, TypeVar, overload
@@ -38,9 +37,10 @@ from .references import (
     joined_names,
     rows_and_rivals,
     shrink_labels,
+    surer,
 )
 from .self_check import poorly_parsed
-from .settings import DEFAULT_CHECKPOINT, SEVERAL_SURER, check_choices, defaults_of
+from .settings import DEFAULT_CHECKPOINT, check_choices, defaults_of
 from .smoothing import Smoother
 from .support import Support, check_labels, named
 from .tiles import Decoded, join_tiles, tiles
@@ -150,7 +150,8 @@ class OneShotParser:
             prototypes = turn(net, references, prototypes, unknown)
             notes += [] if unknown else ["adapt: the checkpoint knows all classes by name, so none is turned"]
         of_bank = joined_names(own, rows, known), tuple(known[r] for r in rivals)
-        support = Support(classes, prototypes, *of_bank, len(pairs))
+        sure = surer([row > 0 for row in rows], bool(rivals) or any(rows), len(pairs))
+        support = Support(classes, prototypes._replace(surer=self._on_device(sure)), *of_bank)
         if unknown:
             themselves = [self._class_maps(features, support) for features, _ in references]
             notes += poorly_parsed(themselves, [slots for _, slots in references], own, unknown, self.min_score)
@@ -287,11 +288,7 @@ class OneShotParser:
 
     def _class_maps(self, features: Features, support: Support) -> Maps:
         with autocast(self.device, self.amp):
-            maps = self.network.class_maps(features, support.prototypes)[0]
-        if maps.presence is None or support.photos == 1:
-            return maps
-        logit = maps.presence.logit(eps=1e-6) + SEVERAL_SURER * math.log(support.photos)
-        return maps._replace(presence=logit.sigmoid())
+            return self.network.class_maps(features, support.prototypes)[0]
 
     def _image(self, rgb: np.ndarray) -> Tensor:
         return self._on_device(np.ascontiguousarray(rgb)).permute(2, 0, 1)

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -9,9 +10,11 @@ from networks.base import Features, OneShotNetwork
 from networks.layers import resize_labels
 from networks.prototypes import Prototypes
 from utils.errors import UserError
+from utils.rivals import UNKNOWN_SURER
 
 from .annotations import BaseIds, is_unnamed
 from .known_names import known_as, shown_name
+from .settings import SEVERAL_SURER
 
 
 def extract_prototypes(network: OneShotNetwork, photo: Features, label: Tensor, classes: int) -> Prototypes:
@@ -62,6 +65,17 @@ def rows_and_rivals(
         raise UserError(f"bank: the reference has none of the remembered classes ({choice}); use support-only")
     told_apart = any(rows) or not all(map(is_unnamed, names))
     return rows, [row for row in remembered.values() if row not in rows] if network.takes_rivals and told_apart else []
+
+
+def surer(known: Sequence[bool], told_apart: bool, photos: int) -> np.ndarray:
+    """What is added to the logits of the presence, (1, 1 + K), with a reference of so many photos.
+
+    Where known classes are told from others, those that are not `known` (K,) are doubted less: the network has learned
+    on the known ones when to be sure.
+    """
+    unknown = np.array([False, *(told_apart and not one for one in known)])
+    sure: np.ndarray = SEVERAL_SURER * np.log(photos) + UNKNOWN_SURER * unknown
+    return sure[None].astype(np.float32)
 
 
 def bank_rows(

@@ -23,13 +23,12 @@ from .project_labels import IGNORED
 @dataclass(frozen=True)
 class Support:
     """A reference: its classes, their prototypes in the same order, which of them the checkpoint knows by name, and
-    which other classes it knows that compete as background; from so many photos; and lines to tell the user."""
+    which other classes it knows that compete as background; and lines to tell the user."""
 
     classes: tuple[ClassInfo, ...]
     prototypes: Prototypes
     known: tuple[str, ...] = ()
     rivals: tuple[str, ...] = ()
-    photos: int = 1
     notes: tuple[str, ...] = ()
 
 

@@ -170,7 +170,10 @@ class AOPNet(OneShotNetwork):
             rivals = torch.cat([torch.zeros_like(present), others], dim=1)[None]
             present = torch.cat([present, others], dim=1)
         matched = self.matcher(query.fine, human, classes[None], present[None], rivals)
-        return Match(matched.logits[0, :, : 1 + count], matched.presence[0, :, :count])
+        presence = matched.presence[0, :, :count]
+        if prototypes.surer is not None:
+            presence = presence + prototypes.surer[:, 1:]
+        return Match(matched.logits[0, :, : 1 + count], presence)
 
     def logits(self, query: Features, prototypes: Prototypes, with_agm: bool = False) -> Logits:
         """Logits at feature size for a query (batch 1) under one or several prototypes; there is no AGM."""

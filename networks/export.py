@@ -39,7 +39,7 @@ class ParserGraph(nn.Module):
     def forward(
         self, image: Tensor, prototypes: Tensor, foreground: Tensor, rivals: Tensor, min_score: Tensor, canvas: Tensor
     ) -> tuple[Tensor, Tensor]:
-        """RGB image (3, h, w) float 0..255, prototypes (K, D) and (D,), score below which a class is absent, ().
+        """RGB image (3, h, w) float 0..255, prototypes (K, D) and (D,), scores below which a class is absent, (K,).
 
         `rivals` (R, D) are classes that the reference does not show but the network knows, or rows of zeros.
         `canvas`, uint8 (H, W), says by its shape at what size the label map is wanted: the photo's own.

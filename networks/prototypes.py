@@ -19,9 +19,9 @@ class Prototypes(NamedTuple):
     classes: Tensor  # (B, K, D), zero where absent
     present: Tensor  # (B, K) bool
     foreground: Tensor  # (B, 1, D) prototype of the human foreground in the coarse space
-    rivals: Tensor | None = (
-        None  # (B, R, D) known classes that it does not show, or zero; AOPNet's background takes them
-    )
+    # AOPNet alone: (B, R, D) known classes that it does not show, or zero, which the background takes
+    rivals: Tensor | None = None
+    surer: Tensor | None = None  # (B, K) what is added to the logits of the classes' presence
 
     @classmethod
     def of_classes(cls, vectors: Tensor, foreground: Tensor, way: str, rivals: Tensor | None = None) -> Prototypes:
@@ -37,11 +37,14 @@ class Prototypes(NamedTuple):
 
     @classmethod
     def join(cls, parts: list[Prototypes]) -> Prototypes:
-        """Several as one batch; all of them have rivals, or none."""
+        """Several as one batch; all of them have rivals, or none, and so with `surer`."""
         fields = zip(*((one.classes, one.present, one.foreground) for one in parts), strict=True)
         classes, present, foreground = (torch.cat(field) for field in fields)
         rivals = [one.rivals for one in parts if one.rivals is not None]
-        return cls(classes, present, foreground, torch.cat(rivals) if rivals else None)
+        surer = [one.surer for one in parts if one.surer is not None]
+        return cls(
+            classes, present, foreground, torch.cat(rivals) if rivals else None, torch.cat(surer) if surer else None
+        )
 
 
 def class_masks(labels: Tensor, num_slots: int) -> Tensor:

@@ -6,7 +6,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from utils.rivals import left_over, thinned
+from utils.rivals import UNKNOWN_SURER, left_over, taken_pixels, thinned
 
 from .base import Features, OneShotNetwork
 from .decoding import decode
@@ -23,20 +23,19 @@ def choose_rivals(
     """The rows of the bank among `others` that are none of the `unknown` classes by another name.
 
     `photos` are the features (batch 1) and slots (H, W) of the labelled ones, `unknown` the slots that the bank
-    lacks, `like` the prototypes. The photos are parsed with the others alone: who wins more than a tenth of a class's
-    pixels is out, and so is who has a prototype like that of the class.
+    lacks, `like` the prototypes. The photos are parsed with the others alone, and what these win is compared with the
+    classes; so are the prototypes.
     """
     vectors = network.bank.rows[list(others)].to(like.classes.dtype)
     alone = Prototypes.of_classes(vectors, like.foreground[0, 0], network.way)
     kept = torch.ones(len(vectors), dtype=torch.bool, device=vectors.device)
-    taken = np.zeros((1 + len(vectors), 1 + max(unknown)))
+    taken = np.zeros((1 + len(vectors), len(unknown) + 1))
     for features, slots in photos:
         small = thinned(slots)
         won = decode(network.class_maps(features, alone)[0], kept, (small.shape[0], small.shape[1]))[0].cpu().numpy()
-        counted = np.isin(small, unknown)
-        np.add.at(taken, (won[counted], small[counted]), 1)
+        taken += taken_pixels(won, small, unknown, len(vectors))
     own, theirs = (v.detach().float().cpu().numpy() for v in (like.classes[0, list(unknown)], vectors))
-    return left_over(taken[:, list(unknown)], own, theirs, others)
+    return left_over(taken, own, theirs, others)
 
 
 def blend_support(
@@ -50,11 +49,10 @@ def blend_support(
     if blended.rivals is None:
         return blended
     rivals, remembered = ((rows != 0).any(dim=1) for rows in (blended.rivals[0], network.bank.rows))
-    unknown = (alone.present[0] & ~remembered).nonzero()[:, 0].tolist()
-    if not (unknown and rivals.any()):
-        return blended
-    others = rivals.nonzero()[:, 0].tolist()
-    chosen = choose_rivals(network, [(photo, label[0].cpu().numpy())], others, unknown, alone)
-    kept = torch.zeros_like(rivals)
-    kept[chosen] = True
-    return blended._replace(rivals=blended.rivals * kept[:, None])
+    lacking = alone.present & ~remembered
+    unknown, others = (which.nonzero()[:, 0].tolist() for which in (lacking[0], rivals))
+    kept = torch.ones_like(rivals)
+    if unknown and others:
+        kept[others] = False
+        kept[choose_rivals(network, [(photo, label[0].cpu().numpy())], others, unknown, alone)] = True
+    return blended._replace(rivals=blended.rivals * kept[:, None], surer=lacking * UNKNOWN_SURER)

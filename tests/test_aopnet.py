@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 import torch
+from torch.nn import functional as F
 
 from inference.adapting import adapt
 from inference.references import blend_with_bank
@@ -13,7 +14,7 @@ from networks.decoding import class_scores, decode
 from networks.fast.folding import fold_batch_norm
 from networks.prototypes import Prototypes
 from networks.rivals import blend_support, choose_rivals
-from utils.rivals import left_over
+from utils.rivals import UNKNOWN_SURER, left_over, taken_pixels
 
 SLOTS, PSEUDO = 5, 2
 
@@ -145,12 +146,26 @@ def test_a_rival_that_is_one_of_the_reference_s_own_classes_is_left_out(network)
     seen = [(query, label[0].numpy())]
     assert choose_rivals(network, seen, [1, 3, 4], [1, 2], static) == [3]
     assert choose_rivals(network, seen, [1, 3, 4], [1], static) == [1, 3]  # class 2 is known by its name
-    few, own, others = np.array([[80], [12], [8], [0]]), np.array([[1.0, 0.0]]), np.array([[0, 1], [0, 1], [2, 1]])
-    assert left_over(few, own, others, [7, 9, 11]) == [9]  # 7 takes pixels of the class, 11 is like it
+    # Of the class 7 takes 12 of 100 pixels, which are a quarter of its own; 8 as many, but has far more elsewhere;
+    # 9 takes too few; 11 is like it.
+    few = np.array([[70, 0], [12, 36], [12, 88], [6, 0], [0, 0]])
+    own, others = np.array([[1.0, 0.0]]), np.array([[0, 1], [0, 1], [0, 1], [2, 1]])
+    assert left_over(few, own, others, [7, 8, 9, 11]) == [8, 9]
     static = network.extract_prototypes(query, label, (label > 0).long())
     network.bank.rows[1], network.bank.rows[2] = network.bank.rows[2], network.bank.rows[1].clone()
-    rivals = blend_support(network, static, query, label, 0).rivals
+    blended = blend_support(network, static, query, label, 0)
+    rivals = blended.rivals
     assert rivals is not None and (rivals[0] != 0).any(dim=1).nonzero()[:, 0].tolist() == [3]  # 2 is known, 4 is like 1
+    assert blended.surer is not None and blended.surer.nonzero().tolist() == [[0, 1]]
+    doubted = blended._replace(surer=None)
+    gained = network.match(query, blended).presence - network.match(query, doubted).presence
+    torch.testing.assert_close(gained, UNKNOWN_SURER * F.one_hot(torch.tensor([0]), gained.shape[1]).float())
+
+
+def test_pixels_are_counted_by_winner_and_class():
+    labels = np.array([[4, 4, 9, 0], [4, 7, 255, -1]])
+    won = np.array([[0, 1, 1, 1], [1, 2, 2, 2]])
+    assert taken_pixels(won, labels, [4, 7], 2).tolist() == [[1, 0, 0], [2, 0, 2], [0, 1, 0]]
 
 
 def test_photos_of_odd_sizes_keep_their_size(network):

@@ -1,5 +1,6 @@
 """Training AOPNet on the toy data set: the whole run, a resumed one, tagged photos, and what comes out."""
 
+import dataclasses
 import shutil
 
 import numpy as np
@@ -27,6 +28,7 @@ from tools import label_tagged, measure_bounds, pack_photos, score_user, simulat
 from utils.constants import IGNORE
 from utils.errors import UserError
 from utils.files import read_json, write_json
+from utils.rivals import UNKNOWN_SURER
 
 from .test_train import settings as settings_of_eop
 
@@ -108,6 +110,10 @@ def test_what_a_reference_has_by_name_blends_with_the_bank(run_folder):
     torch.testing.assert_close(
         presence[1] - presence[0], torch.full((2,), SEVERAL_SURER * np.log(2)), atol=1e-3, rtol=0
     )
+    of_apron = mixed.prototypes._replace(surer=None)
+    doubted = parser.maps(photo, dataclasses.replace(mixed, prototypes=of_apron)).presence.logit()
+    gained = parser.maps(photo, mixed).presence.logit() - doubted
+    torch.testing.assert_close(gained, torch.tensor([0, UNKNOWN_SURER]), atol=1e-3, rtol=0)
     alone = OneShotParser(run_folder / "last.pt", device="cpu", prototypes="support-only")
     assert not alone.make_support(photo, labels, {7: one, 9: two}).known
     turned, of_known = (parser.make_support(photo, labels, {7: one, 9: n}, adapt=True) for n in ("apron", two))

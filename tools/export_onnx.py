@@ -38,6 +38,7 @@ FREE = {  # axes of any length, by input and output
     "class_ids": {0: "classes"},
     "prototypes": {0: "classes"},
     "rivals": {0: "rivals"},
+    "min_score": {0: "classes"},
     "canvas": {0: "photo_height", 1: "photo_width"},
     "scores": {0: "classes"},
 }
@@ -88,7 +89,7 @@ def export(network: OneShotNetwork, folder: Path) -> None:
             "prototypes": prototypes,
             "foreground": foreground,
             "rivals": torch.zeros_like(prototypes),
-            "min_score": torch.tensor(0.0),
+            "min_score": torch.zeros(len(prototypes)),
             "canvas": canvas_of((90, 70)),
         },
         ("labels", "scores"),
@@ -118,11 +119,11 @@ def check(network: OneShotNetwork, folder: Path, size: tuple[int, int], classes:
         expected = ReferenceGraph(network)(image, labels, ids)
         own = (size[0] * 3 // 2, size[1] * 2)
         rivals = torch.randn(2, expected[0].shape[1], generator=torch.Generator().manual_seed(1))
-        parsed, scores = ParserGraph(network)(image, *expected, rivals, torch.tensor(0.0), canvas_of(own))
+        parsed, scores = ParserGraph(network)(image, *expected, rivals, torch.zeros(classes), canvas_of(own))
     reference, parser = (onnxruntime.InferenceSession(folder / f"{name}.onnx") for name in ("reference", "parser"))
     inputs = {"image": image.numpy(), "labels": labels.numpy(), "class_ids": ids.numpy()}
     prototypes, foreground = reference.run(None, inputs)
-    made = {"prototypes": prototypes, "foreground": foreground, "min_score": np.array(0, np.float32)}
+    made = {"prototypes": prototypes, "foreground": foreground, "min_score": np.zeros(classes, np.float32)}
     made["rivals"] = rivals.numpy()
     made["canvas"] = canvas_of(own).numpy()
     graph_labels, graph_scores = parser.run(None, {"image": image.numpy(), **made})

@@ -24,7 +24,7 @@ from utils.constants import IGNORE
 from utils.errors import UserError, run_cli
 from utils.files import read_json, replacing
 from utils.imaging import is_blank, network_size, to_rgb
-from utils.rivals import left_over, thinned
+from utils.rivals import UNKNOWN_SURER, left_over, taken_pixels, thinned
 
 LOGITS_AT_ONCE = (
     2**26
@@ -65,11 +65,10 @@ def choose_rivals(
     """Those of `made["rivals"]` that are none of the `unknown` (K,) of the `ids` by another name; as `networks.rivals`
     does."""
     others, small = made["rivals"], thinned(labels)
-    alone = {**made, "prototypes": others, "rivals": np.zeros_like(others[:1]), "min_score": np.float32(0)}
+    scores = np.zeros(len(others), dtype=np.float32)
+    alone = {**made, "prototypes": others, "rivals": np.zeros_like(others[:1]), "min_score": scores}
     won, _ = parser.run(None, {**alone, "canvas": np.zeros(small.shape, dtype=np.uint8)})
-    counted = np.isin(small, ids[unknown])
-    taken = np.zeros((1 + len(others), unknown.sum()))
-    np.add.at(taken, (won[counted], np.searchsorted(ids[unknown], small[counted])), 1)
+    taken = taken_pixels(won, small, ids[unknown].tolist(), len(others))
     return others[left_over(taken, made["prototypes"][unknown], others, range(len(others)))]
 
 
@@ -104,9 +103,20 @@ def support_of(
     support = {"prototypes": prototypes, "foreground": foreground, "rivals": rivals}
     if len(rivals) and unknown.any():
         support["rivals"] = choose_rivals(parser, {**made, **support}, labels, ids, unknown)
+    support["min_score"] = least_scores(facts["min_score"], unknown & bool(len(support["rivals"]) or not unknown.all()))
     if not len(support["rivals"]):
         support["rivals"] = np.zeros_like(prototypes[:1])  # a graph takes no empty input
     return support, ids
+
+
+def least_scores(min_score: float, unknown: np.ndarray) -> np.ndarray:
+    """The scores (K,) below which a class is absent; lower for those that are `unknown` (K,), as in `references.surer`.
+
+    A score is the sigmoid of a logit, so what is added to the logit divides the odds.
+    """
+    odds = np.where(unknown, np.exp(-UNKNOWN_SURER), 1) * min_score
+    least: np.ndarray = odds / (odds + 1 - min_score)
+    return least.astype(np.float32)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -133,7 +143,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     # For each photo: slots 0..K at its own size, back to the user's ids.
     note_results(out, sources)
     table = np.array([0, *ids], dtype=np.uint8 if ids.max() < 256 else np.uint16)
-    min_score, skipped = np.array(facts["min_score"], dtype=np.float32), 0
+    skipped = 0
     for source in sources:
         try:
             photo = to_rgb(source.path, tell=print)
@@ -144,7 +154,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         height, width = photo.shape[:2]
         factor = min(1.0, (LOGITS_AT_ONCE / (len(table) * height * width)) ** 0.5)
         canvas = np.zeros((max(1, int(height * factor)), max(1, int(width * factor))), dtype=np.uint8)
-        slots, _ = parser.run(None, {"image": seen(photo, facts), **support, "min_score": min_score, "canvas": canvas})
+        slots, _ = parser.run(None, {"image": seen(photo, facts), **support, "canvas": canvas})
         labels = np.zeros_like(table[slots]) if is_blank(photo) else table[slots]
         with replacing(out / f"{source.name}.png") as temporary:
             Image.fromarray(labels).resize((width, height), Image.Resampling.NEAREST).save(temporary)

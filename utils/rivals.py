@@ -4,8 +4,11 @@ from collections.abc import Sequence
 
 import numpy as np
 
-TAKEN = 0.1  # of a class's pixels in the reference: who wins more is taken to be that class by another name
-ALIKE = 0.6  # cosine of the prototypes, above which too; chosen on the validation list of CCP-OS
+from .constants import IGNORE
+
+TAKEN, WITHIN = 0.1, 0.2  # who wins more of a class's pixels in the reference, and has more of its own there, is out
+ALIKE = 0.7  # cosine of the prototypes, above which too; all three chosen on the validation list of CCP-OS
+UNKNOWN_SURER = 1.1  # added to the logit of the presence of classes that the bank lacks; chosen there, too
 LOOKED_AT = 256  # longest side, at the least, at which these pixels are counted
 
 
@@ -15,15 +18,31 @@ def thinned(labels: np.ndarray) -> np.ndarray:
     return labels[::step, ::step]
 
 
-def left_over(taken: np.ndarray, prototypes: np.ndarray, vectors: np.ndarray, others: Sequence[int]) -> list[int]:
-    """Those of `others`, R, that are unlike every one of K classes and won few pixels of it.
+def taken_pixels(won: np.ndarray, labels: np.ndarray, classes: Sequence[int], others: int) -> np.ndarray:
+    """How many pixels of `labels` (H, W) the background and each of R `others` have `won` (H, W): (1 + R, K + 1).
 
-    `taken` (1 + R, K) counts pixels by winner and class; `prototypes` (K, D) are the classes', `vectors` (R, D) those
-    of the others.
+    The columns are those of the K `classes`, and the last one is of all other pixels that count.
     """
-    shares = (taken[1:] / taken.sum(axis=0).clip(min=1)).max(axis=1)
-    cosines = (_unit(vectors) @ _unit(prototypes).T).max(axis=1)
-    return [row for row, *two in zip(others, shares, cosines, strict=True) if two[0] <= TAKEN and two[1] <= ALIKE]
+    order = {label: column for column, label in enumerate(classes)}
+    found, places = np.unique(labels, return_inverse=True)
+    columns = np.array([order.get(label, len(order)) for label in found.tolist()])[places].reshape(labels.shape)
+    counts = (labels >= 0) & (labels != IGNORE)
+    taken = np.zeros((1 + others, len(order) + 1))
+    np.add.at(taken, (won[counts], columns[counts]), 1)
+    return taken
+
+
+def left_over(taken: np.ndarray, prototypes: np.ndarray, vectors: np.ndarray, others: Sequence[int]) -> list[int]:
+    """Those of `others`, R, that are none of K classes by another name: unlike each, and no pixels say so.
+
+    `taken` is that of `taken_pixels`; `prototypes` (K, D) are the classes', `vectors` (R, D) those of the others.
+    """
+    both = taken[1:, :-1]
+    of_class = both / taken[:, :-1].sum(axis=0).clip(min=1)
+    of_other = both / taken[1:].sum(axis=1, keepdims=True).clip(min=1)
+    cosines = _unit(vectors) @ _unit(prototypes).T
+    out = ((of_class > TAKEN) & (of_other > WITHIN)) | (cosines > ALIKE)
+    return [row for row, same in zip(others, out.any(axis=1), strict=True) if not same]
 
 
 def _unit(vectors: np.ndarray) -> np.ndarray:
