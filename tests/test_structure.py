@@ -109,6 +109,7 @@ MAY_USE_SPLITS = {  # beside the class's own file
     "tools/simulate_labelling.py": "parses photos with others as the user's references, through the user's parser",
     "tools/measure_people.py": "composes pictures of photos, and parses them through the user's parser",
     "tools/measure_smoothing.py": "moves photos as a camera would, and parses the frames through the user's parser",
+    "tools/score_own.py": "parses photos as tools/score_user.py does",
     "tools/score_user.py": "parses photos with others as the user's references, through the user's parser",
 }
 MAY_FILL_EPISODES = {

@@ -88,15 +88,20 @@ def tag_table(source: Path) -> np.ndarray:
 
     Raises `UserError` when label_list.mat is missing, broken or names a tag that no class takes.
     """
-    path = source / "label_list.mat"
     classes = {tag: class_id for class_id, names in enumerate(TAGS.values()) for tag in names.split()}
     table = np.full(256, UNKNOWN, dtype=np.uint8)
-    for tag_id, entry in enumerate(read_mat(path, "label_list").ravel()):
-        tag = str(np.squeeze(entry))
+    for tag, tag_id in tag_ids(source).items():
         if tag not in classes:
+            path = source / "label_list.mat"
             raise UserError(f"{path}: tag {tag!r} is none of the 59 of clothing-co-parsing; clone it again")
         table[tag_id] = classes[tag]
     return table
+
+
+def tag_ids(source: Path) -> dict[str, int]:
+    """The tags of a clone by name. Raises `UserError` when label_list.mat is missing or broken."""
+    names = read_mat(source / "label_list.mat", "label_list").ravel()
+    return {str(np.squeeze(entry)): tag_id for tag_id, entry in enumerate(names)}
 
 
 def convert(table: np.ndarray, size: int, files: SourceFiles) -> Photo:

@@ -1,0 +1,103 @@
+"""What own classes get: things that no training of CCP-OS has named, one at a time.
+
+    python -m tools.score_own clothing-co-parsing
+    python -m tools.score_own clothing-co-parsing --split test --alone --tags scarf belt
+
+The clone's labels have 59 tags, which are 11 classes in CCP-OS. For each of the `--tags`, references that show it are
+marked with it and with the classes around it, or (`--alone`) with it and nothing else. Photos that show it and photos
+that do not are parsed. A tag is there, or found, where it takes more than half a thousandth of a photo.
+"""
+
+import random
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+from tqdm import tqdm
+
+from dataloaders import catalog
+from dataloaders.prepare.ccp import read_mat, tag_ids
+from dataloaders.split import Split
+from inference.parser import OneShotParser
+from utils.errors import UserError, run_cli
+from utils.log import percent, table
+
+from .score_user import measuring_options, rgb_of
+
+TAGS = ("scarf", "belt", "sunglasses", "glasses", "necklace", "boots", "jeans", "blazer", "shorts", "vest")
+SEEN = 0.0005  # share of a photo's pixels from which on a tag counts as there, and as found
+REFERENCES, WITH, WITHOUT = 6, 5, 5  # of a tag, and photos with and without it under each
+
+
+class Tagged:
+    """The photos of a split with the tags of a clone."""
+
+    def __init__(self, source: Path, split: Split) -> None:
+        self.source, self.split, self.ids = source, split, tag_ids(source)
+        self.tags = [self._tags(number) for number in range(len(split.ids))]
+
+    def _tags(self, number: int) -> np.ndarray:
+        """The tag of each pixel of a photo, uint8 (H, W)."""
+        tags = read_mat(self.source / "annotations/pixel-level" / f"{self.split.ids[number]}.mat", "groundtruth")
+        height, width = self.split.load(number).label.shape
+        return np.asarray(Image.fromarray(tags).resize((width, height), Image.Resampling.NEAREST))
+
+    def photos(self, tag: int) -> tuple[list[int], list[int]]:
+        """The numbers of the photos that show a tag, and of those without a pixel of it."""
+        shares = [(tags == tag).mean() for tags in self.tags]
+        return [n for n, share in enumerate(shares) if share > SEEN], [n for n, s in enumerate(shares) if s == 0]
+
+    def labels(self, number: int, tag: int, alone: bool) -> np.ndarray:
+        """A reference's label map (H, W): ids of CCP-OS (unless `alone`), and one more for the tag."""
+        own = len(self.split.spec.labels)
+        rest = self.split.load(number).label.numpy()
+        return np.where(self.tags[number] == tag, own, 0 if alone else rest)
+
+
+def score(parser: OneShotParser, tagged: Tagged, name: str, alone: bool, seed: int) -> list[str]:
+    """A row of the table: the tag, its photos, IoU where it is there, IoU over all, missed, found where it is not."""
+    tag, own, rng = tagged.ids[name], len(tagged.split.spec.labels), random.Random(seed)
+    there, absent = tagged.photos(tag)
+    if len(there) < 2:
+        return [name, str(len(there)), *["-"] * 4]
+    hits = misses = wrong = 0  # pixels
+    seen: dict[bool, list[bool]] = {True: [], False: []}  # whether it was found, in photos with and without it
+    names = {**{i: tagged.split.spec.class_name(i) for i in tagged.split.spec.classes}, own: name}
+    of_absent = 0
+    for reference in rng.sample(there, min(REFERENCES, len(there))):
+        rgb = rgb_of(tagged.split.load(reference))
+        support = parser.make_support(rgb, tagged.labels(reference, tag, alone), names)
+        others = [number for number in there if number != reference]
+        queries = rng.sample(others, min(WITH, len(others))) + rng.sample(absent, min(WITHOUT, len(absent)))
+        for number in queries:
+            found = parser.parse(rgb_of(tagged.split.load(number)), support).labels == own
+            truth = tagged.tags[number] == tag
+            seen[bool(truth.any())].append(bool(found.mean() > SEEN))
+            hits, misses = hits + int((found & truth).sum()), misses + int((~found & truth).sum())
+            wrong, of_absent = wrong + int((found & ~truth).sum()), of_absent + int(found.sum() * (not truth.any()))
+    shares = hits / (hits + misses + wrong - of_absent), hits / (hits + misses + wrong)
+    rates = 1 - np.mean(seen[True]), np.mean(seen[False])
+    return [name, str(len(there)), *(percent(100 * figure) for figure in (*shares, *rates))]
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    options = measuring_options(__doc__ or "")
+    options.add_argument("source", type=Path, help="clone of clothing-co-parsing, of which the data set was made")
+    options.add_argument("--tags", nargs="+", default=TAGS, help="(default: %(default)s)")
+    options.add_argument("--alone", action="store_true", help="mark nothing else in the references")
+    chosen = options.parse_args(arguments)
+    spec = catalog.load(chosen.dataset)
+    tagged = Tagged(chosen.source, Split(spec, catalog.locate(spec, chosen.data_root), chosen.split))
+    unknown = [tag for tag in chosen.tags if tag not in tagged.ids]
+    if unknown:
+        raise UserError(f"--tags {unknown[0]}: no tag of {chosen.source}; it has {', '.join(tagged.ids)}")
+    parser = OneShotParser(chosen.checkpoint)
+    rows = [score(parser, tagged, tag, chosen.alone, chosen.seed) for tag in tqdm(chosen.tags, unit="tag")]
+    figures = np.array([row[2:] for row in rows if row[2] != "-"], dtype=float)
+    rows.append(["mean", "", *map(percent, figures.mean(axis=0))])
+    print(table(["tag", "photos", "IoU % where there", "IoU % over all", "missed %", "found where absent %"], rows))
+
+
+if __name__ == "__main__":
+    run_cli(main)
