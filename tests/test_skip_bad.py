@@ -71,6 +71,24 @@ def test_pairs_of_a_bad_file_are_passed_over_and_the_result_says_so(spoilt, tmp_
     assert "2 test pairs are passed over" in episodes.list.notes()[0]
 
 
+def test_a_mended_file_is_told_and_a_further_bad_one_refused(spoilt, tmp_path, capsys):
+    photo, *others = sorted(spoilt.rglob("Training/Images/*.jpg"))
+    arguments = ["cihp", "--source", str(spoilt), "--data-root", str(tmp_path / "data"), "--skip-bad"]
+    prepare(arguments)
+    assert "though their files can be used" not in capsys.readouterr().out
+    photo.write_bytes(others[0].read_bytes())
+    assert prepare(arguments) == 0
+    assert f"passed over, though their files can be used ({photo.stem}); to take them in" in capsys.readouterr().out
+    others[3].write_bytes(b"no photo")
+    with pytest.raises(UserError, match=rf"bad_id.txt: lacks ids whose files cannot be used \({others[3].stem}\)"):
+        prepare(arguments)
+    root = tmp_path / "data/CIHP_OS"
+    for path in (root / "list/bad_id.txt", *(root / "support").iterdir()):
+        path.unlink()
+    assert prepare(arguments) == 0
+    assert photo.stem not in (root / "list/bad_id.txt").read_text().split()
+
+
 def test_own_data_goes_on_without_bad_photos(tmp_path, capsys):
     forms.index_png(tmp_path / "source", "background\nshirt\nhat")
     (tmp_path / "source/images/p3.jpg").write_bytes(b"no photo")

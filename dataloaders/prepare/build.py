@@ -14,6 +14,7 @@ from ..layout import (
     list_path,
     mirrored_label_path,
     pairs_path,
+    read_bad_ids,
     read_ids,
     supports_path,
 )
@@ -79,7 +80,7 @@ def build(
 
     Lists and support files that stand are kept. Listed ids without a photo keep their places, and are written down as
     bad. `val` is a validation list, or how many photos are drawn for one. Raises `UserError` as `write_folder` and
-    `choose_val` do.
+    `choose_val` do, and where a list of bad ids stands that lacks some.
     """
     files: dict[Path, Path | bytes] = {}
     by_id = {photo.id: photo for photo in photos}
@@ -91,9 +92,8 @@ def build(
     for split in SPLITS:
         if not list_path(root, split).exists():
             files[list_path(root, split)] = _lines(splits[split])
-    if bad := [image_id for split in SPLITS for image_id in splits[split] if image_id not in by_id]:
-        files[bad_path(root)] = _lines(bad)
-        print(f"{len(bad)} ids keep their places without photo or label ({first_names(bad)}): {bad_path(root)}")
+    bad = [image_id for split in SPLITS for image_id in splits[split] if image_id not in by_id]
+    files |= _bad_list(root, bad, by_id)
     good = [image_id for image_id in splits["train"] if image_id in by_id]
     chosen = choose_val(spec, root, source, by_id, good, val)
     if chosen and not list_path(root, VAL).exists():
@@ -126,6 +126,22 @@ def dump_supports(table: Mapping[int, Sequence[int]]) -> bytes:
 
 def _lines(ids: Iterable[str]) -> bytes:
     return "".join(f"{i}\n" for i in ids).encode()
+
+
+def _bad_list(root: Path, bad: Sequence[str], usable: Collection[str]) -> dict[Path, Path | bytes]:
+    """The list of `bad` ids where none stands. Says which these are, and which ids on one that stands are `usable` now.
+
+    Raises `UserError` where one stands that lacks some.
+    """
+    path, standing = bad_path(root), read_bad_ids(root)
+    if bad:
+        print(f"{len(bad)} ids keep their places without photo or label ({first_names(bad)}): {path}")
+    if mended := sorted(standing.intersection(usable)):
+        what = f"{len(mended)} ids of {path} are passed over, though their files can be used ({first_names(mended)})"
+        print(f"{what}; to take them in, delete it and the support files made without them, and prepare again")
+    if standing and (more := [image_id for image_id in bad if image_id not in standing]):
+        raise UserError(f"{path}: lacks ids whose files cannot be used ({first_names(more)}); add them, or delete it")
+    return {path: _lines(bad)} if bad and not standing else {}
 
 
 def _support_files(
