@@ -46,6 +46,19 @@ def test_a_form_of_labels_is_read(form, tmp_path):
         assert found == {"shirt": "shirt", "hat": "hat", "": "background"}
 
 
+@pytest.mark.parametrize("form", FORMS)
+def test_a_form_of_labels_is_read_behind_links_to_folders(form, tmp_path):
+    FORMS[form](tmp_path / "source")
+    prepared(tmp_path)
+    (tmp_path / "links").mkdir()
+    (tmp_path / "source" / "loop").mkdir()
+    (tmp_path / "source" / "loop" / "again").symlink_to(tmp_path / "links", target_is_directory=True)
+    for path in (tmp_path / "source").iterdir():
+        (tmp_path / "links" / path.name).symlink_to(path, target_is_directory=path.is_dir())
+    prepared(tmp_path, "links")
+    assert read_ids(tmp_path / "data/links", "train") == read_ids(tmp_path / "data/source", "train")
+
+
 @pytest.mark.parametrize(
     "form", ["coco in two files", "roboflow's coco in three folders", "roboflow's masks in three folders", "pascal voc"]
 )

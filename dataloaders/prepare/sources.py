@@ -2,7 +2,7 @@
 
 import os
 import re
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -43,9 +43,20 @@ def files_by_id(folder: Path, suffixes: Sequence[str]) -> dict[str, Path]:
 
 def folders_below(folder: Path) -> Iterator[Path]:
     """The folders in `folder` and below, without hidden ones and what macOS puts into archives."""
-    for place, below, _ in os.walk(folder):
-        below[:] = sorted(child for child in below if child[0] not in "._")
-        yield from (Path(place) / child for child in below)
+    for place, below, _ in walked(folder, lambda name: name[0] in "._"):
+        yield from (place / child for child in below)
+
+
+def walked(folder: Path, passed_over: Callable[[str], bool]) -> Iterator[tuple[Path, list[str], list[str]]]:
+    """`folder` and the folders below, each with the names of the folders and files in it that are not `passed_over`.
+
+    Links to folders elsewhere are followed, each place once.
+    """
+    followed = {folder.resolve()}
+    for place, below, names in os.walk(folder, followlinks=True):
+        below[:] = sorted(name for name in below if not passed_over(name))
+        yield Path(place), list(below), sorted(name for name in names if not passed_over(name))
+        below[:] = [name for name in below if _leads_on(Path(place) / name, followed)]
 
 
 def folders_called(source: Path, name: str) -> list[Path]:
@@ -97,6 +108,17 @@ def unpaired(images: Collection[str], labels: Collection[str]) -> list[str]:
     """The ids that have a photo or a label, but not both."""
     alone = [f"{image_id} (no label)" for image_id in sorted(set(images) - set(labels))]
     return alone + [f"{image_id} (no photo)" for image_id in sorted(set(labels) - set(images))]
+
+
+def _leads_on(path: Path, followed: set[Path]) -> bool:
+    """Whether a folder is none that a walk comes to by another path; where it is a link, its target is noted."""
+    if not path.is_symlink():
+        return True
+    target = path.resolve()
+    if any(target.is_relative_to(place) or place.is_relative_to(target) for place in followed):
+        return False
+    followed.add(target)
+    return True
 
 
 def _can_be_id(stem: str) -> bool:

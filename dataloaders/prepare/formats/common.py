@@ -19,6 +19,7 @@ from utils.pictures import SUFFIXES, picture_size
 from ...reading import ids_in, read_image
 from ...sides import words
 from ..photos import Photo, encoded
+from ..sources import walked
 from .shapes import Size, stated_size
 
 IMAGE_FOLDERS = ("images", "trainval_images", "JPEGImages", "photos", "img", "imgs")
@@ -126,10 +127,12 @@ class PhotoIndex:
 
 def files_below(folder: Path) -> Iterator[Path]:
     """The files in `folder` and its sub-folders, sorted, without hidden ones and what systems leave behind."""
-    for path in sorted(folder.rglob("*")):
-        parts = [part.lower() for part in path.relative_to(folder).parts]
-        if path.is_file() and not any(part.startswith((".", "~$")) or part in JUNK for part in parts):
-            yield path
+
+    def passed_over(name: str) -> bool:
+        return name.startswith((".", "~$")) or name.lower() in JUNK
+
+    files = (place / name for place, _, names in walked(folder, passed_over) for name in names)
+    yield from (path for path in sorted(files) if path.is_file())
 
 
 def is_background(name: str) -> bool:
