@@ -25,7 +25,7 @@ def evaluate(settings: EvaluateSettings) -> None:
     from dataloaders.spec import VAL
     from dataloaders.stages import stage_spec
     from engine import evaluation, report
-    from engine.checkpoint import is_foreign, open_for_evaluation, output_folder, use_bank
+    from engine.checkpoint import check_novel, is_foreign, open_for_evaluation, output_folder, use_bank
     from networks.fast.folding import fold_batch_norm
     from utils import distributed
     from utils.device import choose_device, resolve_amp, tune
@@ -40,6 +40,7 @@ def evaluate(settings: EvaluateSettings) -> None:
             f"{settings.checkpoint}: trained with {checkpoint.num_slots} labels, and {settings.dataset} has "
             f"{spec.num_slots} now; put its labels back, or train anew"
         )
+    check_novel(settings, checkpoint, [spec.class_name(c) for c in spec.novel(settings.fold)])
     device = choose_device(settings.device, local_rank)
     network = checkpoint.build().to(device)
     network.refine = network.refine and settings.refine

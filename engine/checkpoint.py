@@ -1,5 +1,6 @@
 """What evaluation takes from a checkpoint."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 from dataloaders import catalog
@@ -50,6 +51,15 @@ def is_foreign(settings: EvaluateSettings, checkpoint: Checkpoint) -> bool:
     """Whether a checkpoint is evaluated on another data set than its own, whose classes its bank does not know."""
     trained = checkpoint.trained_with.get("dataset")
     return checkpoint.kind != "authors" and not catalog.same_dataset(settings.dataset, str(trained))
+
+
+def check_novel(settings: EvaluateSettings, checkpoint: Checkpoint, novel: Sequence[str]) -> None:
+    """Raise `UserError` where the fold has other `novel` classes than in the training; earlier files do not tell."""
+    if not is_foreign(settings, checkpoint) and checkpoint.record.get("novel", novel) != novel:
+        now = f"fold {settings.fold} of {settings.dataset} has now ({', '.join(novel) or 'none'})"
+        raise UserError(
+            f"{settings.checkpoint}: trained with other novel classes than {now}; put its folds back, or train anew"
+        )
 
 
 def use_bank(settings: EvaluateSettings, checkpoint: Checkpoint) -> bool:

@@ -1,7 +1,7 @@
 """Where a run stands: what its folder holds, and whether the run may go on from there."""
 
 import dataclasses
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -49,16 +49,31 @@ def saved_run(settings: TrainSettings) -> Checkpoint | None:
     return checkpoint
 
 
-def check_photos(checkpoint: Checkpoint, held_out: int) -> None:
-    """Raise `UserError` where the run goes on with other train photos: `held_out` of them are on the validation list.
+def check_data(
+    checkpoint: Checkpoint, held_out: int, train_ids: str, class_names: Mapping[int, str], novel: Sequence[str]
+) -> None:
+    """Raise `UserError` where the run goes on with other classes or train photos: `held_out` of these are on the
+    validation list, and `train_ids` is the digest of the others.
 
-    Runs that began before there was such a list have no number of their own; they trained on all photos.
+    Runs that began before there was such a list have no number of their own; they trained on all photos. Nor do earlier
+    ones have the digest and the novel classes.
     """
     then = checkpoint.record.get("held_out", 0)
     if then != held_out:
         raise UserError(
             f"{checkpoint.path}: was trained without {then} photos of the train list, and now {held_out} are on the "
             f"validation list; {'' if then else 'go on with --train-on all, or '}choose another --run-dir"
+        )
+    record = checkpoint.record
+    then_and_now = {
+        "photos of the train list": (record.get("digests", {}).get("train_ids", train_ids), train_ids),
+        "classes": (checkpoint.class_names or class_names, class_names),
+        "novel classes": (record.get("novel", novel), novel),
+    }
+    if changed := [what for what, (one, other) in then_and_now.items() if one != other]:
+        raise UserError(
+            f"{checkpoint.path}: was trained with other {', '.join(changed)} than the data set has now; put them back, "
+            "or choose another --run-dir"
         )
 
 

@@ -57,6 +57,7 @@ class Run:
         root = catalog.locate(spec, settings.data_root)
         self.spec = stage_spec(spec, stage)
         self.class_names = {c: self.spec.class_name(c) for c in self.spec.classes}
+        self.novel = [self.class_names[c] for c in self.spec.novel(settings.fold)]
         saved = resume.saved_run(settings)
         saved = saved if saved and saved.stage == stage else None
         seed_everything(settings.seed)
@@ -197,7 +198,7 @@ class Run:
         elif self.settings.method != "aop":
             network.npm.set_threshold(self.settings.npm_threshold)
         if not isinstance(network, POPNet) or previous is None:
-            notes = initialise(network, self.settings.pretrained, self.class_names, self.settings.fold)
+            notes = initialise(network, self.settings.pretrained, self.class_names, self.settings.fold, self.novel)
             return network, earlier_steps, notes
         network.start_from_previous()
         return network, earlier_steps, [f"stage {self.stage} starts from {before.path}"]
@@ -219,7 +220,8 @@ class Run:
 
     def _restore(self, saved: Checkpoint) -> None:
         try:
-            resume.check_photos(saved, len(self.episodes.held_out))
+            train_ids = digests.of_lines(self.episodes.used_ids())
+            resume.check_data(saved, len(self.episodes.held_out), train_ids, self.class_names, self.novel)
             self.learning.restore(saved)
             self.progress = Progress.from_record(saved.record)
         except (ArithmeticError, AttributeError, LookupError, RuntimeError, TypeError, ValueError) as error:
@@ -244,6 +246,7 @@ class Run:
                 "settings": dataclasses.asdict(self.settings),
                 "num_slots": self.spec.num_slots,
                 "class_names": self.class_names,
+                "novel": self.novel,
                 "stage": self.stage,
                 "trained_epoch": trained_epoch,
                 "steps": self.steps_done,

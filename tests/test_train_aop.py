@@ -166,9 +166,11 @@ def test_a_training_goes_on_with_other_classes(run_folder):
 
 def test_a_training_of_another_fold_does_not_know_the_classes_of_this(run_folder):
     trained = open_checkpoint(run_folder / "last.pt")
-    for names, fold, kept in ((trained.class_names, 1, True), (trained.class_names, 2, False), ({1: "hat"}, 1, False)):
+    same, novel = trained.class_names, trained.record["novel"]
+    cases = ((same, 1, novel, True), (same, 2, novel, False), ({1: "hat"}, 1, novel, False), (same, 1, ["bag"], False))
+    for names, fold, now, kept in cases:
         network = AOPNet(trained.num_slots, "tf_efficientnet_lite0", channels=64, pseudo_classes=2)
-        notes = initialise(network, str(run_folder / "last.pt"), names, fold)
+        notes = initialise(network, str(run_folder / "last.pt"), names, fold, now)
         assert bool(network.bank.rows.any()) == kept and ("another fold" in " ".join(notes)) == (not kept)
 
 

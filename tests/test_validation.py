@@ -195,6 +195,27 @@ def test_results_are_put_side_by_side_where_pairs_and_labels_are_the_same(run, t
     assert weights == {files.read(run / "last.pt")["digests"]["weights"]}
 
 
+def test_a_run_neither_goes_on_nor_is_scored_under_other_folds_or_lists(tmp_path):
+    prepare_custom(make_png(tmp_path / "source"), tmp_path / "data")
+    spec, root = load(tmp_path / "data")
+    short = settings(tmp_path, tmp_path / "run", dataset=str(root / "dataset.json"), epochs=1, batch_size=4)
+    train_cli.train(short)
+    record = json.loads((root / "dataset.json").read_text())
+    (root / "dataset.json").write_text(json.dumps(record | {"folds": {"1": [spec.labels[spec.base_classes(1)[1]]]}}))
+    with pytest.raises(UserError, match=r"last\.pt: was trained with other novel classes than the data set has now"):
+        train_cli.train(short)
+    with pytest.raises(UserError, match="trained with other novel classes than fold 1"):
+        score(tmp_path / "run", tmp_path, tmp_path / "scored")
+    (root / "dataset.json").write_text(json.dumps(record))
+    ids = read_ids(root, "train")
+    (root / "list/bad_id.txt").write_text(ids[0])
+    with pytest.raises(UserError, match="was trained with other photos of the train list than"):
+        train_cli.train(short)
+    (root / "list/bad_id.txt").unlink()
+    assert train_cli.train(short) is None
+    score(tmp_path / "run", tmp_path, tmp_path / "scored")
+
+
 def test_a_run_that_trained_on_all_photos_does_not_go_on_with_fewer(toy_root, toy_held, tmp_path):
     for earlier in ("best.pt", "epoch_8.pt"):
         (tmp_path / earlier).write_bytes(b"of an earlier run")

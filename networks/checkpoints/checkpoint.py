@@ -123,7 +123,7 @@ def export_released(source: str | Path, out: str | Path, min_score: float | None
     checkpoint = open_checkpoint(source)
     network = checkpoint.build()  # complains about a checkpoint whose parts do not fit
     weights = {name: _compact(tensor) for name, tensor in network.state_dict().items()}
-    kept = ("settings", "num_slots", "class_names", "trained_epoch")
+    kept = ("settings", "num_slots", "class_names", "novel", "trained_epoch")
     content = {"version": files.VERSION, "written_by": __version__}
     content |= {name: checkpoint.record[name] for name in kept if name in checkpoint.record}
     if min_score is not None:

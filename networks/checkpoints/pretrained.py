@@ -2,7 +2,7 @@
 
 import importlib
 import pickle
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import timm
@@ -33,22 +33,31 @@ UNREADABLE = (
 
 
 def initialise(
-    network: OneShotNetwork, pretrained: str, class_names: Mapping[int, str] | None = None, fold: int | None = None
+    network: OneShotNetwork,
+    pretrained: str,
+    class_names: Mapping[int, str] | None = None,
+    fold: int | None = None,
+    novel: Sequence[str] = (),
 ) -> list[str]:
     """Give a new network the weights that `pretrained` names: 'none', 'encoder' or a file. Returns what to tell.
 
     'encoder' (or 'imagenet') are the weights that the encoder's name stands for. The file may be a checkpoint of this
     project, one of the authors' or their DeepLabV3+ weights, or one of the encoder alone that timm can read. What a
-    checkpoint knows of its classes is left out where those are not the `class_names` by label id of this `fold`: a
-    class that is novel here may have been a base class there. Raises `UserError` when they cannot be had.
+    checkpoint knows of its classes is left out where those are not the `class_names` by label id of this `fold` with
+    its `novel` classes: what is novel here may have been a base class there. Raises `UserError` when the weights cannot
+    be had.
     """
-    notes = _initialise(network, pretrained, class_names, fold)
+    notes = _initialise(network, pretrained, class_names, fold, novel)
     network.encoder.find_place()
     return notes
 
 
 def _initialise(
-    network: OneShotNetwork, pretrained: str, class_names: Mapping[int, str] | None, fold: int | None
+    network: OneShotNetwork,
+    pretrained: str,
+    class_names: Mapping[int, str] | None,
+    fold: int | None,
+    novel: Sequence[str],
 ) -> list[str]:
     encoder = network.encoder
     if pretrained == "none":
@@ -62,8 +71,8 @@ def _initialise(
     content = files.read(pretrained)
     if checkpoint.is_own(content):
         trained = checkpoint.own(Path(pretrained), content)
-        then = (trained.class_names, trained.trained_with.get("fold"))
-        notes = _from_own(network, trained, class_names is None or then == (class_names, fold))
+        then = (trained.class_names, trained.trained_with.get("fold"), trained.record.get("novel", novel))
+        notes = _from_own(network, trained, class_names is None or then == (class_names, fold, novel))
     elif encoder.name == XCEPTION:
         notes = _from_authors(network, pretrained, content)
     else:
