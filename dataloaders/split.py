@@ -65,6 +65,11 @@ class Split:
     def __len__(self) -> int:
         return len(self.ids)
 
+    @property
+    def usable(self) -> list[int]:
+        """Indices of the photos that are not `bad`."""
+        return [index for index in range(len(self.ids)) if index not in self.bad]
+
     @cached_property
     def supports(self) -> SupportIndex:
         """The support index, read at first use. Raises `UserError` when it is missing or does not fit the list."""

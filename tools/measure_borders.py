@@ -87,7 +87,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     split = Split(spec, catalog.locate(spec, chosen.data_root), chosen.split)
     parser = OneShotParser(chosen.checkpoint)
     plain, refined, cleaned = borders = [Borders(spec.num_slots) for _ in TITLES]
-    groups = draw(split.ids, chosen.parses, 1, chosen.seed)
+    groups = draw(split.usable, chosen.parses, 1, chosen.seed)
     for support, query in tqdm(meetings(parser, split, spec.classes, groups), unit="photo", total=chosen.parses):
         ids = [c.id for c in support.classes]
         truth = query.label.numpy()

@@ -77,7 +77,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     spec = catalog.load(chosen.dataset)
     split = Split(spec, catalog.locate(spec, chosen.data_root), chosen.split)
     parsers = [OneShotParser(chosen.checkpoint, "cpu", kind) for kind in ("support-only", "auto")]
-    groups = list(draw(split.ids, chosen.parses, chosen.references, chosen.seed))
+    groups = list(draw(split.usable, chosen.parses, chosen.references, chosen.seed))
     pixels = [ConfusionMatrix(spec.num_slots) for _ in ROWS]
     alone, default = (meetings(parser, split, spec.classes, groups) for parser in parsers)
     pairs = zip(alone, default, strict=True)

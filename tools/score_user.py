@@ -26,7 +26,7 @@ from inference.support import Support
 from networks import decoding
 from utils.config import ArgumentParser, whole
 from utils.constants import IGNORE, PROTOTYPES
-from utils.errors import run_cli
+from utils.errors import UserError, run_cli
 from utils.log import percent, table
 
 STEPS = [round(0.05 * i, 2) for i in range(20)]
@@ -76,12 +76,17 @@ class Tables:
         return float((above + ties / 2) / max(1, len(there) * len(absent)))
 
 
-def draw(ids: Sequence[str], parses: int, references: int, seed: int) -> Iterator[tuple[list[int], list[int]]]:
-    """Groups of reference photos and of photos to parse under them, as places in the list of ids."""
-    queries, supports = list(range(0, len(ids), 2)), list(range(1, len(ids), 2))
+def draw(places: Sequence[int], parses: int, references: int, seed: int) -> Iterator[tuple[list[int], list[int]]]:
+    """Groups of reference photos and of photos to parse under them, as places in the list of ids.
+
+    Raises `UserError` where `places` are too few.
+    """
+    queries, supports = ([place for place in places if place % 2 == odd] for odd in (0, 1))
+    if not queries or len(supports) < references:
+        raise UserError(f"the list has {len(supports)} photos for references and {len(queries)} to parse: too few")
     rng, drawn = random.Random(seed), 0
     while drawn < parses:
-        group = rng.sample(supports, references), rng.sample(queries, QUERIES_PER_REFERENCE)
+        group = rng.sample(supports, references), rng.sample(queries, min(QUERIES_PER_REFERENCE, len(queries)))
         drawn += len(group[1])
         yield group
 
@@ -90,7 +95,7 @@ def meetings(
     parser: OneShotParser, split: Split, classes: Sequence[int], groups: Iterable[tuple[list[int], list[int]]]
 ) -> Iterator[tuple[Support, Sample]]:
     """Each photo to parse with the reference that it meets; only pixels of `classes` are marked in this."""
-    kept, names = torch.tensor([*classes, 0, IGNORE]), {i: split.spec.labels[i] for i in classes}
+    kept, names = torch.tensor([*classes, 0, IGNORE]), {i: split.spec.class_name(i) for i in classes}
     for references, queries in groups:
         samples = [split.load(number) for number in references]
         labels = [torch.where(torch.isin(s.label, kept), s.label, 0).numpy() for s in samples]
@@ -153,7 +158,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     options_of_parser = {"adapt": chosen.adapt, "refine": not chosen.no_refine, "min_score": chosen.min_score}
     parser = OneShotParser(chosen.checkpoint, prototypes=chosen.prototypes, **options_of_parser)
     classes = spec.novel(chosen.novel_of) if chosen.novel_of else spec.classes
-    groups = draw(split.ids, chosen.parses, chosen.references, chosen.seed)
+    groups = draw(split.usable, chosen.parses, chosen.references, chosen.seed)
     steps = STEPS if chosen.sweep else [parser.min_score]
     tables = measure(parser, split, classes, tqdm(groups, unit="reference"), steps)
     rows = [[f"{step:.2f}", *map(percent, figures)] for step, *figures in tables.rows()]

@@ -92,7 +92,7 @@ def measure(parser: OneShotParser, references: Sequence[Sample], tests: Split, p
     A class that no reference shows is never found, and so counts with 0.
     """
     began = time.monotonic()
-    names = {c: tests.spec.labels[c] for c in tests.spec.classes if c}
+    names = {c: tests.spec.class_name(c) for c in tests.spec.classes if c}
     parser.set_reference([rgb_of(s) for s in references], [s.label.numpy() for s in references], names)
     matrix = ConfusionMatrix(tests.spec.num_slots)
     for number in tqdm(range(min(photos, len(tests))), unit="photo", leave=False):
