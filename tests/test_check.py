@@ -62,6 +62,12 @@ def save_unswapped_mirror(root):
     save_label(root / "Category_rev_ids" / "train_003.png", read(label(root))[:, ::-1])
 
 
+def save_pairs_of_other_ids(root):
+    save_pairs(root, [0], [1], [5])
+    path = root / "trainval_classes" / "test_001.png"
+    save_label(path, np.where(read(path) == 5, 0, read(path)))
+
+
 # fault -> (how it is made, kind of the finding, words in its line)
 FAULTS = {
     "missing photo": (lambda r: photo(r).unlink(), "file", "train_003.jpg"),
@@ -83,6 +89,7 @@ FAULTS = {
     "no list": (lambda r: (r / "list" / "meta_test_id.txt").unlink(), "list", "meta_test_id.txt"),
     "no index": (lambda r: next(r.glob("support/meta_test*")).unlink(), "support", "meta_test_toy_supports.pkl"),
     "bad pairs": (lambda r: save_pairs(r, [0], [99], [1]), "pairs", "past the 8 ids"),
+    "pairs of other ids": (save_pairs_of_other_ids, "pairs", "test_001 (index 1) does not show skirt"),
 }
 
 

@@ -18,7 +18,7 @@ from utils.parallel import parallel_map
 
 from .. import catalog
 from ..layout import image_path, label_path, list_path, mirrored_label_path, pairs_path, read_bad_ids, read_ids
-from ..pairs import pairs_by_rule, pairs_from_list
+from ..pairs import Pair, pairs_by_rule, pairs_from_list
 from ..spec import SPLITS, VAL, DatasetSpec
 from ..supports import SupportIndex, read_supports
 from .photos import Report, SourceFiles, attempt, inspect
@@ -177,13 +177,22 @@ class _Check:
                 self.outcome.add("class", f"{index.path}: {fault}")
         fixed = pairs_path(self.spec, self.root)
         if part.split == "test" and fixed.exists():
-            pairs = attempt(self.outcome.of("pairs"), pairs_from_list, self.spec, fixed, len(part.ids))
-            self.outcome.summary.append(f"test list: {fixed}, {len(pairs or ())} pairs")
+            listed = attempt(self.outcome.of("pairs"), pairs_from_list, self.spec, fixed, len(part.ids)) or []
+            self.check_pairs(part, fixed, listed)
+            self.outcome.summary.append(f"test list: {fixed}, {len(listed)} pairs")
         elif part.split == "test":
             with suppress(UserError):  # the class without images has been named above
                 pairs, reused = pairs_by_rule(self.spec, index)
                 again = f", {reused} images taken again where a class has too few" if reused else ""
                 self.outcome.summary.append(f"test list: by the rule, {len(pairs)} pairs{again}")
+
+    def check_pairs(self, part: _Part, path: Path, pairs: Sequence[Pair]) -> None:
+        """Does each photo of a fixed test list show the class of its pairs: not where the list is of other ids."""
+        shown = {i: self.spec.classes_of(report.raw_ids) for i, report in enumerate(part.reports) if report.raw_ids}
+        for image, class_id in dict.fromkeys((image, pair.class_id) for pair in pairs for image in pair[:2]):
+            if class_id not in shown.get(image, {class_id}):
+                fault = f"{part.ids[image]} (index {image}) does not show {self.spec.class_name(class_id)}"
+                self.outcome.add("pairs", f"{path}: {fault}; delete it to use the rule")
 
     def table(self, parts: Sequence[_Part]) -> Iterator[str]:
         """The number of ids of each split, and for each class the images that hold it, its queries and supports."""
