@@ -78,8 +78,9 @@ def check_data(
 
 
 def remove_earlier(folder: Path) -> None:
-    """Remove the checkpoints of an earlier run that a new one in its folder may never replace."""
-    for path in (folder / "best.pt", *folder.glob("epoch_*.pt")):
+    """Remove what an earlier run left that a new one in its folder may never replace: checkpoints and results."""
+    named = (folder / name for name in ("best.pt", "results.json", "results.npz"))
+    for path in (*named, *folder.glob("epoch_*.pt")):
         path.unlink(missing_ok=True)
 
 

@@ -68,7 +68,7 @@ class Run:
         self.tests = TestEpisodes(spec, root, way=settings.way, stage=stage, longest=settings.test_size, split=split)
         self.batches, self.loader = training_batches(settings, self.episodes, device)
         self.progress = Progress()
-        self.fresh = saved is None  # until the first checkpoint is written
+        self.fresh = saved is None  # until it writes its first checkpoint or results
         self.network, self.earlier_steps, notes = self._network(self.fresh)
         self.network.to(device)
         use_fast_depthwise_gradients(self.network)
@@ -177,6 +177,7 @@ class Run:
 
     def _report(self, evaluation: Evaluation, epoch: int) -> None:
         """Pictures for the board, and the results as a file."""
+        self._take_folder()
         pictures = [report.episode_picture(self.tests, n, p.numpy()) for n, p in evaluation.predictions.items()]
         self.board.picture("support, labels, query, prediction, truth", visualize.stack(pictures), self.steps_done)
         facts = {"precision": self.trainer.amp, "epoch": epoch, "history": self.progress.history}
@@ -236,9 +237,7 @@ class Run:
         if distributed.rank() > 0:
             return
         self.board.flush()
-        if self.fresh and self.stage == STAGES:
-            resume.remove_earlier(self.folder)
-        self.fresh = False
+        self._take_folder()
         save_run(
             self.folder / name,
             self.result,
@@ -261,6 +260,12 @@ class Run:
                 "versions": digests.versions(),
             },
         )
+
+    def _take_folder(self) -> None:
+        """What an earlier run left goes once this one puts something in its place."""
+        if self.fresh and self.stage == STAGES:
+            resume.remove_earlier(self.folder)
+        self.fresh = False
 
     def _introduce(self, notes: list[str]) -> None:
         settings, world = self.settings, distributed.world_size()

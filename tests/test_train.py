@@ -162,6 +162,14 @@ def test_a_checkpoint_after_a_resume_says_what_its_scores_are_of(toy_root, tmp_p
     assert {"train_ids", "split", "pairs_digest", "labels_digest"} <= digests[1].keys()
 
 
+def test_a_stopped_run_has_no_results_of_an_earlier_one_in_its_folder(toy_root, tmp_path, monkeypatch):
+    for name in ("results.json", "results.npz"):
+        (tmp_path / name).write_text("of an earlier run")
+    monkeypatch.setattr(training, "StopSignal", stop_signal(lambda: True))
+    assert train_cli.train(settings(toy_root, tmp_path)) == 143
+    assert (tmp_path / "last.pt").exists() and not list(tmp_path.glob("results.*"))
+
+
 def test_two_runs_do_not_share_a_folder(toy_root, tmp_path):
     holder = (
         "import sys, time; from utils.files import locked\nwith locked(sys.argv[1]): print(flush=True); time.sleep(60)"
