@@ -69,6 +69,8 @@ def test_bad_files(files, tmp_path):
         export_released(tmp_path / "theirs.pth", tmp_path / "x.safetensors")
     with pytest.raises(UserError, match="must end in"):
         release.main(["--checkpoint", str(source), "--out", str(tmp_path / "x.pt")])
+    with pytest.raises(UserError, match=r"--min-score 35\.0: must lie between 0 and 1"):
+        release.main(["--checkpoint", str(source), "--out", str(tmp_path / "x.safetensors"), "--min-score", "35"])
     assert not list(tmp_path.rglob("x.*"))
 
 

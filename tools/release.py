@@ -19,6 +19,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     options = parser.parse_args(arguments)
     if not options.out.endswith(RELEASED):
         raise UserError(f"--out {options.out}: the name must end in {RELEASED}")
+    if options.min_score is not None and not 0 <= options.min_score <= 1:
+        raise UserError(f"--min-score {options.min_score}: must lie between 0 and 1")
     size = export_released(options.checkpoint, options.out, options.min_score)
     print(f"written: {options.out}, {size / 1e6:.1f} MB")
 
