@@ -132,7 +132,7 @@ class Split:
 
 
 def _ids_in_folder(labels: Path) -> list[str]:
-    ids = sorted(path.stem for path in labels.glob("*.png"))
+    ids = sorted(path.stem for path in labels.glob("*.png") if not path.name.startswith("."))
     if not ids:
         raise UserError(f"{labels}: holds no label maps; python -m tools.label_tagged makes them")
     return ids

@@ -13,8 +13,10 @@ from torchvision.transforms.v2 import functional as F
 
 from utils.constants import IGNORE
 from utils.errors import UserError
+from utils.names import first_names
 
 from .body import body_frame
+from .layout import read_ids
 from .pseudo_classes import Look, Parts, Sorting, cluster, parts_of, pseudo_map
 from .recolouring import recolour
 from .spec import DatasetSpec
@@ -76,6 +78,7 @@ class TrainingPhotos(Dataset[TrainingPhoto]):
         self.held_out = self.split.on_validation_list() if train_on == "rest" else []
         self._images = np.setdiff1d(np.arange(len(self.split)), [*self.held_out, *self.split.bad])
         self.tagged = Split(spec, root, "train", table, labels=tagged) if tagged else None
+        self._check_tagged()
         self.crop_size, self.zoom, self.seed = crop_size, zoom, seed
         self._epoch = torch.zeros(1, dtype=torch.int64).share_memory_()
         self._pseudo, holds = self._survey(spec.num_slots, pseudo_classes, look, sorting)
@@ -103,6 +106,16 @@ class TrainingPhotos(Dataset[TrainingPhoto]):
         sample = self._load(number, mirrored)
         label = self._with_pseudo_classes(number, sample, mirrored)
         return self._view(sample._replace(label=label), rng)
+
+    def _check_tagged(self) -> None:
+        """Raise `UserError` where a tagged photo is one of those that a training must not see."""
+        if self.tagged is None:
+            return
+        root = self.split.root
+        kept_out = {*read_ids(root, "test"), *(self.split.ids[index] for index in self.held_out)}
+        if seen := [image_id for image_id in self.tagged.ids if image_id in kept_out]:
+            what = f"{len(seen)} tagged photos are on the test or validation list of {root} ({first_names(seen)})"
+            raise UserError(f"{what}; take their label maps out of the folder")
 
     def _load(self, number: int, mirrored: bool = False) -> Sample:
         """A photo of the train list, or one of the tagged ones after them."""

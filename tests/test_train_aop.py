@@ -269,7 +269,7 @@ def test_photos_with_rare_classes_are_drawn_more_often(toy_root):
 def test_tagged_photos_are_labelled_where_their_tags_allow_and_trained_on(toy_root, run_folder, tmp_path):
     spec = catalog.load("toy")
     root = catalog.locate(spec, toy_root)
-    ids = (root / "list" / "meta_test_id.txt").read_text().split()[:3]
+    ids = read_ids(root, "train")[:3]
     names = [spec.labels[c] for c in spec.base_classes(1)[1:3]]
     write_json(tagged_path(root), dict.fromkeys(ids, names))
     out = tmp_path / "tagged"
@@ -288,6 +288,10 @@ def test_tagged_photos_are_labelled_where_their_tags_allow_and_trained_on(toy_ro
         assert found <= {0, IGNORE, spec.spare_slot(), *(spec.labels.index(name) for name in names)}
     photos, plain = photos_of(toy_root, tagged=str(out)), photos_of(toy_root)
     assert len(photos) == len(plain) + 3
+    (out / f".{ids[0]}.left_by_a_kill.png").write_bytes(b"")
+    shutil.copy(out / f"{ids[0]}.png", out / f"{read_ids(root, 'test')[0]}.png")
+    with pytest.raises(UserError, match=r"^1 tagged photos are on the test or validation list"):
+        photos_of(toy_root, tagged=str(out))
 
 
 def test_a_pack_is_trained_on_elsewhere_and_what_comes_out_parses(toy_root, tmp_path):
