@@ -61,6 +61,7 @@ def evaluate(settings: EvaluateSettings) -> None:
     distributed.say(*episodes.list.notes())
     if settings.split == VAL and not checkpoint.record.get("held_out"):
         distributed.say("this checkpoint may have been trained on the validation photos too")
+    shown = report.evenly_spaced(len(episodes.pairs), settings.save_pictures)
     scored = evaluation.evaluate(
         network,
         episodes,
@@ -70,11 +71,11 @@ def evaluate(settings: EvaluateSettings) -> None:
         with_agm=settings.agm,
         amp=amp,
         workers=settings.workers,
-        keep=report.evenly_spaced(len(episodes.pairs), settings.save_pictures),
+        keep=shown,
     )
     if distributed.rank() == 0:
         report.write_report(folder / "results.json", scored, episodes, settings, checkpoint, bank, amp)
-    report.save_pictures(folder / "pictures", episodes, scored.predictions)
+    report.save_pictures(folder / "pictures", episodes, scored.predictions, shown)
 
 
 if __name__ == "__main__":

@@ -1,7 +1,7 @@
 """Evaluation results: tables and pictures for people, JSON for programs."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -163,9 +163,18 @@ def episode_picture(episodes: TestEpisodes, number: int, prediction: np.ndarray)
     return visualize.stack([row, visualize.legend(colors, row.shape[1])])
 
 
-def save_pictures(folder: Path, episodes: TestEpisodes, predictions: Mapping[int, Tensor]) -> None:
-    """Write a picture for each predicted label map (H, W), by the number of its pair, and say so."""
+def save_pictures(
+    folder: Path, episodes: TestEpisodes, predictions: Mapping[int, Tensor], numbers: Sequence[int]
+) -> None:
+    """Write a picture for each predicted label map (H, W), by the number of its pair, and say so.
+
+    `numbers` are those of all processes: pictures of other pairs, which an earlier evaluation left, are removed.
+    """
+    names = {number: f"pair_{number:05d}.png" for number in numbers}
+    for path in folder.glob("pair_*.png") if names else ():
+        if path.name not in names.values():
+            path.unlink(missing_ok=True)
     for number in sorted(predictions):
-        path = folder / f"pair_{number:05d}.png"
+        path = folder / names[number]
         visualize.save_image(path, episode_picture(episodes, number, predictions[number].numpy()))
         print(f"written: {path}")

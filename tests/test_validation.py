@@ -157,12 +157,18 @@ def test_results_say_which_list_they_are_of(run, toy_held, tmp_path):
         assert json.loads((tmp_path / split / "results.json").read_text())["split"] == split
 
 
-def score(run, data_root, out, split="test") -> None:
+def test_pictures_of_an_earlier_evaluation_do_not_stay_beside_new_ones(run, toy_held, tmp_path):
+    for number in (5, 2, 0):
+        score(run, toy_held, tmp_path, save_pictures=number)
+    assert len(list(tmp_path.glob("pictures/pair_*.png"))) == 2
+
+
+def score(run, data_root, out, split="test", **more) -> None:
     """Evaluate the last checkpoint of a run."""
     evaluate_cli.evaluate(
         EvaluateSettings(
             checkpoint=str(run / "last.pt"), data_root=str(data_root), split=split, device="cpu", workers=0,
-            output=str(out),
+            output=str(out), **more,
         )
     )  # fmt: skip
 
