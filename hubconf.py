@@ -11,7 +11,7 @@ import sys
 from pathlib import Path
 
 dependencies = ["torch", "torchvision", "numpy", "PIL", "cv2", "timm", "safetensors", "huggingface_hub", "tqdm"]
-_ROOT = str(Path(__file__).resolve().parent)
+_ROOT = Path(__file__).resolve().parent
 _ROOMS = ("utils", "networks", "dataloaders", "inference")
 
 
@@ -23,13 +23,13 @@ def _own_packages() -> collections.abc.Iterator[None]:
     """
     theirs = {name: module for name, module in sys.modules.items() if name.split(".")[0] in _ROOMS}
     for name, module in theirs.items():
-        if not str(getattr(module, "__file__", None)).startswith(_ROOT):
+        if _ROOT not in Path(str(getattr(module, "__file__", None))).parents:
             del sys.modules[name]
-    sys.path.insert(0, _ROOT)
+    sys.path.insert(0, str(_ROOT))
     try:
         yield
     finally:
-        sys.path.remove(_ROOT)
+        sys.path.remove(str(_ROOT))
         for name in [name for name in sys.modules if name.split(".")[0] in _ROOMS]:
             del sys.modules[name]
         sys.modules.update(theirs)

@@ -50,3 +50,16 @@ def test_a_program_with_its_own_utils_parses_and_uses_its_own_again(tmp_path):
     first, second = result["areas"]
     assert first == second and sum(first) == 384 * 256 and sum(first[1:]) > 1000
     assert list((tmp_path / "parsed").iterdir())
+
+
+def test_a_program_in_a_folder_whose_name_begins_alike_keeps_its_own_utils():
+    code = f"""
+import sys, types
+sys.modules["utils"] = mine = types.ModuleType("utils")
+mine.__file__ = "{ROOT}-of-mine/utils.py"
+sys.path.insert(0, "{ROOT}")
+import hubconf
+assert sys.modules["utils"] is mine
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=300)
+    assert done.returncode == 0, done.stderr
