@@ -118,7 +118,7 @@ class Parsing:
 
         `opacity` (0..1) is one for all classes, or by class name; a class of opacity 0 is left out.
         """
-        kept, painted = (np.full((self.labels.max() + 1, 3), value, dtype=np.uint8) for value in (255, 0))
+        kept, painted = (np.full((int(self.labels.max()) + 1, 3), value, np.uint8) for value in (255, 0))
         shown = []
         for info in self.classes:
             share = opacity.get(info.name, 0.0) if isinstance(opacity, Mapping) else opacity

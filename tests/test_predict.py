@@ -7,6 +7,7 @@ from PIL import Image
 
 from inference import references
 from inference.annotations import marked
+from inference.parsing import ClassInfo, Parsing
 from inference.self_check import poorly_parsed
 from inference.tiles import tiles
 from networks.decoding import Maps
@@ -64,6 +65,14 @@ def test_the_reference_finds_itself_whatever_the_ids(parser, request):
     # A 1-way network with random weights may call all pixels background; a k-way one tells the bands apart.
     if parser.network.way == "kway":
         assert (plain.labels == label)[label > 0].mean() > 0.7
+
+
+def test_the_highest_id_is_drawn_too():
+    labels = np.full((4, 4), 65535, np.uint16)
+    top = Parsing(
+        np.zeros((4, 4, 3), np.uint8), labels, labels > 0, {65535: 1.0}, (ClassInfo(65535, "hat", (9, 8, 7)),)
+    )
+    assert np.array_equal(top.overlay(1.0, legend=False), np.full((4, 4, 3), (9, 8, 7)))
 
 
 def test_any_number_of_classes(kway):
