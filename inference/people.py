@@ -108,7 +108,7 @@ def places_of_boxes(boxes: Sequence[Box], size: tuple[int, int]) -> list[Place]:
         )
         nearer = (away < best) & (away <= 1)
         best[nearer], ids[nearer] = away[nearer], number
-    windows = [_window((round(x), round(y), round(w), round(h)), size) for x, y, w, h in boxes]
+    windows = [_window(_whole(box, size), size) for box in boxes]
     return [Place(window, ids[window] == number) for number, window in enumerate(windows, start=1)]
 
 
@@ -216,6 +216,12 @@ def _window(box: Rectangle, size: tuple[int, int]) -> tuple[slice, slice]:
         slice(max(0, y - margin), min(size[0], y + height + margin)),
         slice(max(0, x - margin), min(size[1], x + width + margin)),
     )
+
+
+def _whole(box: Box, size: tuple[int, int]) -> Rectangle:
+    """A box in whole pixels, with at least a pixel of a photo of `size` (H, W) however small it is."""
+    x, y, width, height = (round(value) for value in box)
+    return min(x, size[1] - 1), min(y, size[0] - 1), max(1, width), max(1, height)
 
 
 def _box(mask: np.ndarray) -> Rectangle:

@@ -91,6 +91,12 @@ def test_boxes_share_the_pixels_between_them():
         places_of_boxes([(80, 10, 40, 80)], (100, 100))
 
 
+def test_a_box_smaller_than_a_pixel_still_has_a_window():
+    for place in places_of_boxes([(10, 10, 0.3, 0.3), (99.7, 99.7, 0.3, 0.3)], (100, 100)):
+        rows, columns = place.window
+        assert rows.stop > rows.start and columns.stop > columns.start and place.own.shape == (1, 1)
+
+
 @pytest.fixture
 def parser(tmp_path):
     made = OneShotParser(write_checkpoint(tmp_path / "tiny.pt"), "cpu")
