@@ -54,21 +54,23 @@ class Part(NamedTuple):
         return (_of_parquet if self.kind == "parquet" else _of_tar)(self.paths[0])
 
 
-def parts(inputs: Sequence[str]) -> tuple[list[Part], list[str]]:
+def parts(inputs: Sequence[str], labels: Sequence[str] = ()) -> tuple[list[Part], list[str]]:
     """The parts of photos, parquet files, tars and folders of them, and the names of what is passed over in folders.
 
-    Paths are made absolute, so that a photo is recognised when a run is started again in another folder.
+    The reference's `labels` are no photos. Paths are made absolute, so that a photo is recognised when a run is started
+    again in another folder.
     Raises `UserError` as `collect` does.
     """
     packed: list[Part] = []
     plain: list[Path] = []
+    own = {Path(label).resolve() for label in labels}
     for path in (Path(one).absolute() for one in inputs):
         inside = sorted(path.iterdir()) if path.is_dir() else [path]
         in_packs = [part for file in inside if (part := _packed(file))]
         packed += in_packs
-        if not in_packs or any(file.suffix.lower() in SUFFIXES for file in inside):
+        if not in_packs or any(file.suffix.lower() in SUFFIXES and file.resolve() not in own for file in inside):
             plain.append(path)
-    sources, unread = collect(plain) if plain else ([], [])
+    sources, unread = collect(plain, labels) if plain else ([], [])
     passed_over = [name for name in unread if not _packed(Path(name))]
     passed_over += [source.path.name for source in sources if source.is_video]
     photos = [str(source.path) for source in sources if not source.is_video]

@@ -54,6 +54,17 @@ def test_photos_beside_a_tar_are_taken_too(place):
     assert found[0].paths == tuple(str(place / f"photos/{n}.jpg") for n in (1, 2))
 
 
+def test_the_labels_of_the_reference_are_no_photo(place):
+    (place / "labels.png").rename(place / "photos/labels.png")
+    labels = [str(place / "photos/labels.png")]
+    (part,), passed_over = parts([str(place / "photos")], labels)
+    assert part.paths == tuple(str(place / f"photos/{n}.jpg") for n in (1, 2)) and passed_over == ["labels.png"]
+    for n in (1, 2):
+        (place / f"photos/{n}.jpg").unlink()
+    write_tar(place / "photos/some.tar", ["a.jpg"])
+    assert [part.kind for part in parts([str(place / "photos")], labels)[0]] == ["tar"]
+
+
 def test_a_tar_gives_its_photos_and_a_cut_one_an_error(tmp_path):
     write_tar(tmp_path / "some.tar", ["a/1.jpg", "a/1.json", "a/2.jpg", "a/._2.jpg"])
     (part,), _ = parts([str(tmp_path)])

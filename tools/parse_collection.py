@@ -41,7 +41,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     require_ray()
     from inference.collection import parts  # late: torch takes seconds, a mistake above none
 
-    pieces, passed_over = parts(options.inputs)
+    pieces, passed_over = parts(options.inputs, options.labels)
     tell_passed_over(passed_over, "photos")
     if options.address:
         require_answer(options.address)
