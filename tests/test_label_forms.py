@@ -183,12 +183,15 @@ def test_a_photo_that_is_missing_is_passed_over_where_that_is_wanted(form, tmp_p
     assert sorted(photo for split in splits for photo in split.ids) == [f"p{i}" for i in range(8) if i != 3]
 
 
-def test_a_labelme_file_beside_another_photo_than_it_names_is_refused(tmp_path, capsys):
+@pytest.mark.parametrize("end", ["jpg", "JPG"])
+def test_a_labelme_file_beside_another_photo_than_it_names_is_refused(end, tmp_path, capsys):
     forms.labelme(tmp_path / "source")
-    each_file(tmp_path / "source", lambda number, content: content.update(imagePath=f"p{max(number - 1, 0)}.jpg"))
+    each_file(tmp_path / "source", lambda number, content: content.update(imagePath=f"p{max(number - 1, 0)}.{end}"))
+    for photo in (tmp_path / "source").glob("*.jpg"):
+        photo.rename(photo.with_suffix(f".{end}"))
     with pytest.raises(UserError, match="7 of 8 photos or labels cannot be used"):
         prepared(tmp_path)
-    assert "p1.json: its imagePath is p0.jpg, but p1.jpg lies beside it; correct" in capsys.readouterr().out
+    assert f"p1.json: its imagePath is p0.{end}, but p1.{end} lies beside it; correct" in capsys.readouterr().out
 
 
 def test_several_labelme_files_of_one_photo_are_told(tmp_path, capsys):

@@ -11,8 +11,8 @@ from PIL import Image
 
 from utils.errors import UserError
 from utils.names import composed, first_names
-from utils.pictures import SUFFIXES
 
+from ...layout import IMAGE_SUFFIXES
 from ..photos import Photo, make_photos
 from .common import (
     Files,
@@ -95,7 +95,7 @@ def _label(shape: object) -> str:
 
 def _draw(labels: tuple[str, ...], depth: int, drawing: Drawing) -> Photo:
     """The photo of a labelme file with its label map. Raises `UserError` where the file lies beside another photo."""
-    beside = [drawing.path.with_suffix(suffix) for suffix in SUFFIXES]
+    beside = [drawing.path.with_suffix(suffix) for suffix in IMAGE_SUFFIXES]
     own = next((path for path in beside if path.is_file()), drawing.photo)
     # with renamed and copied files the shapes may be of either
     if composed(own.stem).lower() != composed(drawing.photo.stem).lower():
