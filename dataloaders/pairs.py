@@ -1,4 +1,4 @@
-"""The fixed test list: which query meets which support, and for which class."""
+"""The fixed pairs of a test or validation list: which query meets which support, and for which class."""
 
 from collections.abc import Callable, Collection, Container, Sequence
 from itertools import chain, cycle, islice
@@ -20,7 +20,7 @@ class Pair(NamedTuple):
 
 
 class FixedList(NamedTuple):
-    """The test list of a data set, and what the user should know about it."""
+    """The pairs of a test or validation list, and what the user should know about them."""
 
     pairs: list[Pair]
     reused: int = 0  # images that the rule had to take again
@@ -31,13 +31,13 @@ class FixedList(NamedTuple):
         """A line for each of these."""
         lines = []
         if self.passed_over:
-            what = f"{self.passed_over} test pairs are passed over, since a file of theirs cannot be used"
+            what = f"{self.passed_over} pairs are passed over, since a file of theirs cannot be used"
             lines.append(f"{what}: the figures do not compare with those of the whole list")
         if self.lacking:
             names = ", ".join(self.lacking)
-            lines.append(f"not evaluated, since the test list lacks a query or a support of it: {names}")
+            lines.append(f"not evaluated, since the list of pairs lacks a query or a support of it: {names}")
         if self.reused:
-            lines.append(f"the test list had to use {self.reused} images more than once")
+            lines.append(f"the list of pairs had to use {self.reused} images more than once")
         return lines
 
 

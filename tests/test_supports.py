@@ -8,7 +8,7 @@ import pytest
 from dataloaders import catalog
 from dataloaders.layout import read_ids, supports_path
 from dataloaders.oshp_loader import TestEpisodes
-from dataloaders.pairs import pairs_by_rule
+from dataloaders.pairs import FixedList, pairs_by_rule
 from dataloaders.prepare.build import dump_supports
 from dataloaders.supports import SupportIndex, read_supports
 from utils.errors import UserError
@@ -96,6 +96,11 @@ def test_bad_index_is_refused(atr, content, complaint):
     with pytest.raises(UserError, match=complaint) as caught:
         read_supports(spec, atr, "train", 12)
     assert str(path) in str(caught.value) and "\n" not in str(caught.value)
+
+
+def test_the_notes_on_pairs_serve_the_validation_list_too():
+    notes = FixedList([], reused=3, lacking=("skirt",), passed_over=2).notes()
+    assert len(notes) == 3 and not any("test" in line for line in notes)
 
 
 def test_a_class_without_supports_is_left_out_and_named(atr):
