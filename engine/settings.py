@@ -181,8 +181,8 @@ class EvaluateSettings(DeviceSettings):
     save_pictures: int = option(0, "save this many pictures of support, labels, query, prediction and truth", least=0)
     output: str = option(
         "",
-        "folder for results.json and pictures; by default the checkpoint's, "
-        "and runs/<set>_<method>_<way>_f<fold>_authors for the authors' checkpoints",
+        "folder for results.json and pictures; by default the checkpoint's, in it on_<set> for another data set "
+        "than its own, and runs/<set>_<method>_<way>_f<fold>_authors for the authors' checkpoints",
     )
     workers: int = option(2, "processes that load data; 0: none beside this one", least=0, most=512)
 
