@@ -80,7 +80,7 @@ class DatasetSpec:
         spare = sorted(set(range(1, self.num_slots)) - set(self.classes))
         if not spare:
             raise UserError(
-                f"{self.name}: every label is a class, so hidden pixels find no slot; add a label to `dropped`"
+                f"{self.name}: every label is a class, so unlabelled pixels find no slot; add a label to `dropped`"
             )
         return spare[-1]
 

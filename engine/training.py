@@ -247,13 +247,13 @@ class StopSignal:
 
 
 class Clock:
-    """Time left over a run, from the steps done since `start`."""
+    """Tells the time that a run of so many `steps` still takes, from the pace since it was made."""
 
     def __init__(self, done: int, steps: int) -> None:
         self.done, self.steps, self.began = done, steps, time.monotonic()
 
     def left(self, done: int) -> str:
-        """Hours and minutes that the remaining steps will take."""
+        """Hours, minutes and seconds that the remaining steps will take."""
         seconds = (time.monotonic() - self.began) / max(done - self.done, 1) * (self.steps - done)
         return f"{int(seconds // 3600)}:{int(seconds % 3600 // 60):02d}:{int(seconds % 60):02d}"
 

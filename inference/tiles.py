@@ -57,7 +57,7 @@ def tiles(size: tuple[int, int], side: int, overlap: float = 0.25) -> list[Tile]
 def join_tiles(windows: Sequence[Tile], maps: Sequence[Maps], min_score: float) -> Decoded:
     """Decode the maps of all windows of a photo.
 
-    A class whose mean probability where it wins is below `min_score` is absent: its pixels go to the next best.
+    A class whose score (`class_scores`) is below `min_score` is absent: its pixels go to the next best.
     """
     scores = decoding.class_scores(maps)
     height, width = (cores[-1].stop for cores in zip(*(tile.core for tile in windows), strict=True))

@@ -1,1 +1,1 @@
-"""The networks, as plain torch modules: they read no files and know no data set."""
+"""The networks, as plain torch modules: they know no data set, and files only in `checkpoints`."""
