@@ -18,7 +18,7 @@ from .decoding import Maps, human_mask, shown_winner
 from .heads import AttentionGuidance, BinaryAttentionGuidance, BinaryNearestPrototype, NearestPrototype
 from .layers import Layer, resize, resize_labels
 from .prototypes import PrototypeBank, Prototypes, class_masks, cosine_similarity, masked_average
-from .settings import NONE
+from .settings import NO_DEPARTURES
 
 
 class Features(NamedTuple):
@@ -79,7 +79,7 @@ class OneShotNetwork(nn.Module):
     refine = False  # whether borders follow the photo, where the network can do that
     takes_rivals = False  # whether known classes that the support does not show compete as background
     screened = False  # POPNet's background may keep to the classes that the support shows
-    departures = NONE  # EOPNet's step of training may be as published
+    departures = NO_DEPARTURES  # EOPNet's step of training may be as published
 
     def __init__(
         self, num_slots: int, way: str = "kway", encoder: str | Encoder = XCEPTION, warmup_epochs: float = 25

@@ -11,7 +11,7 @@ from .deeplab import Decoder
 from .heads import CoarseHead
 from .layers import resize_labels
 from .prototypes import PrototypeBank, Prototypes, class_masks, cosine_similarity, masked_average
-from .settings import NONE, Departures
+from .settings import NO_DEPARTURES, Departures
 
 
 class EOPNet(OneShotNetwork):
@@ -28,7 +28,7 @@ class EOPNet(OneShotNetwork):
         level: str = "mid",
         warmup_epochs: int = 25,
         momentum: float = 0.001,
-        departures: Departures = NONE,
+        departures: Departures = NO_DEPARTURES,
     ) -> None:
         super().__init__(num_slots, way, encoder, warmup_epochs)
         self.decoder = Decoder(self.encoder.low_channels, self.encoder.high_channels, channels, level)

@@ -23,7 +23,7 @@ class Departures(NamedTuple):
     coarse_background_pass: bool = False
 
 
-NONE = Departures()
+NO_DEPARTURES = Departures()
 
 
 @dataclass
