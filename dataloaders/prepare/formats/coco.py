@@ -13,15 +13,21 @@ from utils.pictures import picture_size
 
 from ..photos import Photo, make_photos
 from .coco_masks import Region, fits, paint
-from .common import Files, Labelled, LeftOut, PhotoIndex, fitted_photo, id_of_label, named_once, without_background
+from .common import (
+    SPLIT_WORDS,
+    Files,
+    Labelled,
+    LeftOut,
+    PhotoIndex,
+    fitted_photo,
+    id_of_label,
+    named_once,
+    without_background,
+)
 from .shapes import Size, stated_size
 
 MOST = IGNORE - 2  # classes beside the background, as many as a dataset.json takes
 KEYS = {"images", "annotations", "categories"}
-SPLIT_WORDS = {  # folder or list of a source -> ours
-    "train": "train", "training": "train", "valid": "val", "val": "val", "validation": "val",
-    "test": "test", "testing": "test",
-}  # fmt: skip
 
 
 class Job(NamedTuple):

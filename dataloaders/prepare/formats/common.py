@@ -23,6 +23,10 @@ from ..sources import walked
 from .shapes import Size, stated_size
 
 IMAGE_FOLDERS = ("images", "trainval_images", "JPEGImages", "photos", "img", "imgs")
+SPLIT_WORDS = {  # folder or list of a source -> ours
+    "train": "train", "training": "train", "valid": "val", "val": "val", "validation": "val",
+    "test": "test", "testing": "test",
+}  # fmt: skip
 BACKGROUND_WORDS = ("background", "bg", "unlabeled", "unlabelled", "unlabel")
 IGNORE_WORDS = ("ignore",)  # labelme's __ignore__: what must not count
 STORED_FORM = "labels fit only the form in which a turned photo is stored, so that form is used"

@@ -12,8 +12,7 @@ from utils.pictures import SUFFIXES
 
 from ..photos import SourceFiles
 from ..sources import files_by_id, find_folder, folders_below, unpaired
-from .coco import SPLIT_WORDS
-from .common import IMAGE_FOLDERS, LeftOut, files_below
+from .common import IMAGE_FOLDERS, SPLIT_WORDS, LeftOut, files_below
 
 LABEL_FOLDERS = ("labels", "trainval_classes", "SegmentationClass", "masks", "annotations")
 VOC_LISTS = "ImageSets/Segmentation"

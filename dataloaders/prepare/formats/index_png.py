@@ -22,8 +22,17 @@ from ...palette import RGB, VOC_EDGE, voc_colour
 from ...reading import labels_upright, looks_scaled, looks_smoothed, open_labels, read_label
 from ..photos import Photo, SourceFiles, make_photos
 from ..sources import files_by_id
-from .coco import SPLIT_WORDS
-from .common import Labelled, LeftOut, Names, check_names, fitted_photo, is_background, named_once, names_file
+from .common import (
+    SPLIT_WORDS,
+    Labelled,
+    LeftOut,
+    Names,
+    check_names,
+    fitted_photo,
+    is_background,
+    named_once,
+    names_file,
+)
 from .folders import files_of, pairs_in, splits_of
 
 LABELMAP = "labelmap.txt"
