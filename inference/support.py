@@ -90,8 +90,8 @@ def named(photo: Photo) -> str:
 
 
 def _ids_by_name(labels: Sequence[Labels], names: Names) -> dict[str, int]:
-    """An id for every mask name: the one `names` gives, else the next free one."""
-    ids = {name: i for i, name in names.items()} | {IGNORED: IGNORE}
+    """An id for every mask name: the one `names` gives, unless it is 255, which does not count, else the next free."""
+    ids = {name: i for i, name in names.items() if i != IGNORE} | {IGNORED: IGNORE}
     taken = set(ids.values()) | {0, IGNORE}
     for name in (name for label in labels if isinstance(label, Mapping) for name in label):
         if is_background(name):

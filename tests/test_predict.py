@@ -67,6 +67,12 @@ def test_the_reference_finds_itself_whatever_the_ids(parser, request):
         assert (plain.labels == label)[label > 0].mean() > 0.7
 
 
+def test_a_mask_whose_name_has_the_id_of_what_does_not_count_takes_another(kway):
+    image, label = picture()
+    support = kway.make_support(image, {"hat": label == 1, "coat": label == 2}, {255: "hat", 2: "coat"})
+    assert [(c.id, c.name) for c in support.classes] == [(1, "hat"), (2, "coat")]
+
+
 def test_the_highest_id_is_drawn_too():
     labels = np.full((4, 4), 65535, np.uint16)
     top = Parsing(
