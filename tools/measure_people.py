@@ -78,9 +78,8 @@ class Measure:
 
     def add(self, row: str, labels: np.ndarray, truth: np.ndarray, scale: float = 1.0) -> None:
         """Count labels and truth (h, w) of a person who is `scale` times as large as in the photo."""
-        truth = np.where(np.isin(truth, self.known), truth, 0).astype(
-            np.uint8
-        )  # what the reference lacks is background
+        # What the reference lacks is background.
+        truth = np.where(np.isin(truth, self.known), truth, 0).astype(np.uint8)
         size = [max(1, round(side / scale)) for side in truth.shape[::-1]]
         resized = (cv2.resize(part, size, interpolation=cv2.INTER_NEAREST) for part in (labels, truth))
         self.matrices[row].update(*(torch.from_numpy(part) for part in resized))

@@ -26,9 +26,8 @@ from utils.files import read_json, replacing
 from utils.imaging import is_blank, network_size, to_rgb
 from utils.rivals import UNKNOWN_SURER, left_over, taken_pixels, thinned
 
-LOGITS_AT_ONCE = (
-    2**26
-)  # bounds the memory of a large photo's logits; beyond it the label map is made smaller, then enlarged
+# Bounds the memory of a large photo's logits; beyond it the label map is made smaller, then enlarged.
+LOGITS_AT_ONCE = 2**26
 
 
 def seen(rgb: np.ndarray, facts: dict[str, Any]) -> np.ndarray:

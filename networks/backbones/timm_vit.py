@@ -12,10 +12,8 @@ from utils.errors import UserError
 from .timm_conv import HIGH_STRIDE, LOW_STRIDE, PROBES, UNSUITABLE, Body, freeze_unused, trained_on
 
 MODULES = ("vision_transformer", "eva")  # timm's files of such models
-OPTIONS: dict[str, Any] = {
-    "num_classes": 0,
-    "dynamic_img_size": True,
-}  # of `timm.create_model`: no classifier, photos of any size
+# Of `timm.create_model`: no classifier, photos of any size.
+OPTIONS: dict[str, Any] = {"num_classes": 0, "dynamic_img_size": True}
 BLOCKS = 4  # whose features are taken
 STEM_CHANNELS = 64
 
