@@ -54,6 +54,7 @@ def read_coco(path: Path, content: Mapping[str, Any], photo: Photo | None) -> Ma
         raise UserError(f"{path}: the annotations of this photo are boxes without a segmentation; draw polygons")
     ids, left_out = paint(regions, size)
     left_out += ["annotations of no known category"] * (len(named) - len(regions))
+    left_out += [coco.CROWD for annotation, name in named if name is not None and coco.is_crowd(annotation)]
     for reason in dict.fromkeys(left_out):
         print(f"{path}: {left_out.count(reason)} {reason}: left out")
     return _masks(ids, labels)

@@ -250,6 +250,9 @@ FORMS = {
         lambda a: a.update(image_id=float(a["image_id"]), category_id=float(a["category_id"]))
     )),
     "coco with crowds as text": lambda s: coco(s, each_annotation(lambda a: a.update(iscrowd="0"))),
+    "coco with brush masks, as CVAT writes them": lambda s: coco(s, each_annotation(
+        lambda a: (as_run_lengths(a), a.update(iscrowd=1, attributes={"occluded": False}))
+    )),
     "coco without sizes": lambda s: coco(
         s, lambda c: [image.pop(side) for image in c["images"] for side in ("width", "height")]
     ),

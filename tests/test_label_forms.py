@@ -277,6 +277,10 @@ LEFT_OUT = {  # form -> the line that is printed
         lambda s: forms.coco(s, lambda c: c["annotations"].append({"id": 5, "image_id": 0, "category_id": 77})),
         "left out: 1 annotations of no known category (annotation 5)",
     ),
+    "crowds": (
+        lambda s: forms.coco(s, forms.with_another([[1, 1, 5, 1, 5, 5]], iscrowd=1)),
+        "left out: 8 crowds (iscrowd is 1), whose pixels do not count (annotation 900, annotation 901",
+    ),
     "broken run lengths": (
         lambda s: forms.coco(s, forms.with_another({"size": [64, 96], "counts": "x"})),
         "left out: 8 masks that are broken, or of another size than their photo (p0",
@@ -471,6 +475,13 @@ def test_an_id_that_stands_for_two_is_refused_with_its_file(ids, tmp_path):
         prepared(tmp_path)
     with pytest.raises(UserError, match=f"^{file}: {words}; give each an id of its own"):
         read_labels(file, photo=tmp_path / "source/images/p0.jpg")
+
+
+def test_a_crowd_is_told_by_predict_too(tmp_path, capsys):
+    forms.coco(tmp_path / "source", lambda c: c["annotations"][1].update(iscrowd=1))
+    masks = read_labels(tmp_path / "source/result.json", photo=tmp_path / "source/images/p0.jpg")
+    assert not masks["hat"].any() and masks["__ignore__"][PLACES["hat"]]
+    assert "result.json: 1 crowds (iscrowd is 1), whose pixels do not count: left out" in capsys.readouterr().out
 
 
 MANY = [{"id": i, "name": {1: "shirt", 2: "hat"}.get(i, f"thing {i}")} for i in range(1, 366)]

@@ -27,6 +27,7 @@ from .common import (
 from .shapes import Size, stated_size
 
 MOST = IGNORE - 2  # classes beside the background, as many as a dataset.json takes
+CROWD = "crowds (iscrowd is 1), whose pixels do not count"
 KEYS = {"images", "annotations", "categories"}
 
 
@@ -107,7 +108,13 @@ def id_text(number: object) -> str:
 
 
 def is_crowd(annotation: Mapping[str, Any]) -> bool:
-    """Whether a region is a crowd, which does not count; some tools write the number as text."""
+    """Whether a region is a crowd, which does not count; some tools write the number as text.
+
+    CVAT, whose regions say whether they are occluded, calls every mask that was painted a crowd: these count.
+    """
+    attributes = annotation.get("attributes")
+    if isinstance(attributes, dict) and "occluded" in attributes:
+        return False
     return annotation.get("iscrowd") not in (None, 0, "", "0", "false", "False")
 
 
@@ -162,7 +169,9 @@ def _jobs(
         elif not annotation.get("segmentation"):
             left_out.add("boxes without a mask", place)
         else:
-            value = IGNORE if is_crowd(annotation) else values[id_text(annotation["category_id"])]
+            if crowd := is_crowd(annotation):
+                left_out.add(CROWD, place)
+            value = IGNORE if crowd else values[id_text(annotation["category_id"])]
             regions[id_text(annotation["image_id"])].append((annotation["segmentation"], value))
     images: list[tuple[str, Size | None, list[Region]]] = []
     numbered: list[tuple[str, str]] = []
