@@ -25,6 +25,7 @@ from . import label_forms as forms
 from .label_forms import label_map, photo
 from .own_photos import picture, run, write_checkpoint
 
+Way = Image.Transpose
 RGB = photo()
 GREY = np.asarray(Image.fromarray(RGB).convert("L"))
 SHOWN = label_map() > 0  # what a cut-out keeps
@@ -164,6 +165,18 @@ def test_the_page_and_memory_read_as_files_do(tmp_path):
     stroke[:9, :9] = (*bytes.fromhex(view.BRUSHES[0][1:]), 255)
     painting = view.painted({"background": with_alpha, "layers": [stroke]}, ["hat"])
     assert np.array_equal(painting.photo, CUT)
+
+
+@pytest.mark.parametrize("mode", ["L", "P", "RGB", "RGBA", "CMYK", "I;16"])
+@pytest.mark.parametrize("orientation", [3, 5, 6, 7, 8])
+def test_a_turned_tiff_is_turned_in_every_mode(mode, orientation, tmp_path):
+    upright = Image.fromarray(GREY).convert("I;16") if mode == "I;16" else Image.fromarray(RGB).convert(mode)
+    upright.save(tmp_path / "upright.tif")
+    back = (Way.TRANSPOSE, Way.ROTATE_90, Way.TRANSVERSE, Way.ROTATE_270) if orientation > 3 else (Way.ROTATE_180,)
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    upright.transpose(back[max(0, orientation - 5)]).save(tmp_path / "turned.tif", exif=exif)
+    assert np.array_equal(to_rgb(tmp_path / "turned.tif"), to_rgb(tmp_path / "upright.tif"))
 
 
 DEPTH = {"grey": GREY, "colours": RGB}
