@@ -19,6 +19,7 @@ from dataloaders.split import Split
 from inference.page import view
 from inference.parser import OneShotParser
 from tools import pack_photos
+from utils.errors import UserError
 from utils.imaging import is_blank, to_rgb
 
 from . import label_forms as forms
@@ -177,6 +178,45 @@ def test_a_turned_tiff_is_turned_in_every_mode(mode, orientation, tmp_path):
     exif[0x0112] = orientation
     upright.transpose(back[max(0, orientation - 5)]).save(tmp_path / "turned.tif", exif=exif)
     assert np.array_equal(to_rgb(tmp_path / "turned.tif"), to_rgb(tmp_path / "upright.tif"))
+
+
+def tiff_of_16_bits(path, pixels, **changed):
+    """Pixels (H, W, C) or, in planes, (C, H, W), as an uncompressed TIFF file with these numbers in its tags."""
+    tags = {256: forms.SIZE[1], 257: forms.SIZE[0], 258: 0, 259: 1, 262: 2, 273: 0, 277: 3, 278: forms.SIZE[0], 279: 0}
+    tags |= {int(tag[1:]): value for tag, value in changed.items()}
+    planes = pixels.shape[0] if tags.get(284) == 2 else 1
+    bits, content = (16,) * tags[277], pixels.astype("<u2").tobytes()
+    start, behind = 8, b""
+    where = 8 + len(content) + 2 + 12 * len(tags) + 4
+    entries = b""
+    for tag, value in sorted(tags.items()):
+        values = {
+            258: bits,
+            273: tuple(start + i * len(content) // planes for i in range(planes)),
+            279: (len(content) // planes,) * planes,
+        }.get(tag, (value,))
+        packed = struct.pack(f"<{len(values)}I", *values)
+        entries += struct.pack("<HHI", tag, 4, len(values))
+        entries += packed if len(values) == 1 else struct.pack("<I", where + len(behind))
+        behind += packed if len(values) > 1 else b""
+    head = b"II*\0" + struct.pack("<I", 8 + len(content))
+    path.write_bytes(head + content + struct.pack("<H", len(tags)) + entries + bytes(4) + behind)
+
+
+def test_a_selection_that_was_saved_in_a_tiff_is_no_opacity(tmp_path):
+    """As its extra channel says: 0 is something, 2 is opacity. Of 8 bits Pillow tells them apart by itself."""
+    four = np.dstack([RGB, ALPHA]).astype(np.uint16) * 257
+    for kind, expected in ((0, RGB), (2, CUT)):
+        tiff_of_16_bits(tmp_path / "a.tif", four, t277=4, t338=kind)
+        assert np.array_equal(to_rgb(tmp_path / "a.tif"), expected)
+
+
+def test_a_tiff_of_16_bits_in_planes_is_refused(tmp_path):
+    tiff_of_16_bits(tmp_path / "a.tif", RGB.astype(np.uint16) * 257)
+    assert np.array_equal(to_rgb(tmp_path / "a.tif"), RGB)
+    tiff_of_16_bits(tmp_path / "a.tif", RGB.transpose(2, 0, 1).astype(np.uint16) * 257, t284=2)
+    with pytest.raises(UserError, match="save it with interleaved channels"):
+        to_rgb(tmp_path / "a.tif")
 
 
 DEPTH = {"grey": GREY, "colours": RGB}

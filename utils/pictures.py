@@ -24,6 +24,7 @@ SUFFIXES = (
 LOSSY = ("JPEG", "MPO", "JPEG2000")
 GREY_STEPS = {"L;2": 85, "L;4": 17}
 SIZ, DEPTH_BEHIND = b"\xff\x4f\xff\x51", 38  # how a JPEG 2000 code stream begins, and bytes until its first depth
+PLANES = 284  # TIFF's PlanarConfiguration: 2 where each colour is a picture of its own
 SRGB = ("srgb", "srgb built-in", "srgb2014")
 Tell = Callable[[str], None]
 """Takes a line that the user should read."""
@@ -176,7 +177,10 @@ def _load(path: str | Path | BinaryIO, max_pixels: float, tell: Tell) -> Image.I
         copy.info |= {"grey_step": step, "bits": _bits(picture, source, tile), "orientation": orientation(picture)}
         copy.info["turned"] = by_pillow
         if copy.info["bits"] > 8 and copy.mode in ("RGB", "RGBA"):
-            copy.info["deep"] = _deep(source, page, copy.size)
+            if vars(picture).get("tag_v2", {}).get(PLANES, 1) == 2:  # neither Pillow nor OpenCV reads these right
+                raise UserError(f"{path}: holds 16-bit colours one after the other; save it with interleaved channels")
+            deep = _deep(source, page, copy.size)
+            copy.info["deep"] = deep if deep is None or copy.has_transparency_data else deep[..., :3]
         return copy
 
 
