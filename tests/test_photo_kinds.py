@@ -20,6 +20,7 @@ from inference.page import view
 from inference.parser import OneShotParser
 from tools import pack_photos
 from utils.errors import UserError
+from utils.heif import is_heif
 from utils.imaging import is_blank, to_rgb
 
 from . import label_forms as forms
@@ -217,6 +218,24 @@ def test_a_tiff_of_16_bits_in_planes_is_refused(tmp_path):
     tiff_of_16_bits(tmp_path / "a.tif", RGB.transpose(2, 0, 1).astype(np.uint16) * 257, t284=2)
     with pytest.raises(UserError, match="save it with interleaved channels"):
         to_rgb(tmp_path / "a.tif")
+
+
+@pytest.mark.parametrize("tags", [{50706: b"\1\4\0\0"}, {254: 1, 330: 8}], ids=["DNG", "NEF"])
+def test_the_preview_in_a_raw_photo_is_not_taken_for_it(tags, tmp_path):
+    Image.fromarray(RGB).save(tmp_path / "a.nef", "TIFF", tiffinfo=tags)
+    with pytest.raises(UserError, match="is a raw photo, of which only its preview can be read; export it"):
+        to_rgb(tmp_path / "a.nef")
+
+
+def test_a_heic_photo_is_known_by_its_content(tmp_path):
+    """Phones and messengers call some .jpg."""
+    for brand in (b"heic", b"mif1"):
+        (tmp_path / "a.jpg").write_bytes(b"\0\0\0\x18ftyp" + brand + bytes(40))
+        assert is_heif(tmp_path / "a.jpg") and is_heif(io.BytesIO((tmp_path / "a.jpg").read_bytes()))
+        with pytest.raises(UserError, match=r"HEIC photos need a further package|damaged"):
+            to_rgb(tmp_path / "a.jpg")
+    (tmp_path / "a.jpg").write_bytes(b"nothing of the sort")
+    assert not is_heif(tmp_path / "a.jpg")
 
 
 DEPTH = {"grey": GREY, "colours": RGB}

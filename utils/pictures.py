@@ -13,18 +13,19 @@ from PIL import Image, ImageCms, UnidentifiedImageError
 from PIL.ExifTags import Base as Exif
 
 from .errors import UserError
+from .heif import HEIF_SUFFIXES, is_heif, register_heif
 
 MAX_PIXELS = 100_000_000
-HEIF = (".heic", ".heif", ".hif")
 SUFFIXES = (
     ".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".apng", ".webp", ".bmp", ".dib", ".tif", ".tiff", ".gif", ".avif",
-    *HEIF, ".jp2", ".ppm", ".pgm", ".tga",
+    *HEIF_SUFFIXES, ".jp2", ".ppm", ".pgm", ".tga",
 )  # fmt: skip
 """File names of photos that can be read, in small letters."""
 LOSSY = ("JPEG", "MPO", "JPEG2000")
 GREY_STEPS = {"L;2": 85, "L;4": 17}
 SIZ, DEPTH_BEHIND = b"\xff\x4f\xff\x51", 38  # how a JPEG 2000 code stream begins, and bytes until its first depth
 PLANES = 284  # TIFF's PlanarConfiguration: 2 where each colour is a picture of its own
+DNG_VERSION, SUB_PICTURES, KIND_OF_PAGE = 50706, 330, 254  # of raw files, which are TIFF; 1 is a small copy
 SRGB = ("srgb", "srgb built-in", "srgb2014")
 Tell = Callable[[str], None]
 """Takes a line that the user should read."""
@@ -149,7 +150,7 @@ def _opened(path: str | Path | BinaryIO) -> Image.Image:
     try:
         return Image.open(path)
     except UnidentifiedImageError:
-        if isinstance(path, (str, Path)) and Path(path).suffix.lower() in HEIF and _register_heif():
+        if is_heif(path) and register_heif():
             return Image.open(path)
         raise
 
@@ -163,6 +164,8 @@ def _load(path: str | Path | BinaryIO, max_pixels: float, tell: Tell) -> Image.I
         width, height = picture.size
         if width * height > max_pixels:
             raise UserError(_too_large(path, f"{width}x{height} pixels", max_pixels))
+        if _is_preview(picture):
+            raise UserError(f"{path}: is a raw photo, of which only its preview can be read; export it as JPEG or TIFF")
         if pages > 1 and picture.format != "MPO":  # the other pictures of an MPO file belong to the camera
             tell(f"{path}: page {page + 1} of {pages} is taken")
         # Pillow stretches a grey PNG of 2 or 4 bits over 0..255 when it loads it; see `stored_values`
@@ -182,6 +185,12 @@ def _load(path: str | Path | BinaryIO, max_pixels: float, tell: Tell) -> Image.I
             deep = _deep(source, page, copy.size)
             copy.info["deep"] = deep if deep is None or copy.has_transparency_data else deep[..., :3]
         return copy
+
+
+def _is_preview(picture: Image.Image) -> bool:
+    """Whether a picture is but the small one of a camera's raw file (DNG, NEF, ARW), whose photo Pillow cannot read."""
+    tags = vars(picture).get("tag_v2", {})
+    return DNG_VERSION in tags or (SUB_PICTURES in tags and bool(tags.get(KIND_OF_PAGE, 0) & 1))
 
 
 def _turned_by_pillow(picture: Image.Image) -> int:
@@ -264,18 +273,8 @@ def _deep(path: str | Path | BinaryIO, page: int, size: tuple[int, int]) -> np.n
     return pixels[..., [2, 1, 0, 3][: pixels.shape[2]]]
 
 
-def _register_heif() -> bool:
-    """Let Pillow read HEIC and HEIF where `pillow-heif` is installed; returns whether it is."""
-    try:
-        import pillow_heif
-    except ImportError:
-        return False
-    pillow_heif.register_heif_opener()
-    return True
-
-
-def _unknown(path: object) -> str:
-    if str(path).lower().endswith(HEIF):
+def _unknown(path: str | Path | BinaryIO) -> str:
+    if is_heif(path):
         return "HEIC photos need a further package; run: pip install pillow-heif"
     return "not an image that can be read; give a JPEG, PNG, WebP, AVIF or TIFF file"
 
