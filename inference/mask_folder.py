@@ -13,7 +13,7 @@ from utils.names import JUNK, first_names
 from utils.pictures import SUFFIXES, colours_in_use
 
 GREY_EDGES = 0.2  # share of the pixels of a mask that may be neither black nor white
-LABEL_STUDIO = re.compile(r"(?:task-(\d+)-)?.*-tag-(.+)-\d+")  # task-1-annotation-2-by-3-tag-NAME-0.png
+LABEL_STUDIO = re.compile(r"(?:(task-\d+(?:-annotation-\d+)?)-)?.*-tag-(.+)-\d+")  # task-1-annotation-2-by-3-tag-NAME-0
 
 
 def read_folder(folder: Path, photo: Path | None = None) -> dict[str, np.ndarray]:
@@ -38,7 +38,7 @@ def read_folder(folder: Path, photo: Path | None = None) -> dict[str, np.ndarray
         tasks |= {of_label_studio[1] or ""} if of_label_studio else set()
         if len(tasks) > 1:
             raise UserError(
-                f"{folder}: holds masks of tasks {' and '.join(sorted(tasks))}; leave those of one photo there"
+                f"{folder}: holds masks of {' and '.join(sorted(tasks))}; leave those of one photo and annotation there"
             )
         if name in masks and not of_label_studio:
             raise UserError(f"{path}: another file is the mask of {name} too; remove one of them")
