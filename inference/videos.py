@@ -166,9 +166,12 @@ def _opened(path: str | Path) -> cv2.VideoCapture:
 
 @contextmanager
 def _in_utf8(path: str | Path) -> Iterator[str]:
-    """The path, or a link to it where that is not UTF-8: OpenCV ends the process at such a name."""
+    """The whole path, or a link to it where that is not UTF-8: OpenCV ends the process at such a name.
+
+    Of a name alone, FFmpeg would take what stands before a colon for a protocol.
+    """
     if is_utf8(path):
-        yield str(path)
+        yield str(Path(path).absolute())
         return
     with tempfile.TemporaryDirectory() as folder:
         link = Path(folder) / f"video{Path(path).suffix}"

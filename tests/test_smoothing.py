@@ -10,7 +10,7 @@ import torch
 from PIL import Image
 
 from inference.smoothing import Smoother
-from inference.videos import Video
+from inference.videos import Video, write_video
 from networks.decoding import Maps
 from tools.measure_smoothing import Tables, pan, walk
 
@@ -149,6 +149,14 @@ def test_a_name_that_is_not_utf8_is_read_and_written(clip, place):
     assert run(place, "photos", named.name, more=("--end", "1")) == 0
     back = Video(place / "out" / "caf\udce9_overlay.mp4")
     assert len(list(back)) == 3 and (place / "out" / "1.png").exists()
+
+
+def test_a_name_with_a_colon_is_no_protocol(clip, monkeypatch):
+    monkeypatch.chdir(clip.parent)
+    clip.rename("look:1.avi")
+    assert len(list(Video("look:1.avi"))) == 12
+    write_video("look:1.mp4", Video("look:1.avi"), 3)
+    assert len(list(Video("look:1.mp4"))) == 12
 
 
 def test_a_slightly_wrong_length_is_no_damage(clip):
