@@ -303,6 +303,16 @@ def test_floats_somewhat_above_1_are_still_0_to_1():
     assert np.array_equal(to_rgb(RGB.astype(np.float32)), RGB)
 
 
+def test_arrays_from_minus_1_on_are_refused():
+    """As networks take them: half of each photo would be black."""
+    for pixels in (RGB / 127.5 - 1, RGB.astype(np.int16) - 128):
+        with pytest.raises(UserError, match=r"values from -\S+ to \S+; give 0 to 1, or 0 to 255"):
+            to_rgb(pixels)
+    floats = RGB / 255
+    floats[0, 0], floats[0, 1] = -0.1, np.nan
+    assert np.array_equal(to_rgb(floats)[1:], RGB[1:]) and not to_rgb(floats)[0, :2].any()
+
+
 def test_the_page_of_16_bits_that_is_told_is_the_one_taken(tmp_path):
     pages = [cv2.resize(RGB, (24, 16)), RGB]
     cv2.imwritemulti(str(tmp_path / "a.tif"), [page[..., ::-1].astype(np.uint16) * 257 for page in pages])

@@ -20,6 +20,7 @@ LOOKED_AT = 512  # pixels of the longer side that tell whether a photo shows any
 FLAT = 4.0  # of 255: blocks of a photo that differ by less are of one colour
 NOISE = 0.15  # share of the pixels' deviation that is left in the means of blocks of noise
 OVERSHOOT = 2.0  # resizing can bring floats of 0..1 somewhat above 1
+UNDERSHOOT = 0.5  # and below 0, as a share of the greatest; what networks take, from -1 on, lies lower
 CAMERA_BITS = (8, 10, 12)  # what cameras and scanners put into 16
 Photo = str | Path | np.ndarray | Image.Image
 
@@ -143,6 +144,9 @@ def _array_to_rgb(pixels: np.ndarray, depth: int) -> np.ndarray:
         pixels = pixels[..., None]
     if pixels.ndim != 3 or pixels.shape[2] not in (1, 3, 4) or 0 in pixels.shape:
         raise UserError(f"an image array of shape {pixels.shape}; it must be (H, W), (H, W, 3) or (H, W, 4)")
+    least, top = (0, 0) if pixels.dtype.kind in "bu" else (float(np.nanmin(pixels)), float(np.nanmax(pixels)))
+    if least < -UNDERSHOOT * max(top, 1):
+        raise UserError(f"an image array of values from {least:g} to {top:g}; give 0 to 1, or 0 to 255")
     pixels = _to_bytes(pixels, depth)
     if pixels.shape[2] == 4:
         return _on_white(Image.fromarray(pixels))
