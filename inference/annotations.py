@@ -239,7 +239,10 @@ def _read_labelme(path: Path, photo: Photo | None) -> dict[str, np.ndarray]:
 
 def _split_colors(path: str | Path, colors: Colors, photo: Path | None) -> dict[str, np.ndarray]:
     picture = open_labels(path, exact=False)
-    codes = labels_upright(np.array(picture.convert("RGB"), dtype=np.int32), picture, photo) @ (65536, 256, 1)
+    pixels = np.array(picture.convert("RGB"), dtype=np.int32)
+    if picture.has_transparency_data and (shown := np.array(picture.convert("RGBA"))[..., 3] > 0).any():
+        pixels[~shown] = colors.get("background", (0, 0, 0))  # what was erased may keep its colour, which nobody sees
+    codes = labels_upright(pixels, picture, photo) @ (65536, 256, 1)
     wanted = {name: int(np.dot(color, (65536, 256, 1))) for name, color in colors.items()}
     strange = np.setdiff1d(codes, [0, *wanted.values()]).tolist()
     if strange:

@@ -15,8 +15,8 @@ from dataloaders.prepare.formats.shapes import stated_size
 from utils.constants import IGNORE
 from utils.errors import UserError
 from utils.imaging import Photo
-from utils.names import first_names
-from utils.pictures import open_picture, picture_size, stored_values
+from utils.names import composed, first_names
+from utils.pictures import open_picture, stored_values
 from utils.zips import unpacked
 
 IGNORED = "__ignore__"  # the mask of what does not count
@@ -36,10 +36,8 @@ def read_coco(path: Path, content: Mapping[str, Any], photo: Photo | None) -> Ma
         raise UserError(f"{path}: an image or annotation is broken ({error}); export the file again") from error
     coco.check_ids(path, "image", [(number, name) for name, number, _ in entries])
     _, number, size = entries[_one_of(path, [name for name, _, _ in entries], photo)]
-    if size is None:
-        if not isinstance(photo, (str, Path)):
-            raise UserError(f"{path}: gives its image no width and height; export it again")
-        size = picture_size(photo)[0]
+    if size is None and not isinstance(photo, (str, Path)):
+        raise UserError(f"{path}: gives its image no width and height; export it again")
     categories = coco.categories_of(path, content)
     ours = [a for image, a in annotated if image == number]
     named = [(a, categories.get(coco.id_text(a.get("category_id")))) for a in ours if a.get("segmentation")]
@@ -52,6 +50,9 @@ def read_coco(path: Path, content: Mapping[str, Any], photo: Photo | None) -> Ma
             regions.append((annotation["segmentation"], value))
     if ours and not named:
         raise UserError(f"{path}: the annotations of this photo are boxes without a segmentation; draw polygons")
+    if isinstance(photo, (str, Path)):
+        size = coco.regions_size(Path(photo), size, regions)
+    assert size is not None
     ids, left_out = paint(regions, size)
     left_out += ["annotations of no known category"] * (len(named) - len(regions))
     left_out += [coco.CROWD for annotation, name in named if name is not None and coco.is_crowd(annotation)]
@@ -85,8 +86,8 @@ def _one_of(path: Path, names: Sequence[str], photo: Photo | None) -> int:
         if len(names) == 1:
             return 0
         raise UserError(f"{path}: holds {len(names)} photos; give the reference as a path, to find it by its name")
-    stems = [Path(unquote(name).replace("\\", "/")).stem.lower() for name in names]
-    places = [i for i, stem in enumerate(stems) if stem == Path(photo).stem.lower()]
+    stems = [composed(Path(unquote(name).replace("\\", "/")).stem).lower() for name in names]
+    places = [i for i, stem in enumerate(stems) if stem == composed(Path(photo).stem).lower()]
     if len(places) != 1:
         what = f"has {len(places) or 'no'} photos called {Path(photo).stem!r}"
         raise UserError(

@@ -113,6 +113,25 @@ def test_accents_of_photos_and_label_maps_may_be_written_in_two_ways(tmp_path):
     assert len(samples(splits)) == forms.NUMBER
 
 
+def test_predict_too_finds_accents_that_macos_takes_apart(tmp_path):
+    forms.coco(tmp_path / "source", name="caf\u00e9{}.jpg")
+    photo = tmp_path / "source/images/p0.jpg"
+    photo = photo.rename(photo.with_name("cafe\u03010.jpg"))
+    assert read_labels(tmp_path / "source/result.json", photo=photo)["shirt"][PLACES["shirt"]]
+
+
+def test_what_was_erased_from_a_colour_picture_is_background(tmp_path):
+    pixels = np.dstack([forms.in_colours(forms.COLOURS.values()), (forms.label_map() > 0).astype(np.uint8) * 255])
+    pixels[forms.label_map() == 0, :3] = 255
+    pixels[:30, :30, 3] = 0  # its colour stays
+    forms.save(tmp_path / "a.png", pixels)
+    masks = read_labels(tmp_path / "a.png", forms.COLOURS)
+    expected = forms.label_map()
+    expected[:30, :30] = 0
+    for number, name in enumerate(forms.COLOURS, 1):
+        assert np.array_equal(masks[name], expected == number)
+
+
 def each_file(source, change):
     """Change the JSON files of a source, each by its number."""
     for number, path in enumerate(sorted(source.rglob("p*.json"))):
@@ -559,6 +578,13 @@ def test_turned_photos_meet_their_labels(orientation, suffix, make, tmp_path):
         red = (sample.image[0] > 140) & (sample.image[2] < 100)
         shirt = sample.label == sample.label[PLACES["shirt"]]
         assert (red & shirt).sum() / (red | shirt).sum() > 0.9
+
+
+def test_predict_too_knows_coco_regions_of_the_stored_size(tmp_path):
+    """As Label Studio writes them: drawn on the upright photo, with the width and height of the stored one."""
+    coco_of_raw_size(tmp_path / "source", 6, "jpg")
+    masks = read_labels(tmp_path / "source/result.json", photo=tmp_path / "source/images/p0.jpg")
+    assert masks["shirt"].shape == forms.SIZE and masks["shirt"][PLACES["shirt"]] and masks["hat"][PLACES["hat"]]
 
 
 @pytest.mark.parametrize("suffix", ["jpg", "tif"])

@@ -193,16 +193,20 @@ def _jobs(
 
 
 def _draw(depth: int, job: Job) -> Photo:
-    """The photo with its regions: the large ones first, so that small ones stay visible. Crowds are 255.
+    """The photo with its regions: the large ones first, so that small ones stay visible. Crowds are 255."""
+    label, left_out = paint(job.regions, regions_size(job.photo, job.size, job.regions))
+    return fitted_photo(job.photo.stem, job.photo, label, depth=depth)._replace(left_out=tuple(left_out))
+
+
+def regions_size(photo: Path, size: Size | None, regions: Sequence[Region]) -> Size:
+    """The size (H, W) at which a photo's regions lie; `size` is what their file says.
 
     Regions lie in the photo as viewers show it, also where the file gives the size of the stored form; if they do not
     fit into that, they lie in the stored form. Raises `UserError` where the file's size is neither.
     """
-    upright, stored = picture_size(job.photo)
-    said = job.size or upright
+    upright, stored = picture_size(photo)
+    said = size or upright
     if said not in (upright, stored):
         sizes = f"{upright[1]}x{upright[0]}, but its annotations were drawn at {said[1]}x{said[0]}"
-        raise UserError(f"{job.photo}: is {sizes}; resize it back, or annotate it anew")
-    size = upright if said == upright or all(fits(code, upright) for code, _ in job.regions) else stored
-    label, left_out = paint(job.regions, size)
-    return fitted_photo(job.photo.stem, job.photo, label, depth=depth)._replace(left_out=tuple(left_out))
+        raise UserError(f"{photo}: is {sizes}; resize it back, or annotate it anew")
+    return upright if said == upright or all(fits(code, upright) for code, _ in regions) else stored
