@@ -17,7 +17,7 @@ from utils.errors import UserError
 from utils.imaging import to_rgb
 from utils.pictures import SUFFIXES, open_picture
 
-from .inputs import collect
+from .inputs import collect, is_of_photos
 from .together import parse_together
 
 if TYPE_CHECKING:  # who only reads need not wait for torch
@@ -64,14 +64,17 @@ def parts(inputs: Sequence[str], labels: Sequence[str] = ()) -> tuple[list[Part]
     packed: list[Part] = []
     plain: list[Path] = []
     own = {Path(label).resolve() for label in labels}
+    passed_over: list[str] = []
     for path in (Path(one).absolute() for one in inputs):
         inside = sorted(path.iterdir()) if path.is_dir() else [path]
         in_packs = [part for file in inside if (part := _packed(file))]
         packed += in_packs
         if not in_packs or any(file.suffix.lower() in SUFFIXES and file.resolve() not in own for file in inside):
             plain.append(path)
+        else:
+            passed_over += [f"{file.name}/" for file in inside if file.is_dir() and is_of_photos(file)]
     sources, unread = collect(plain, labels) if plain else ([], [])
-    passed_over = [name for name in unread if not _packed(Path(name))]
+    passed_over += [name for name in unread if not _packed(Path(name))]
     passed_over += [source.path.name for source in sources if source.is_video]
     photos = [str(source.path) for source in sources if not source.is_video]
     chunks = (photos[start : start + FILES_A_PART] for start in range(0, len(photos), FILES_A_PART))

@@ -109,7 +109,7 @@ def _files(path: Path, labels: Collection[tuple[int, int] | str], passed_over: l
         raise UserError(f"{path}: no such file or folder; check the path")
     results, sources = _noted(path), []
     for file in sorted(path.iterdir()):
-        if file.is_dir() and file.name not in results and _is_of_photos(file):
+        if file.is_dir() and file.name not in results and is_of_photos(file):
             passed_over.append(f"{file.name}/")
         if file.is_dir() or file.name.startswith((".", "~$")) or file.name.lower() in JUNK:
             continue
@@ -124,7 +124,7 @@ def _files(path: Path, labels: Collection[tuple[int, int] | str], passed_over: l
     return sources
 
 
-def _is_of_photos(folder: Path) -> bool:
+def is_of_photos(folder: Path) -> bool:
     """Whether a folder, which is none of results, holds photos or videos that the user may want parsed."""
     if folder.name.startswith(".") or (folder / RECORD).exists() or not os.access(folder, os.R_OK):
         return False

@@ -65,6 +65,14 @@ def test_the_labels_of_the_reference_are_no_photo(place):
     assert [part.kind for part in parts([str(place / "photos")], labels)[0]] == ["tar"]
 
 
+def test_folders_of_photos_beside_a_tar_are_passed_over(place):
+    write_tar(place / "some.tar", ["a.jpg"])
+    for name in ("ref.png", "ref.jpg", "labels.png"):
+        (place / name).unlink(missing_ok=True)
+    found, passed_over = parts([str(place)])
+    assert [part.kind for part in found] == ["tar"] and passed_over == ["photos/"]
+
+
 def test_a_tar_gives_its_photos_and_a_cut_one_an_error(tmp_path):
     write_tar(tmp_path / "some.tar", ["a/1.jpg", "a/1.json", "a/2.jpg", "a/._2.jpg"])
     (part,), _ = parts([str(tmp_path)])
