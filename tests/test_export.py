@@ -52,14 +52,14 @@ def test_the_graphs_agree_with_pytorch(kind, tmp_path):
         assert export_onnx.check(net, tmp_path, size, 1 if kind == "aopnet" else classes) > 0.999
 
 
-def run_example(folder: Path, out: str = "out") -> subprocess.CompletedProcess:
+def run_example(folder: Path, out: str = "out", *more: str) -> subprocess.CompletedProcess:
     """Run the example on ref.png and labels.png in `folder`, in a Python that has no torch."""
     program = (
         "import runpy, sys; sys.argv = sys.argv[1:]; sys.modules['torch'] = None; "
         "runpy.run_path(sys.argv[0], run_name='__main__')"
     )
-    arguments = ["--graphs", "graphs", "--reference", "ref.png", "--labels", "labels.png", "photo.png", "--out", out]
-    command = [sys.executable, "-c", program, str(ROOT / "tools" / "run_onnx.py"), *arguments]
+    arguments = ["--graphs", "graphs", "--reference", "ref.png", "--labels", "labels.png", "photo.png", *more]
+    command = [sys.executable, "-c", program, str(ROOT / "tools" / "run_onnx.py"), *arguments, "--out", out]
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
     return subprocess.run(command, cwd=folder, capture_output=True, text=True, env=environment)
 
@@ -112,15 +112,19 @@ def test_the_example_runs_without_pytorch(way, ids, size, tmp_path):
     speck = np.where(labels == labels.max(), 0, labels)
     speck[1, 1] = labels.max()
     wrong_ones = (
+        (np.where(label == 1, 127, 255).astype(np.uint8), "steps to 255"),
+        (np.where(label == 1, 70_000, label.astype(np.int32)), "holds 0 to 70000; use ids 0 to 65535"),
         (np.zeros_like(labels), "at least one class"),
         (labels[1:], "another size"),
         (speck, "too small to be seen"),
     )
     for wrong, told in wrong_ones:
-        Image.fromarray(wrong).save(tmp_path / "labels.png")
+        Image.fromarray(wrong).save(tmp_path / "labels.png", "TIFF" if wrong.dtype == np.int32 else "PNG")
         done = run_example(tmp_path)
         assert done.returncode == 2 and told in done.stderr and done.stderr.count("\n") == 1
     Image.fromarray(labels).save(tmp_path / "labels.png")
+    (tmp_path / "clip.mp4").write_bytes(b"a video")
+    assert "passed over, no photos: 1 files (clip.mp4)" in run_example(tmp_path, "out", "clip.mp4").stdout
     before = (tmp_path / "photo.png").read_bytes()
     done = run_example(tmp_path, ".")
     assert done.returncode == 2 and "choose another --out" in done.stderr

@@ -16,7 +16,9 @@ import numpy as np
 import onnxruntime
 from PIL import Image
 
-from inference.annotations import UNNAMED, is_unnamed, names_by_id, read_index_map, read_names
+from dataloaders.reading import looks_scaled
+from inference.annotations import LARGEST_ID, UNNAMED, is_unnamed, names_by_id, read_index_map, read_names
+from inference.command import tell_passed_over
 from inference.inputs import check_results, collect, note_results
 from inference.known_names import known_as
 from utils.config import ArgumentParser
@@ -90,6 +92,10 @@ def support_of(
         raise UserError(f"{label_file}: holds no class, only background; mark at least one class")
     if labels.shape != photo.shape[:2]:
         raise UserError(f"{label_file}: has another size than {photo_file}; save both at one size")
+    if labels.min() < 0 or labels.max() > LARGEST_ID:
+        raise UserError(f"{label_file}: holds {labels.min()} to {labels.max()}; use ids 0 to {LARGEST_ID}")
+    if not name_file and IGNORE in labels and looks_scaled([*ids.tolist(), IGNORE]):
+        raise UserError(f"{label_file}: its ids are steps to 255, which does not count; number the classes from 1")
     made = {"image": seen(photo, facts)}
     prototypes, foreground = reference.run(None, {**made, "labels": labels, "class_ids": ids})
     by_id = names_by_id(read_names(name_file, [labels])) if name_file else {}
@@ -131,8 +137,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options.add_argument("--out", default="parsed", help="folder for the index PNGs (default: %(default)s)")
     chosen = options.parse_args(arguments)
     folder, out = Path(chosen.graphs), Path(chosen.out)
-    named, _ = collect(chosen.photos, [chosen.labels])
+    named, passed_over = collect(chosen.photos, [chosen.labels])
     sources = [source._replace(of_photo=(".png",)) for source in named if not source.is_video]
+    tell_passed_over([*passed_over, *(source.path.name for source in named if source.is_video)], "photos")
     check_results(out, sources, [chosen.reference, chosen.labels, folder])
     facts = read_json(folder / "graphs.json")
     reference, parser = (onnxruntime.InferenceSession(folder / f"{name}.onnx") for name in ("reference", "parser"))

@@ -172,7 +172,7 @@ def _load(path: str | Path | BinaryIO, max_pixels: float, tell: Tell) -> Image.I
         tile = getattr(picture, "tile", None)
         by_pillow = _turned_by_pillow(picture)
         if by_pillow >= 5:
-            vars(picture)["filename"] = ""  # else Pillow maps plain files into memory at the size that they have when turned
+            vars(picture)["filename"] = ""  # else Pillow maps plain files into memory at the size of what is turned
         step = GREY_STEPS.get(str(tile[0][3]), 1) if tile else 1
         picture.load()
         copy = picture.copy() if pages > 1 else picture
