@@ -147,10 +147,10 @@ def test_a_rival_that_is_one_of_the_reference_s_own_classes_is_left_out(network)
     assert choose_rivals(network, seen, [1, 3, 4], [1, 2], static) == [3]
     assert choose_rivals(network, seen, [1, 3, 4], [1], static) == [1, 3]  # class 2 is known by its name
     # Of the class 7 takes 12 of 100 pixels, which are a quarter of its own; 8 as many, but has far more elsewhere;
-    # 9 takes too few; 11 is like it.
-    few = np.array([[70, 0], [12, 36], [12, 88], [6, 0], [0, 0]])
-    own, others = np.array([[1.0, 0.0]]), np.array([[0, 1], [0, 1], [0, 1], [2, 1]])
-    assert left_over(few, own, others, [7, 8, 9, 11]) == [8, 9]
+    # 9 takes too few. 11 and 12 are like it: 11 is seen nowhere, 12 elsewhere alone.
+    few = np.array([[70, 0], [12, 36], [12, 88], [6, 0], [0, 0], [0, 50]])
+    own, others = np.array([[1.0, 0.0]]), np.array([[0, 1], [0, 1], [0, 1], [3, 1], [3, 1]])
+    assert left_over(few, own, others, [7, 8, 9, 11, 12]) == [8, 9, 12]
     static = network.extract_prototypes(query, label, (label > 0).long())
     network.bank.rows[1], network.bank.rows[2] = network.bank.rows[2], network.bank.rows[1].clone()
     blended = blend_support(network, static, query, label, 0)

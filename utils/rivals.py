@@ -6,9 +6,11 @@ import numpy as np
 
 from .constants import IGNORE
 
+# All of these were chosen on the validation list of CCP-OS.
 TAKEN, WITHIN = 0.1, 0.2  # who wins more of a class's pixels in the reference, and has more of its own there, is out
-ALIKE = 0.7  # cosine of the prototypes, above which too; all three chosen on the validation list of CCP-OS
-UNKNOWN_SURER = 1.1  # added to the logit of the presence of classes that the bank lacks; chosen there, too
+ALIKE, WITHIN_IF_ALIKE = 0.7, 0.1  # cosine of the prototypes above which that share of its own pixels is enough
+SEEN = 0.001  # of all pixels: who wins less is judged by the prototypes alone
+UNKNOWN_SURER = 1.1  # added to the logit of the presence of classes that the bank lacks
 LOOKED_AT = 256  # longest side, at the least, at which these pixels are counted
 
 
@@ -33,16 +35,16 @@ def taken_pixels(won: np.ndarray, labels: np.ndarray, classes: Sequence[int], ot
 
 
 def left_over(taken: np.ndarray, prototypes: np.ndarray, vectors: np.ndarray, others: Sequence[int]) -> list[int]:
-    """Those of `others`, R, that are none of K classes by another name: unlike each, and no pixels say so.
+    """Those of `others`, R, that are none of K classes by another name, by pixels and prototypes.
 
     `taken` is that of `taken_pixels`; `prototypes` (K, D) are the classes', `vectors` (R, D) those of the others.
     """
-    both = taken[1:, :-1]
-    of_class = both / taken[:, :-1].sum(axis=0).clip(min=1)
-    of_other = both / taken[1:].sum(axis=1, keepdims=True).clip(min=1)
-    cosines = _unit(vectors) @ _unit(prototypes).T
-    out = ((of_class > TAKEN) & (of_other > WITHIN)) | (cosines > ALIKE)
-    return [row for row, same in zip(others, out.any(axis=1), strict=True) if not same]
+    both, whole = taken[1:, :-1], taken[1:].sum(axis=1, keepdims=True)
+    of_class, of_other = both / taken[:, :-1].sum(axis=0).clip(min=1), both / whole.clip(min=1)
+    alike = _unit(vectors) @ _unit(prototypes).T > ALIKE
+    same = (of_class > TAKEN) & (of_other > WITHIN)
+    same |= alike & ((of_other > WITHIN_IF_ALIKE) | (whole < SEEN * taken.sum()))
+    return [row for row, out in zip(others, same.any(axis=1), strict=True) if not out]
 
 
 def _unit(vectors: np.ndarray) -> np.ndarray:
