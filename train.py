@@ -42,7 +42,10 @@ def train(settings: TrainSettings) -> int | None:
 
     device = choose_device(settings.device, distributed.start())
     with locked(settings.folder(), distributed.rank() == 0), StopSignal() as stop:
-        for stage in resume.stages_to_do(settings):
+        stages = resume.stages_to_do(settings)
+        if not stages:
+            distributed.say(f"{settings.folder()}: stage {settings.stage} is done, so there is nothing to train")
+        for stage in stages:
             run = Run(settings, device, stage)
             while not run.finished:
                 if not run.train_epoch(stop):

@@ -3,6 +3,7 @@
 import re
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
+from operator import index
 from pathlib import Path
 from typing import Any
 
@@ -100,9 +101,9 @@ def read_index_map(
 
 def read_colors(path: str | Path) -> dict[str, RGB]:
     """Colours from a JSON file {name: [r, g, b]}. Raises `UserError` when it is something else."""
-    content = read_json(path)
+    content = read_json(path, by_hand=True)
     try:
-        colors = {str(name): (int(red), int(green), int(blue)) for name, (red, green, blue) in content.items()}
+        colors = {str(name): (index(red), index(green), index(blue)) for name, (red, green, blue) in content.items()}
     except (AttributeError, TypeError, ValueError):
         colors = {}
     if not colors or any(min(c) < 0 or max(c) > 255 for c in colors.values()):
@@ -119,7 +120,7 @@ def read_names(path: str | Path, labels: Sequence[np.ndarray | Mapping[str, np.n
         names = read_names_file(Path(path))
         check_names(names, max((_highest(one) for one in labels if not isinstance(one, Mapping)), default=0))
         return dict(enumerate(names.labels))
-    return names_by_id(read_json(path), str(path))
+    return names_by_id(read_json(path, by_hand=True), str(path))
 
 
 def names_beside(labels: Sequence[Labels], tell: Tell = silent) -> dict[int, str]:
@@ -202,7 +203,7 @@ def class_names(labels: Sequence[np.ndarray | Mapping[str, np.ndarray]], names: 
 
 def read_bank_map(path: str | Path) -> dict[str, int | str]:
     """Classes of the checkpoint, by id or name, for the user's names, from a JSON file. Raises `UserError`."""
-    content = read_json(path)
+    content = read_json(path, by_hand=True)
     if not isinstance(content, dict):
         raise UserError(f'{path}: must map names, as {{"my name": "class of the checkpoint"}} does')
     return content

@@ -191,12 +191,13 @@ class OneShotParser:
     def parse_frames(self, frames: Sequence[np.ndarray], smoother: Smoother | None = None) -> list[Parsing]:
         """Parse some frames of a video, RGB uint8 (H, W, 3), in order; `smoother` goes on from those before.
 
-        Raises `UserError` without a reference.
+        Raises `UserError` without a reference, and for a smoother with `tile`.
         """
         if smoother is None:
             return self.parse(list(frames))
-        if self.support is None:
-            raise UserError("there is no reference yet; call set_reference first")
+        if self.support is None or self.tile:
+            without = "there is no reference yet; call set_reference first"
+            raise UserError("frames in windows cannot be smoothed; leave out tile" if self.tile else without)
         return self._parse(frames, self.support, [None] * len(frames), smoother)
 
     @torch.inference_mode()

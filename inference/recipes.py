@@ -93,7 +93,7 @@ def _named(text: str) -> tuple[str, str]:
 
 
 def _read_file(path: str | Path) -> Mapping[str, str]:
-    content = read_json(path)
+    content = read_json(path, by_hand=True)
     if not isinstance(content, dict) or not content or not all(isinstance(text, str) for text in content.values()):
         raise UserError(f"{path}: must hold recipes by name, {json.dumps({'clothes': 'foreground - hair - skin'})}")
     return content

@@ -130,6 +130,13 @@ def test_a_list_of_names_that_may_be_shifted_is_refused(content, told, place, ca
     assert told in complaint(capsys) and not (place / "out").exists()
 
 
+@pytest.mark.parametrize("option, file", [("--names", "names.json"), ("--bank-map", "map.json"), ("--masks", "m.json")])
+def test_a_name_that_is_there_twice_in_a_file_is_told(option, file, place, capsys):
+    (place / file).write_text('{"1": "hat", "1": "coat"}')
+    assert run(place, "photos", more=(option, place / file)) == 2
+    assert f'{file}: holds "1" twice; keep one of them' in complaint(capsys)
+
+
 def test_a_missing_list_of_names_is_told(place, capsys):
     assert run(place, "photos", more=("--names", place / "gone.txt")) == 2
     assert "gone.txt: no such file" in complaint(capsys)
@@ -143,7 +150,12 @@ def test_a_list_of_names_may_begin_with_the_background(first, tmp_path):
 
 @pytest.mark.parametrize(
     "content, told",
-    [({"hat": [1, 2]}, "colors.json"), ([1], "colors.json"), ({"hat": list(COLORS[0])}, "does not name")],
+    [
+        ({"hat": [1, 2]}, "colors.json"),
+        ({"hat": [0.9, 0.1, 0.3]}, "object of colours"),
+        ([1], "colors.json"),
+        ({"hat": list(COLORS[0])}, "does not name"),
+    ],
 )
 def test_bad_colors(content, told, place, capsys):
     _, label = picture()

@@ -9,7 +9,7 @@ import evaluate as evaluate_cli
 import train as train_cli
 from dataloaders import catalog, oshp_loader
 from dataloaders.oshp_loader import TestEpisodes, TrainEpisodes
-from engine import resume, run, training
+from engine import run, training
 from engine.checkpoint import open_for_evaluation
 from engine.evaluation import evaluate
 from engine.settings import EvaluateSettings
@@ -105,7 +105,7 @@ def test_a_run_stopped_in_every_stage_ends_bit_for_bit_the_same(undisturbed, toy
     same_checkpoints(undisturbed, tmp_path)
 
 
-def test_stages_trained_one_by_one_are_the_same(undisturbed, toy_root, tmp_path):
+def test_stages_trained_one_by_one_are_the_same(undisturbed, toy_root, tmp_path, capsys):
     with pytest.raises(UserError, match=r"stage1\.pt: missing; .*--stage 1"):
         train_cli.train(pop(toy_root, tmp_path, stage=2))
     for stage in (1, 2, 3):
@@ -113,7 +113,8 @@ def test_stages_trained_one_by_one_are_the_same(undisturbed, toy_root, tmp_path)
         train_cli.train(pop(toy_root, tmp_path, stage=stage))
         assert last(tmp_path)["stage"] == stage
     same_checkpoints(undisturbed, tmp_path)
-    assert resume.stages_to_do(pop(toy_root, tmp_path, stage=2)) == []  # done: resuming has nothing to do
+    train_cli.train(pop(toy_root, tmp_path, stage=2))
+    assert "stage 2 is done, so there is nothing to train" in capsys.readouterr().out
     with pytest.raises(UserError, match=r"stage2\.pt: was trained with --channels 8"):
         train_cli.train(pop(toy_root, tmp_path, stage=3, channels=16, resume="none"))
 

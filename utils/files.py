@@ -4,6 +4,7 @@ import codecs
 import json
 import os
 import tempfile
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -101,13 +102,19 @@ def write_json(path: str | Path, value: Any) -> None:
     write_text(path, json.dumps(value, indent=2, allow_nan=False) + "\n")
 
 
-def read_json(path: str | Path) -> Any:
+def read_json(path: str | Path, by_hand: bool = False) -> Any:
     """Read a JSON file in UTF-8, UTF-16 or UTF-32, with byte order mark or without.
 
-    Raises `UserError` when it is missing or no JSON.
+    Raises `UserError` when it is missing or no JSON, and where one written `by_hand` has a key twice in an object.
     """
+
+    def checked(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+        if twice := [key for key, count in Counter(key for key, _ in pairs).items() if count > 1]:
+            raise UserError(f"{path}: holds {json.dumps(twice[0], ensure_ascii=False)} twice; keep one of them")
+        return dict(pairs)
+
     try:
-        return json.loads(Path(path).read_bytes())
+        return json.loads(Path(path).read_bytes(), object_pairs_hook=checked if by_hand else None)
     except FileNotFoundError as error:
         raise UserError(f"{path}: no such file") from error
     except PermissionError:
