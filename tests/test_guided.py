@@ -84,7 +84,7 @@ def test_one_query_under_several_supports_gives_agm_as_each_alone():
         together = network.logits_at(query, reference, (65, 49), with_agm=True).agm
         for i in range(3):
             one = reference._replace(
-                **{name: part[i : i + 1] for name, part in reference._asdict().items() if name != "rivals"}
+                **{name: part[i : i + 1] for name, part in reference._asdict().items() if part is not None}
             )
             alone = network.logits_at(query, one, (65, 49), with_agm=True).agm
             torch.testing.assert_close(together[i : i + 1], alone, rtol=1e-4, atol=1e-4)

@@ -130,7 +130,7 @@ def test_the_bounds_of_a_checkpoint(toy_root, run_folder):
     spec = catalog.load("toy")
     split = Split(spec, catalog.locate(spec, toy_root), "test")
     alone, default = (OneShotParser(run_folder / "last.pt", "cpu", kind) for kind in ("support-only", "auto"))
-    groups = list(score_user.draw(split.ids, 2, 1, 7))
+    groups = list(score_user.draw(split.usable, 2, 1, 7))
     pairs = [score_user.meetings(parser, split, spec.classes, groups) for parser in (alone, default)]
     for (only, _), (support, query) in zip(*pairs, strict=True):
         found = measure_bounds.label_maps(default, query, only, support)
