@@ -89,6 +89,11 @@ class DatasetSpec:
         name = self.labels[class_id]
         return of_both(name) if class_id in self.merges.values() else name
 
+    @property
+    def class_names(self) -> dict[int, str]:
+        """The names of all classes, by id."""
+        return {class_id: self.class_name(class_id) for class_id in self.classes}
+
     def merge_table(self) -> np.ndarray:
         """Lookup table raw id -> merged id, uint8 (256,); 255 stays, ids out of range stay as they are."""
         table = np.arange(256, dtype=np.uint8)

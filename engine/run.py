@@ -56,7 +56,7 @@ class Run:
         spec = catalog.load(settings.dataset)
         root = catalog.locate(spec, settings.data_root)
         self.spec = stage_spec(spec, stage)
-        self.class_names = {c: self.spec.class_name(c) for c in self.spec.classes}
+        self.class_names = self.spec.class_names
         self.novel = [self.class_names[c] for c in self.spec.novel(settings.fold)]
         saved = resume.saved_run(settings)
         saved = saved if saved and saved.stage == stage else None

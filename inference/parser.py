@@ -195,9 +195,10 @@ class OneShotParser:
         """
         if smoother is None:
             return self.parse(list(frames))
-        if self.support is None or self.tile:
-            without = "there is no reference yet; call set_reference first"
-            raise UserError("frames in windows cannot be smoothed; leave out tile" if self.tile else without)
+        if self.tile:
+            raise UserError("frames in windows cannot be smoothed; leave out tile")
+        if self.support is None:
+            raise UserError("there is no reference yet; call set_reference first")
         return self._parse(frames, self.support, [None] * len(frames), smoother)
 
     @torch.inference_mode()

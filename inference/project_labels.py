@@ -36,8 +36,6 @@ def read_coco(path: Path, content: Mapping[str, Any], photo: Photo | None) -> Ma
         raise UserError(f"{path}: an image or annotation is broken ({error}); export the file again") from error
     coco.check_ids(path, "image", [(number, name) for name, number, _ in entries])
     _, number, size = entries[_one_of(path, [name for name, _, _ in entries], photo)]
-    if size is None and not isinstance(photo, (str, Path)):
-        raise UserError(f"{path}: gives its image no width and height; export it again")
     categories = coco.categories_of(path, content)
     ours = [a for image, a in annotated if image == number]
     named = [(a, categories.get(coco.id_text(a.get("category_id")))) for a in ours if a.get("segmentation")]
@@ -52,7 +50,8 @@ def read_coco(path: Path, content: Mapping[str, Any], photo: Photo | None) -> Ma
         raise UserError(f"{path}: the annotations of this photo are boxes without a segmentation; draw polygons")
     if isinstance(photo, (str, Path)):
         size = coco.regions_size(Path(photo), size, regions)
-    assert size is not None
+    elif size is None:
+        raise UserError(f"{path}: gives its image no width and height; export it again")
     ids, left_out = paint(regions, size)
     left_out += ["annotations of no known category"] * (len(named) - len(regions))
     left_out += [coco.CROWD for annotation, name in named if name is not None and coco.is_crowd(annotation)]

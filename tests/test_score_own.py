@@ -23,7 +23,7 @@ class Known:
     def __init__(self, tagged: score_own.Tagged, everywhere: bool) -> None:
         own, count = tagged.ids["accessories"], len(tagged.split.ids)
         photos = [score_own.rgb_of(tagged.split.load(n)).tobytes() for n in range(count)]
-        self.truth = dict(zip(photos, [tags == own for tags in tagged.tags], strict=True))
+        self.truth = dict(zip(photos, [tags == own for tags in tagged.tags.values()], strict=True))
         self.everywhere, self.marked = everywhere, []
 
     def make_support(self, rgb, labels, names):
@@ -63,6 +63,13 @@ def test_a_perfect_parser_and_one_that_sees_it_everywhere(tagged, alone):
     assert all((ids == {0, OWN}) == alone and OWN in ids for ids, _ in perfect.marked)
     _, _, where_there, over_all, missed, found = score_own.score(Known(tagged, True), tagged, "accessories", alone, 0)
     assert float(over_all) < float(where_there) < 100 and (missed, found) == ("0.0", "100.0")
+
+
+def test_a_tag_that_all_photos_or_none_show_leaves_its_cells_empty(tagged, capsys):
+    assert not tagged.photos(tagged.ids["skin"])[1]
+    assert score_own.score(Known(tagged, True), tagged, "skin", True, 0)[-1] == "-"
+    score_own.main([str(tagged.source), "--data-root", str(tagged.split.root.parent), "--split=test", "--tags", "tie"])
+    assert capsys.readouterr().out.splitlines()[-1].replace(" ", "") == "|mean||-|-|-|-|"
 
 
 def test_what_cannot_be_measured_is_said(tagged):

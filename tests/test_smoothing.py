@@ -9,10 +9,12 @@ import pytest
 import torch
 from PIL import Image
 
+from inference.parser import OneShotParser
 from inference.smoothing import Smoother
 from inference.videos import Video, write_video
 from networks.decoding import Maps
 from tools.measure_smoothing import Tables, pan, walk
+from utils.errors import UserError
 
 from .own_photos import complaint, run
 
@@ -201,3 +203,10 @@ def test_drawn_clips_move():
     image, label = first
     moved = pan(image, label, np.random.default_rng(0), 3)
     assert 0 < (moved[0][1] != moved[2][1]).mean() < 0.2
+
+
+def test_frames_in_windows_are_not_smoothed():
+    frame = np.zeros((48, 32, 3), dtype=np.uint8)
+    for tile, told in ((True, "leave out tile"), (False, "no reference yet")):
+        with pytest.raises(UserError, match=told):
+            OneShotParser(device="cpu", tile=tile).parse_frames([frame], Smoother(0.5))

@@ -71,8 +71,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     root = catalog.locate(spec, chosen.data_root)
     device = choose_device(chosen.device)
     network = checkpoint.build().to(device)
-    classes = {class_id: spec.class_name(class_id) for class_id in spec.classes}
-    if not isinstance(network, AOPNet) or (checkpoint.num_slots, checkpoint.class_names) != (spec.num_slots, classes):
+    of_network, of_data = (checkpoint.num_slots, checkpoint.class_names), (spec.num_slots, spec.class_names)
+    if not isinstance(network, AOPNet) or of_network != of_data:
         raise UserError(f"{chosen.checkpoint}: no AOPNet of {spec.title}; train one with scripts/ccp_aop_kwf1.sh")
     fold_batch_norm(network)
     base, unlabelled = spec.base_classes(int(checkpoint.trained_with.get("fold", 0))), spec.spare_slot()

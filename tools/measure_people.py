@@ -43,7 +43,7 @@ class Measure:
     """Confusions of each way to parse, and how often `auto` finds the right number of people."""
 
     def __init__(self, split: Split, checkpoint: str) -> None:
-        self.split, self.names = split, {c: split.spec.class_name(c) for c in split.spec.classes}
+        self.split, self.names = split, split.spec.class_names
         self.matrices = {row: ConfusionMatrix(split.spec.num_slots) for row in ROWS}
         self.right: dict[str, list[bool]] = {"auto": [], "alone auto": []}
         self.parser = OneShotParser(checkpoint)

@@ -35,7 +35,7 @@ class Tagged:
 
     def __init__(self, source: Path, split: Split) -> None:
         self.source, self.split, self.ids = source, split, tag_ids(source)
-        self.tags = [self._tags(number) for number in range(len(split.ids))]
+        self.tags = {number: self._tags(number) for number in split.usable}
 
     def _tags(self, number: int) -> np.ndarray:
         """The tag of each pixel of a photo, uint8 (H, W)."""
@@ -45,8 +45,8 @@ class Tagged:
 
     def photos(self, tag: int) -> tuple[list[int], list[int]]:
         """The numbers of the photos that show a tag, and of those without a pixel of it."""
-        shares = [(tags == tag).mean() for tags in self.tags]
-        return [n for n, share in enumerate(shares) if share > SEEN], [n for n, s in enumerate(shares) if s == 0]
+        shares = {number: (tags == tag).mean() for number, tags in self.tags.items()}
+        return [n for n, share in shares.items() if share > SEEN], [n for n, share in shares.items() if share == 0]
 
     def labels(self, number: int, tag: int, alone: bool) -> np.ndarray:
         """A reference's label map (H, W): ids of CCP-OS (unless `alone`), and one more for the tag."""
@@ -61,10 +61,10 @@ def score(parser: OneShotParser, tagged: Tagged, name: str, alone: bool, seed: i
     there, absent = tagged.photos(tag)
     if len(there) < 2:
         return [name, str(len(there)), *["-"] * 4]
-    hits = misses = wrong = 0  # pixels
-    seen: dict[bool, list[bool]] = {True: [], False: []}  # whether it was found, in photos with and without it
-    names = {**{i: tagged.split.spec.class_name(i) for i in tagged.split.spec.classes}, own: name}
-    of_absent = 0
+    hits = misses = 0  # pixels
+    wrong = {True: 0, False: 0}  # in photos with and without it
+    seen: dict[bool, list[bool]] = {True: [], False: []}  # whether it was found
+    names = {**tagged.split.spec.class_names, own: name}
     for reference in rng.sample(there, min(REFERENCES, len(there))):
         rgb = rgb_of(tagged.split.load(reference))
         support = parser.make_support(rgb, tagged.labels(reference, tag, alone), names)
@@ -73,11 +73,12 @@ def score(parser: OneShotParser, tagged: Tagged, name: str, alone: bool, seed: i
         for number in queries:
             found = parser.parse(rgb_of(tagged.split.load(number)), support).labels == own
             truth = tagged.tags[number] == tag
-            seen[bool(truth.any())].append(bool(found.mean() > SEEN))
+            shown = bool(truth.any())
+            seen[shown].append(bool(found.mean() > SEEN))
             hits, misses = hits + int((found & truth).sum()), misses + int((~found & truth).sum())
-            wrong, of_absent = wrong + int((found & ~truth).sum()), of_absent + int(found.sum() * (not truth.any()))
-    shares = hits / (hits + misses + wrong - of_absent), hits / (hits + misses + wrong)
-    rates = 1 - np.mean(seen[True]), np.mean(seen[False])
+            wrong[shown] += int((found & ~truth).sum())
+    shares = hits / (hits + misses + wrong[True]), hits / (hits + misses + sum(wrong.values()))
+    rates = 1 - np.mean(seen[True]), np.mean(seen[False]) if seen[False] else np.nan
     return [name, str(len(there)), *(percent(100 * figure) for figure in (*shares, *rates))]
 
 
@@ -94,8 +95,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
         raise UserError(f"--tags {unknown[0]}: no tag of {chosen.source}; it has {', '.join(tagged.ids)}")
     parser = OneShotParser(chosen.checkpoint)
     rows = [score(parser, tagged, tag, chosen.alone, chosen.seed) for tag in tqdm(chosen.tags, unit="tag")]
-    figures = np.array([row[2:] for row in rows if row[2] != "-"], dtype=float)
-    rows.append(["mean", "", *map(percent, figures.mean(axis=0))])
+    cells = np.array([row[2:] for row in rows])
+    figures = np.ma.masked_invalid(np.where(cells == "-", "nan", cells).astype(float))
+    rows.append(["mean", "", *map(percent, figures.mean(axis=0).filled(np.nan))])
     print(table(["tag", "photos", "IoU % where there", "IoU % over all", "missed %", "found where absent %"], rows))
 
 
