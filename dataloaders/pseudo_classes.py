@@ -17,7 +17,7 @@ from utils.constants import IGNORE
 
 from .body import BodyFrame, body_frame
 
-Look = Callable[[Tensor], Sequence[Tensor]]
+FeatureExtractor = Callable[[Tensor], Sequence[Tensor]]
 """From a photo, RGB uint8 (3, H, W), feature maps (C, h, w) of any sizes."""
 
 Sorting = list[list[int]]

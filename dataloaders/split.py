@@ -14,7 +14,7 @@ from .reading import mapped, read_fitting, read_label
 from .spec import SPLITS, VAL, DatasetSpec
 from .stages import foreground_table
 from .supports import SupportIndex, read_supports, val_supports
-from .transforms import Decoded, Sample
+from .transforms import DecodedPhoto, Sample
 
 
 class Split:
@@ -89,9 +89,9 @@ class Split:
         photo = self.decode(index, mirrored)
         image = photo.image.flip(-1) if photo.mirror_image else photo.image
         raw = photo.raw[:, ::-1] if photo.mirror_label else photo.raw
-        return self.labelled(Decoded(image, raw, photo.id))
+        return self.labelled(DecodedPhoto(image, raw, photo.id))
 
-    def decode(self, index: int, mirrored: bool = False) -> Decoded:
+    def decode(self, index: int, mirrored: bool = False) -> DecodedPhoto:
         """Read one photo and its raw label map, to be mirrored left to right where `mirrored`.
 
         A label map of the mirrored photo (`Category_rev_ids/`) is used where it stands. Without it the label is
@@ -100,9 +100,9 @@ class Split:
         ready = mirrored and mirrored_label_path(self.root, self.ids[index]).exists()
         form = "ready" if ready else "swapped" if mirrored and self._swaps else "plain"
         image, raw = self._kept.get((index, form)) or self._read(index, form)
-        return Decoded(image, raw, self.ids[index], mirrored, mirrored and not ready)
+        return DecodedPhoto(image, raw, self.ids[index], mirrored, mirrored and not ready)
 
-    def labelled(self, photo: Decoded) -> Sample:
+    def labelled(self, photo: DecodedPhoto) -> Sample:
         """A photo with its label maps of merged ids and foreground."""
         label, foreground = (torch.from_numpy(mapped(photo.raw, t)) for t in (self._table, self._foreground))
         return Sample(photo.image, label, foreground, photo.id)

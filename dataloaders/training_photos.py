@@ -17,7 +17,7 @@ from utils.names import first_names
 
 from .body import body_frame
 from .layout import read_ids
-from .pseudo_classes import Look, Parts, Sorting, cluster, parts_of, pseudo_map
+from .pseudo_classes import FeatureExtractor, Parts, Sorting, cluster, parts_of, pseudo_map
 from .recolouring import recolour
 from .spec import DatasetSpec
 from .split import Split
@@ -63,7 +63,7 @@ class TrainingPhotos(Dataset[TrainingPhoto]):
         crop_size: tuple[int, int],
         zoom: tuple[float, float],
         pseudo_classes: int,
-        look: Look | None = None,
+        look: FeatureExtractor | None = None,
         sorting: Sorting | None = None,
         balance: float = 0.0,
         tagged: str = "",
@@ -146,7 +146,7 @@ class TrainingPhotos(Dataset[TrainingPhoto]):
         }
 
     def _survey(
-        self, slots: int, count: int, look: Look | None, sorting: Sorting | None
+        self, slots: int, count: int, look: FeatureExtractor | None, sorting: Sorting | None
     ) -> tuple[list[Tensor], np.ndarray]:
         """A small map of the pseudo-class slots of each photo, and which slots each photo holds (N, slots + count)."""
         photos, sizes, holds = [], [], np.zeros((len(self), slots + count))

@@ -38,7 +38,7 @@ def resize(sample: Sample, size: tuple[int, int]) -> Sample:
     return Sample(image, label, foreground, sample.id)
 
 
-class Decoded(NamedTuple):
+class DecodedPhoto(NamedTuple):
     """One photo and its raw label map, as they were read, and which of them are still to be mirrored left to right."""
 
     image: Tensor  # uint8 (3, H, W), RGB
@@ -49,8 +49,8 @@ class Decoded(NamedTuple):
 
 
 def random_scaled_crop(
-    photo: Decoded, scale: tuple[float, float], size: tuple[int, int], rng: np.random.Generator
-) -> Decoded:
+    photo: DecodedPhoto, scale: tuple[float, float], size: tuple[int, int], rng: np.random.Generator
+) -> DecodedPhoto:
     """Resize height and width by two independent factors, each uniform in `scale`, and crop to `size` (H, W) at random.
 
     A photo that is smaller then is padded at the right and bottom (image 0, label map 255).
@@ -62,7 +62,9 @@ def random_scaled_crop(
     return scaled_crop(photo, whole, (top, left), size)
 
 
-def scaled_crop(photo: Decoded, whole: tuple[int, int], corner: tuple[int, int], size: tuple[int, int]) -> Decoded:
+def scaled_crop(
+    photo: DecodedPhoto, whole: tuple[int, int], corner: tuple[int, int], size: tuple[int, int]
+) -> DecodedPhoto:
     """The crop of `size` (H, W) at `corner` (top, left) of the photo, mirrored and resized to `whole`; padded as above.
 
     The image is resized bilinearly with antialiasing. Of the label map, those pixels alone are looked up that the crop
@@ -79,7 +81,7 @@ def scaled_crop(photo: Decoded, whole: tuple[int, int], corner: tuple[int, int],
     columns = _nearest(photo.raw.shape[1], whole[1], left, shown[1])
     columns = photo.raw.shape[1] - 1 - columns if photo.mirror_label else columns
     raw = photo.raw.take(rows, axis=0).take(columns, axis=1)
-    return Decoded(torch.from_numpy(_padded(pixels, size, 0)), _padded(raw, size, IGNORE), photo.id)
+    return DecodedPhoto(torch.from_numpy(_padded(pixels, size, 0)), _padded(raw, size, IGNORE), photo.id)
 
 
 def _nearest(source: int, whole: int, start: int, number: int) -> np.ndarray:

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from dataloaders.pseudo_classes import Look
+from dataloaders.pseudo_classes import FeatureExtractor
 from networks.backbones import Encoder
 from networks.backbones.timm_conv import HIGH_STRIDE
 from networks.checkpoints.pretrained import encoder_weights
@@ -17,7 +17,7 @@ from utils.imaging import resize_longest
 SIDE = 256  # longest side of a photo that is looked at
 
 
-def look_of(name: str, pretrained: str, device: torch.device) -> Look | None:
+def look_of(name: str, pretrained: str, device: torch.device) -> FeatureExtractor | None:
     """What an encoder, on `device`, sees at its coarse strides with the weights of its name, whatever a training starts
     from.
 

@@ -21,14 +21,14 @@ LIMIT = 0.5  # what is farther from every stroke is like none of them
 SEEDS = 200  # cells of the feature that stand for a class at most
 
 
-class Sight(NamedTuple):
+class Scene(NamedTuple):
     """What the network sees of a labelled photo: its features (batch 1), and the person, bool (H, W)."""
 
     features: Features
     person: np.ndarray
 
 
-def look(parser: OneShotParser, photo: np.ndarray, strokes: np.ndarray) -> Sight:
+def look(parser: OneShotParser, photo: np.ndarray, strokes: np.ndarray) -> Scene:
     """The network's view of an RGB photo (H, W, 3) with `strokes` (see `grow`), which some networks need for it.
 
     Raises `UserError` where the strokes hold no class.
@@ -38,16 +38,16 @@ def look(parser: OneShotParser, photo: np.ndarray, strokes: np.ndarray) -> Sight
         features = parser.features(photo)
         coarse = parser.network.class_maps(features, support.prototypes)[0].coarse
         height, width = photo.shape[:2]
-        return Sight(features, human_mask(coarse[None], (height, width))[0].cpu().numpy())
+        return Scene(features, human_mask(coarse[None], (height, width))[0].cpu().numpy())
 
 
-def alone(strokes: np.ndarray, sight: Sight) -> np.ndarray:
+def alone(strokes: np.ndarray, scene: Scene) -> np.ndarray:
     """The label map (H, W) of strokes that do not grow: unpainted pixels of the person do not count."""
-    return np.where((strokes == IGNORE) & ~sight.person, 0, strokes).astype(np.uint8)
+    return np.where((strokes == IGNORE) & ~scene.person, 0, strokes).astype(np.uint8)
 
 
 def grow(
-    photo: np.ndarray, strokes: np.ndarray, sight: Sight, colour: float = COLOUR, limit: float = LIMIT
+    photo: np.ndarray, strokes: np.ndarray, scene: Scene, colour: float = COLOUR, limit: float = LIMIT
 ) -> np.ndarray:
     """The label map, uint8 (H, W), that an RGB photo (H, W, 3) gets from `strokes`, uint8 (H, W).
 
@@ -57,14 +57,14 @@ def grow(
     """
     classes = [int(i) for i in np.unique(strokes) if i not in (0, IGNORE)]
     with torch.inference_mode():
-        distances = torch.stack([_distance(photo, strokes == i, sight.features, colour) for i in classes])[None]
-        guide = sight.features.guide
+        distances = torch.stack([_distance(photo, strokes == i, scene.features, colour) for i in classes])[None]
+        guide = scene.features.guide
         enlarged = distances if guide is None else enlarge_under_guidance(distances, guide)
         height, width = photo.shape[:2]
         nearest, which = resize(enlarged, (height, width))[0].min(dim=0)
     grown = np.array(classes, dtype=np.uint8)[which.cpu().numpy()]
     grown[nearest.cpu().numpy() > limit] = IGNORE
-    return np.where(strokes == IGNORE, np.where(sight.person, grown, 0), strokes).astype(np.uint8)
+    return np.where(strokes == IGNORE, np.where(scene.person, grown, 0), strokes).astype(np.uint8)
 
 
 def _distance(photo: np.ndarray, stroke: np.ndarray, features: Features, colour: float) -> Tensor:

@@ -31,7 +31,7 @@ from .parsing import Parsing, labels_of
 from .people import Place, Sight, apart, find_people, places_of_boxes
 from .references import (
     average_prototypes,
-    blend_with_bank,
+    blend_rows,
     check_seen,
     extract_prototypes,
     joined_names,
@@ -43,7 +43,7 @@ from .self_check import poorly_parsed
 from .settings import DEFAULT_CHECKPOINT, check_choices, defaults_of
 from .smoothing import Smoother
 from .support import Support, check_labels, named
-from .tiles import Decoded, join_tiles, tiles
+from .tiles import SlotMap, join_tiles, tiles
 
 BYTES_A_PIXEL = 150  # that the smallest encoder takes at the least: what needs more than there is would be killed
 BATCH_SIZE = 4  # photos that are in memory at once
@@ -140,7 +140,7 @@ class OneShotParser:
         prototypes = average_prototypes(extract_prototypes(net, *photo, len(classes)) for photo in references)
         check_seen(prototypes, own, named(images[0]), self.max_size)
         rows, rivals = rows_and_rivals(net, known, self.prototypes, own, base_ids)
-        prototypes = blend_with_bank(net, prototypes, rows) if any(rows) else prototypes
+        prototypes = blend_rows(net, prototypes, rows) if any(rows) else prototypes
         unknown = [slot for slot, row in enumerate(rows, start=1) if not row]
         if rivals and unknown:
             photos = [(features, slots) for (features, _), (_, slots) in zip(references, pairs, strict=True)]
@@ -250,7 +250,7 @@ class OneShotParser:
 
     def _decode(
         self, photos: Sequence[np.ndarray], support: Support, smoother: Smoother | None = None
-    ) -> list[Decoded]:
+    ) -> list[SlotMap]:
         """Parse RGB photos: those that are resized in one pass of the network, the windows of the others one by one."""
         windows = [tiles(rgb.shape[:2], self.max_size if self.tile else max(rgb.shape)) for rgb in photos]
         resized = iter(self._encode_resized([rgb for rgb, own in zip(photos, windows, strict=True) if len(own) == 1]))

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from .boxes import Box, check_box
-from .tiles import Decoded
+from .tiles import SlotMap
 
 LOOKS = (1, 2, 3)  # times the network's size: how large it sees the photo
 LEAST_SHARE = 0.02  # of the largest patch, in pixels: a person of a quarter of another's height has 0.06
@@ -57,7 +57,7 @@ class Apart(NamedTuple):
     Persons count from 1; pixels of nobody have 0.
     """
 
-    together: Decoded
+    together: SlotMap
     person_ids: np.ndarray
     scores: list[Tensor]
 
@@ -113,7 +113,7 @@ def places_of_boxes(boxes: Sequence[Box], size: tuple[int, int]) -> list[Place]:
 
 
 def apart(
-    rgb: np.ndarray, whole: Decoded, places: Sequence[Place], decode: Callable[[np.ndarray], Decoded], others: bool
+    rgb: np.ndarray, whole: SlotMap, places: Sequence[Place], decode: Callable[[np.ndarray], SlotMap], others: bool
 ) -> Apart:
     """Parse the window of each place of an RGB photo (H, W, 3) as a photo of its own, and put the persons back.
 
@@ -129,7 +129,7 @@ def apart(
         person_ids[window][own & one.foreground] = number
         scores.append(one.scores)
     highest = torch.stack([parsed.scores, *scores]).amax(dim=0)
-    return Apart(Decoded(slots, foreground, highest), person_ids, scores)
+    return Apart(SlotMap(slots, foreground, highest), person_ids, scores)
 
 
 def _confirmed(rgb: np.ndarray, outline: np.ndarray, others: np.ndarray, size: int, look: Look) -> np.ndarray | None:

@@ -109,7 +109,7 @@ def remembered_classes(network: OneShotNetwork, known: Mapping[int, str]) -> dic
     return {name: row for row, name in known.items() if row > 0 and bool(network.bank.rows[row].any())}
 
 
-def blend_with_bank(network: OneShotNetwork, prototypes: Prototypes, rows: Sequence[int]) -> Prototypes:
+def blend_rows(network: OneShotNetwork, prototypes: Prototypes, rows: Sequence[int]) -> Prototypes:
     """Blend each class with the row of the bank that `rows` has for it; a class of row 0 stays as it is."""
     row = torch.tensor(rows, device=prototypes.classes.device)
     classes = prototypes.classes.clone()

@@ -32,16 +32,16 @@ class Tile(NamedTuple):
         return slice(rows.start - top, rows.stop - top), slice(columns.start - left, columns.stop - left)
 
 
-class Decoded(NamedTuple):
+class SlotMap(NamedTuple):
     """A parsed photo: slots (H, W), uint8 or uint16, 0 the background; foreground (H, W) bool; scores (K,)."""
 
     slots: np.ndarray
     foreground: np.ndarray
     scores: Tensor
 
-    def blank(self) -> "Decoded":
+    def blank(self) -> "SlotMap":
         """The same photo with nobody in it."""
-        return Decoded(np.zeros_like(self.slots), np.zeros_like(self.foreground), torch.zeros_like(self.scores))
+        return SlotMap(np.zeros_like(self.slots), np.zeros_like(self.foreground), torch.zeros_like(self.scores))
 
 
 def tiles(size: tuple[int, int], side: int, overlap: float = 0.25) -> list[Tile]:
@@ -54,7 +54,7 @@ def tiles(size: tuple[int, int], side: int, overlap: float = 0.25) -> list[Tile]
     return [Tile((row, column), (row_core, column_core)) for (row, row_core), (column, column_core) in pairs]
 
 
-def join_tiles(windows: Sequence[Tile], maps: Sequence[Maps], min_score: float) -> Decoded:
+def join_tiles(windows: Sequence[Tile], maps: Sequence[Maps], min_score: float) -> SlotMap:
     """Decode the maps of all windows of a photo.
 
     A class whose score (`class_scores`) is below `min_score` is absent: its pixels go to the next best.
@@ -63,12 +63,12 @@ def join_tiles(windows: Sequence[Tile], maps: Sequence[Maps], min_score: float) 
     height, width = (cores[-1].stop for cores in zip(*(tile.core for tile in windows), strict=True))
     parts = (cells.decode(one, scores >= min_score, tile.size) for tile, one in zip(windows, maps, strict=True))
     if len(windows) == 1:
-        return Decoded(*next(parts), scores)
+        return SlotMap(*next(parts), scores)
     slots = np.zeros((height, width), dtype=cells.kind_of(maps[0]))
     foreground = np.zeros((height, width), dtype=bool)
     for tile, (labels, human) in zip(windows, parts, strict=True):
         slots[tile.core], foreground[tile.core] = labels[tile.inner], human[tile.inner]
-    return Decoded(slots, foreground, scores)
+    return SlotMap(slots, foreground, scores)
 
 
 def _spans(length: int, side: int, overlap: float) -> list[tuple[slice, slice]]:

@@ -9,7 +9,7 @@ from torch.nn import functional as F
 
 from .backbones import Encoder
 from .backbones.timm_conv import LOW_STRIDE
-from .base import Features, Labels, Logits, OneShotNetwork
+from .base import Features, LabelMaps, Logits, OneShotNetwork
 from .decoding import Maps, class_scores, decode
 from .layers import at_least_float32, labels_on_corners, pad_by_edge, rounded_up
 from .matching import Match, Matcher
@@ -86,14 +86,14 @@ class AOPNet(OneShotNetwork):
 
     def blend_with_bank(self, prototypes: Prototypes, class_id: Tensor | None = None) -> Prototypes:
         """Prototypes over all slots: base classes blended with the bank, those that are not shown as rivals."""
-        classes, rivals = self.with_bank(prototypes.classes, prototypes.present)
+        classes, rivals = self._with_bank(prototypes.classes, prototypes.present)
         return prototypes._replace(classes=classes, rivals=torch.where(rivals[..., None], self.bank.rows, 0))
 
     def _bank_rows(self, like: Tensor) -> Tensor:
         """The bank (N, D) over as many slots as prototypes (..., N, D) have; pseudo-classes have empty rows."""
         return F.pad(self.bank.rows, (0, 0, 0, like.shape[-2] - len(self.bank.rows))).to(like.dtype)
 
-    def with_bank(self, classes: Tensor, present: Tensor) -> tuple[Tensor, Tensor]:
+    def _with_bank(self, classes: Tensor, present: Tensor) -> tuple[Tensor, Tensor]:
         """Prototypes (..., N, D) of the slots, blended with the bank where both hold the class (docs/method.md, step
         40), and which of the bank's classes (..., N) are not present."""
         rows = self._bank_rows(classes)
@@ -153,7 +153,7 @@ class AOPNet(OneShotNetwork):
 
     def _some_with_bank(self, supports: Tensor, shown: Tensor) -> tuple[Tensor, Tensor]:
         """The supports (B, S, slots, D), some of them blended with the bank and with its other classes as rivals."""
-        blended, rivals = self.with_bank(supports, shown)
+        blended, rivals = self._with_bank(supports, shown)
         chosen = (torch.rand(supports.shape[1]) < BLENDED).to(supports.device)[:, None]
         rivals = rivals & chosen
         blended = torch.where(rivals[..., None], self._bank_rows(supports), blended)
@@ -188,7 +188,9 @@ class AOPNet(OneShotNetwork):
         photos = [query.of(photo) for photo in range(len(query.fine))]
         return [self._maps(photo, self.match(photo, prototypes), 0) for photo in photos]
 
-    def predict(self, query: Features, prototypes: Prototypes, size: tuple[int, int], with_agm: bool = False) -> Labels:
+    def predict(
+        self, query: Features, prototypes: Prototypes, size: tuple[int, int], with_agm: bool = False
+    ) -> LabelMaps:
         """As `class_maps` and `decode` would, for a query (batch 1) under a batch of prototypes over all slots."""
         match = self.match(query, prototypes)
         labels, human = [], query.coarse
@@ -199,7 +201,7 @@ class AOPNet(OneShotNetwork):
             kept = class_scores([maps]) >= self.min_presence
             label, human = decode(maps, kept, size)
             labels.append(slots[label])
-        return Labels(torch.stack(labels), None, human.expand(len(labels), -1, -1))
+        return LabelMaps(torch.stack(labels), None, human.expand(len(labels), -1, -1))
 
     def _maps(self, query: Features, match: Match, support: int) -> Maps:
         """The maps of a query (batch 1) under one support of the match, enlarged to the guide where there is one."""

@@ -48,7 +48,7 @@ class Logits(NamedTuple):
     coarse: Tensor
 
 
-class Labels(NamedTuple):
+class LabelMaps(NamedTuple):
     """What a query is parsed into: winning slots `npm` and `agm` (B, H, W), `human` (B, H, W) bool; `agm` as above."""
 
     npm: Tensor
@@ -183,13 +183,15 @@ class OneShotNetwork(nn.Module):
         agm = None if logits.agm is None else resize(logits.agm, size)
         return Logits(resize(logits.npm, size), agm, resize(logits.coarse, size))
 
-    def predict(self, query: Features, prototypes: Prototypes, size: tuple[int, int], with_agm: bool = False) -> Labels:
+    def predict(
+        self, query: Features, prototypes: Prototypes, size: tuple[int, int], with_agm: bool = False
+    ) -> LabelMaps:
         """The winners of `logits_at`, at less cost; 0 where `human` is not (docs/method.md, step 17)."""
         logits = self.logits(query, prototypes, with_agm)
         human = human_mask(logits.coarse, size)
         present = prototypes.present[:, 1 if self.way == "kway" else 0 :]
         agm = None if logits.agm is None else shown_winner(logits.agm, present, size) * human
-        return Labels(shown_winner(logits.npm, present, size) * human, agm, human)
+        return LabelMaps(shown_winner(logits.npm, present, size) * human, agm, human)
 
     def class_maps(self, query: Features, prototypes: Prototypes) -> list[Maps]:
         """Logits at feature size of every photo in a batch, for prototypes of `Prototypes.of_classes`.

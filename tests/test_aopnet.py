@@ -6,7 +6,7 @@ import torch
 from torch.nn import functional as F
 
 from inference.adapting import adapt
-from inference.references import blend_with_bank
+from inference.references import blend_rows
 from networks.aop_losses import aop_losses
 from networks.aopnet import AOPNet
 from networks.backbones import LITE0
@@ -125,7 +125,7 @@ def test_what_a_rival_wins_is_background_in_evaluation_and_parsing(network):
     assert (after[0] >= before[0] - 1e-5).all() and (after[0] > before[0] + 0.1).any()
     assert after[4].max() < -100 and set(after.argmax(dim=0).unique().tolist()) <= {0, 1, 2}
     static = network.extract_prototypes(query, label, (label > 0).long(), 3)
-    reference = blend_with_bank(network, static, [0, 2])._replace(rivals=network.bank.rows[[4]][None])
+    reference = blend_rows(network, static, [0, 2])._replace(rivals=network.bank.rows[[4]][None])
     evaluated = network.predict(query, network.blend_with_bank(alone), (64, 48)).npm[0]
     maps = network.class_maps(query, reference)[0]
     assert torch.equal(evaluated, decode(maps, class_scores([maps]) >= 0, (64, 48))[0])

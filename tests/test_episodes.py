@@ -16,7 +16,7 @@ from dataloaders import catalog
 from dataloaders.batches import EpisodeBatches
 from dataloaders.oshp_loader import TestEpisodes, TrainEpisodes
 from dataloaders.split import Split
-from dataloaders.transforms import Decoded, random_scaled_crop, scaled_crop
+from dataloaders.transforms import DecodedPhoto, random_scaled_crop, scaled_crop
 from utils.errors import UserError
 
 from .data_helpers import label_map, make_data, mirror, read, save_image, save_label
@@ -201,7 +201,7 @@ def test_batches_are_shuffled_by_epoch_and_can_start_late(atr):
 
 
 def test_crop_pads_at_the_right_and_bottom():
-    photo = Decoded(torch.ones(3, 4, 9, dtype=torch.uint8), np.ones((4, 9), np.uint8), "x")
+    photo = DecodedPhoto(torch.ones(3, 4, 9, dtype=torch.uint8), np.ones((4, 9), np.uint8), "x")
     padded = random_scaled_crop(photo, (1, 1), (6, 5), np.random.default_rng(0))
     assert padded.image[:, :4].eq(1).all() and padded.image[:, 4:].eq(0).all()
     assert (padded.raw[:4] == 1).all() and (padded.raw[4:] == 255).all()
@@ -229,16 +229,16 @@ def test_a_crop_of_the_resized_photo_is_what_resizing_and_cropping_give(mirrored
         assert crop.image[:, h:].eq(0).all() and (crop.raw[:, w:] == 255).all()
 
 
-def noise_photo(rng, height, width, mirrored) -> Decoded:
+def noise_photo(rng, height, width, mirrored) -> DecodedPhoto:
     """A photo of noise with a label map of noise."""
     image = torch.from_numpy(rng.integers(0, 255, (height, width, 3), dtype=np.uint8)).permute(2, 0, 1)
-    return Decoded(image, rng.integers(0, 18, (height, width), dtype=np.uint8), "x", mirrored, mirrored)
+    return DecodedPhoto(image, rng.integers(0, 18, (height, width), dtype=np.uint8), "x", mirrored, mirrored)
 
 
 def test_resized_labels_lie_where_the_photo_does():
     edge = torch.zeros(8, 64, dtype=torch.uint8)
     edge[:, 33:] = 1
-    photo = Decoded((edge * 255).expand(3, -1, -1), edge.numpy(), "x")
+    photo = DecodedPhoto((edge * 255).expand(3, -1, -1), edge.numpy(), "x")
     small = scaled_crop(photo, (4, 17), (0, 0), (4, 17))
     assert torch.equal(small.image[0] > 127, torch.from_numpy(small.raw).bool())
 

@@ -13,15 +13,14 @@ from PIL import Image
 pytest.importorskip("onnxruntime")
 pytest.importorskip("onnx")
 
-from inference.references import blend_with_bank, remembered_classes
+from inference.references import blend_rows, remembered_classes
 from inference.settings import defaults_of
 from networks.aopnet import AOPNet
 from networks.backbones import LITE0
 from networks.base import OneShotNetwork
 from networks.prototypes import Prototypes
 from predict import OneShotParser
-from tools import export_onnx
-from tools.run_onnx import with_bank
+from tools import export_onnx, run_onnx
 from utils.files import read_json
 
 from .own_photos import SIZE, network, picture, write_checkpoint, write_grey_png
@@ -76,13 +75,13 @@ def test_the_bank_is_in_the_example_too():
     known = remembered_classes(net, dict(enumerate(("background", "hat", "upper-clothes", "bag"))))
     facts = {"bank": {name: net.bank.rows[row].tolist() for name, row in known.items()}, "bank_share": net.bank_share}
     for names, rows in ((["Upper clothes", "bag"], [2, 3]), (["coat", "bag"], [0, 3]), (["coat", "class 7"], [0, 0])):
-        expected = blend_with_bank(net, own, rows)
-        made, rivals, unknown = with_bank(own.classes[0, 1:].numpy(), names, facts)
+        expected = blend_rows(net, own, rows)
+        made, rivals, unknown = run_onnx.blend_rows(own.classes[0, 1:].numpy(), names, facts)
         np.testing.assert_allclose(made, expected.classes[0, 1:].detach().numpy(), atol=1e-5)
         others = [row for row in (1, 2, 3) if row not in rows]
         np.testing.assert_allclose(rivals, net.bank.rows[others].numpy(), atol=1e-6)
         assert unknown.tolist() == [row == 0 for row in rows]
-    assert not len(with_bank(own.classes[0, 1:].numpy(), ["class 3", "class 7"], facts)[1])
+    assert not len(run_onnx.blend_rows(own.classes[0, 1:].numpy(), ["class 3", "class 7"], facts)[1])
 
 
 @pytest.mark.parametrize("way, ids, size", [("kway", (0, 3, 200, 7), SIZE[0]), ("1way", (0, 300, 2, 1000), 0)])

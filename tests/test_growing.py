@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from inference.growing import Sight, alone, grow
+from inference.growing import Scene, alone, grow
 from networks.base import Features
 from tools.measure_example import miou
 from tools.measure_strokes import stroked, watershed
@@ -16,14 +16,14 @@ from inference.page.references import Reference
 SIDE = 64
 
 
-def scene(guided: bool = True) -> tuple[np.ndarray, np.ndarray, Sight]:
+def scene(guided: bool = True) -> tuple[np.ndarray, np.ndarray, Scene]:
     """A photo (64, 64) of four quarters, their numbers 1 to 4, and a sight in which all but the last are a person."""
     quarters = np.kron([[1, 2], [3, 4]], np.ones((SIDE // 2, SIDE // 2), np.uint8)).astype(np.uint8)
     photo = np.array([[0, 0, 0], [200, 30, 30], [30, 30, 200], [30, 200, 30], [90, 90, 90]], np.uint8)[quarters]
     small = torch.from_numpy(quarters[::4, ::4].astype(np.int64))
     fine = torch.nn.functional.one_hot(small, 8).permute(2, 0, 1)[None].float()
     guide = torch.from_numpy(photo).permute(2, 0, 1)[None].float() / 255 if guided else None
-    return photo, quarters, Sight(Features(fine, fine, guide), quarters != 4)
+    return photo, quarters, Scene(Features(fine, fine, guide), quarters != 4)
 
 
 @pytest.mark.parametrize("guided", [True, False])

@@ -13,7 +13,7 @@ from inference.parser import OneShotParser
 from inference.smoothing import Smoother
 from inference.videos import Video, write_video
 from networks.decoding import Maps
-from tools.measure_smoothing import Tables, pan, walk
+from tools.measure_smoothing import ClipTables, pan, walk
 from utils.errors import UserError
 
 from .own_photos import complaint, run
@@ -192,7 +192,7 @@ def test_the_measure_counts_flicker_where_the_truth_stands_still():
     truth = [np.zeros((4, 4), np.uint8)] * 2 + [np.ones((4, 4), np.uint8)] * 2
     labels = [one.copy() for one in truth]
     labels[1][0, 0] = labels[3][0, 0] = 2
-    tables = Tables(3)
+    tables = ClipTables(3)
     tables.add(labels, truth, cut=2)
     assert tables.row()[0] == pytest.approx(1000 / 16)
 

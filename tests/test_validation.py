@@ -15,7 +15,7 @@ from dataloaders import catalog
 from dataloaders.layout import label_path, list_path, read_ids
 from dataloaders.oshp_loader import TestEpisodes, TrainEpisodes
 from dataloaders.prepare.custom import prepare_custom
-from dataloaders.prepare.photos import Photo, encoded
+from dataloaders.prepare.photos import PreparedPhoto, encoded
 from dataloaders.prepare.validation import draw_val
 from dataloaders.spec import VAL
 from engine.settings import EvaluateSettings
@@ -79,13 +79,13 @@ def test_the_carried_list_holds_train_photos_alone():
     assert not set(repeats) & {*train, *test}, "they are photos with image-level tags"
 
 
-def drawable(number: int, rare: int) -> list[Photo]:
+def drawable(number: int, rare: int) -> list[PreparedPhoto]:
     """Photos of noise that all hold class 2, every `rare`th also class 1; the last one is another shot of the first."""
     photos = []
     for i in range(number):
         noise = np.random.default_rng(0 if i == number - 1 else i).integers(0, 255, (6, 5, 3), dtype=np.uint8)
         picture = Image.fromarray(noise).resize((40, 48), Image.Resampling.BICUBIC)
-        photos.append(Photo(str(i), encoded(picture), b"", (1, 2) if i % rare == 0 else (2,)))
+        photos.append(PreparedPhoto(str(i), encoded(picture), b"", (1, 2) if i % rare == 0 else (2,)))
     return photos
 
 

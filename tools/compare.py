@@ -55,7 +55,7 @@ MUST_AGREE = ("dataset", "fold", "way", "encoder", "test_size")
 
 
 @dataclass
-class Entry:
+class Contender:
     """One network to compare, the iterations that it was trained for, and whether its bank takes part."""
 
     title: str
@@ -107,9 +107,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
     print(f"written: {folder}/comparison.json, comparison.md")
 
 
-def load_trained(paths: dict[str, str]) -> tuple[list[Entry], TrainSettings | None]:
+def load_trained(paths: dict[str, str]) -> tuple[list[Contender], TrainSettings | None]:
     """The given checkpoints of EOPNet and POPNet, and the first's settings. Raises `UserError` if they disagree."""
-    entries: list[Entry] = []
+    entries: list[Contender] = []
     shared: TrainSettings | None = None
     for method, path in paths.items():
         if not path:
@@ -128,11 +128,11 @@ def load_trained(paths: dict[str, str]) -> tuple[list[Entry], TrainSettings | No
         shared = shared or settings
         network = checkpoint.build()
         use_bank = network.bank_in_use(checkpoint.epoch)
-        entries.append(Entry(TITLES[method], network, checkpoint.record["steps"], use_bank))
+        entries.append(Contender(TITLES[method], network, checkpoint.record["steps"], use_bank))
     return entries, shared
 
 
-def untrained(settings: TrainSettings, name: str = "") -> list[Entry]:
+def untrained(settings: TrainSettings, name: str = "") -> list[Contender]:
     """Nearest prototype on the pretrained encoder of the settings, with one prototype a class and with several."""
     slots = catalog.load(settings.dataset).num_slots
     seed_everything(settings.seed)
@@ -147,8 +147,8 @@ def untrained(settings: TrainSettings, name: str = "") -> list[Entry]:
     several = copy.deepcopy(network)
     several.per_class = SEVERAL
     return [
-        Entry(f"{title} prototype, not trained", network, 0),
-        Entry(f"{title} of {SEVERAL} prototypes a class, not trained", several, 0),
+        Contender(f"{title} prototype, not trained", network, 0),
+        Contender(f"{title} of {SEVERAL} prototypes a class, not trained", several, 0),
     ]
 
 
@@ -169,7 +169,7 @@ def _untrained_settings(options: Namespace) -> TrainSettings:
     return settings
 
 
-def baselines(settings: TrainSettings, iterations: int, device: torch.device) -> list[Entry]:
+def baselines(settings: TrainSettings, iterations: int, device: torch.device) -> list[Contender]:
     """The closed-set head, trained, and nearest prototype on the encoder that it started from."""
     spec = catalog.load(settings.dataset)
     seed_everything(settings.seed)
@@ -178,7 +178,7 @@ def baselines(settings: TrainSettings, iterations: int, device: torch.device) ->
     )
     print(*initialise(closed, settings.pretrained), sep="\n", flush=True)
     train_closed_set(closed.to(device), settings, iterations, device)
-    return [Entry("closed-set head, base classes", closed, iterations), *untrained(settings)]
+    return [Contender("closed-set head, base classes", closed, iterations), *untrained(settings)]
 
 
 def train_closed_set(
@@ -211,7 +211,7 @@ def episode_batches(settings: TrainSettings, number: int, device: torch.device) 
 
 
 def score(
-    entry: Entry, tests: TestEpisodes, settings: TrainSettings, device: torch.device, timed: int
+    entry: Contender, tests: TestEpisodes, settings: TrainSettings, device: torch.device, timed: int
 ) -> dict[str, Any]:
     """A row of the table: mIoU in percent, parameters, seconds per query."""
     network = entry.network.to(device).eval()
@@ -234,7 +234,7 @@ def score(
 
 
 @torch.inference_mode()
-def seconds_per_query(entry: Entry, tests: TestEpisodes, device: torch.device, amp: str, count: int) -> float:
+def seconds_per_query(entry: Contender, tests: TestEpisodes, device: torch.device, amp: str, count: int) -> float:
     """Median seconds from a photo in memory to its label map, the reference given, over the first `count` queries."""
     network, seconds = entry.network, []
     for pair in list({pair.query: pair for pair in tests.pairs}.values())[: count + 1]:

@@ -40,7 +40,7 @@ Clip = list[tuple[np.ndarray, np.ndarray]]
 """Frames (H, W, 3) and their label maps (H, W)."""
 
 
-class Tables:
+class ClipTables:
     """Confusions of all frames, of what moves and of the frames after a cut; pixels that flicker and that might."""
 
     def __init__(self, slots: int) -> None:
@@ -111,9 +111,11 @@ def clips(kind: str, split: Split, count: int, frames: int, seed: int) -> Iterat
         yield photos[:1], pan(*photos[1], rng, frames), pan(*photos[2], rng, frames)
 
 
-def measure(parser: OneShotParser, parts: Iterator[tuple[Clip, Clip, Clip]], slots: int, total: int) -> list[Tables]:
+def measure(
+    parser: OneShotParser, parts: Iterator[tuple[Clip, Clip, Clip]], slots: int, total: int
+) -> list[ClipTables]:
     """The tables of plain parsing and of smoothing."""
-    tables = [Tables(slots) for _ in range(2)]
+    tables = [ClipTables(slots) for _ in range(2)]
     for reference, first, second in tqdm(parts, total=total, unit="clip"):
         support = parser.set_reference(*reference[0])
         known = [0, IGNORE, *(c.id for c in support.classes)]

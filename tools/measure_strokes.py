@@ -17,7 +17,7 @@ from tqdm import tqdm
 from dataloaders import catalog
 from dataloaders.split import Split
 from engine.metrics import ConfusionMatrix
-from inference.growing import Sight, alone, grow, look
+from inference.growing import Scene, alone, grow, look
 from inference.parser import OneShotParser
 from utils.config import whole
 from utils.constants import IGNORE
@@ -28,7 +28,7 @@ from .score_user import draw, measuring_options, rgb_of
 
 LEAST_PART = 0.1  # of a class's pixels, that a part must have to get a stroke
 OUTSIDE = 1000  # watershed's marker of what is not the person
-Way = Callable[[np.ndarray, np.ndarray, Sight], np.ndarray]  # photo, strokes, sight -> label map
+Way = Callable[[np.ndarray, np.ndarray, Scene], np.ndarray]  # photo, strokes, scene -> label map
 
 
 def stroked(label: np.ndarray, share: float, rng: np.random.Generator) -> np.ndarray:
@@ -58,18 +58,18 @@ def _stroke(part: np.ndarray, pixels: int, rng: np.random.Generator) -> np.ndarr
     return stroke
 
 
-def watershed(photo: np.ndarray, strokes: np.ndarray, sight: Sight) -> np.ndarray:
+def watershed(photo: np.ndarray, strokes: np.ndarray, scene: Scene) -> np.ndarray:
     """OpenCV's watershed from the strokes and from what is not the person."""
     markers = np.where(strokes == IGNORE, 0, strokes).astype(np.int32)
-    around = cv2.dilate(sight.person.astype(np.uint8), np.ones((9, 9), np.uint8)) == 0
+    around = cv2.dilate(scene.person.astype(np.uint8), np.ones((9, 9), np.uint8)) == 0
     markers[around & (markers == 0)] = OUTSIDE
     cv2.watershed(np.ascontiguousarray(photo[..., ::-1]), markers)
     lost = (markers <= 0) | (markers == OUTSIDE)
-    return np.where(strokes == IGNORE, np.where(sight.person, np.where(lost, IGNORE, markers), 0), strokes)
+    return np.where(strokes == IGNORE, np.where(scene.person, np.where(lost, IGNORE, markers), 0), strokes)
 
 
 WAYS: dict[str, Way] = {
-    "strokes alone": lambda photo, strokes, sight: alone(strokes, sight),
+    "strokes alone": lambda photo, strokes, scene: alone(strokes, scene),
     "watershed": watershed,
     "nearest stroke: feature": partial(grow, colour=0.0),
     "nearest stroke: colour": partial(grow, colour=1e3, limit=1e3 * 0.01),
@@ -94,8 +94,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
         strokes = stroked(label, chosen.share, rng)
         if (strokes == IGNORE).all():
             continue
-        sight = look(parser, photo, strokes)
-        grown = {"whole map": label, **{name: way(photo, strokes, sight) for name, way in WAYS.items()}}
+        scene = look(parser, photo, strokes)
+        grown = {"whole map": label, **{name: way(photo, strokes, scene) for name, way in WAYS.items()}}
         shown = [int(i) for i in np.unique(label) if i not in (0, IGNORE)]
         for name, one in grown.items():
             _count(maps[name], np.where(one == IGNORE, 0, one), label, shown)

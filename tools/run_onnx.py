@@ -40,11 +40,11 @@ def seen(rgb: np.ndarray, facts: dict[str, Any]) -> np.ndarray:
     return pixels
 
 
-def with_bank(
+def blend_rows(
     prototypes: np.ndarray, names: Sequence[str], facts: dict[str, Any]
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Prototypes (K, D) blended with the bank where it knows their names, its other rows (R, D), and which names (K,)
-    it does not know. As `inference.references.blend_with_bank` does it.
+    it does not know. As `inference.references.blend_rows` does it.
     """
     bank = {name: np.array(row, dtype=np.float32) for name, row in facts.get("bank", {}).items()}
     share, joined = facts.get("bank_share", 0), known_as(names, list(bank))
@@ -104,7 +104,7 @@ def support_of(
     if unseen:
         where = f"at {facts['max_size']} pixels"
         raise UserError(f"{label_file}: {unseen} is too small to be seen {where}; use a reference where it is larger")
-    prototypes, rivals, unknown = with_bank(prototypes, names, facts)
+    prototypes, rivals, unknown = blend_rows(prototypes, names, facts)
     support = {"prototypes": prototypes, "foreground": foreground, "rivals": rivals}
     if len(rivals) and unknown.any():
         support["rivals"] = choose_rivals(parser, {**made, **support}, labels, ids, unknown)

@@ -44,7 +44,7 @@ REFERENCES = (1, 5, 20)  # labelled photos at once, before there is a training
 FIRST = "--method aop --way kway --fold 0 @scripts/aop.args --pseudo-classes 3 --resume auto"
 
 
-class Step(NamedTuple):
+class Stage(NamedTuple):
     """A row of the table: mIoU in percent of the test photos, and minutes of computing."""
 
     what: str
@@ -115,7 +115,7 @@ def train(options: Namespace, ids: Sequence[str], spec: DatasetSpec, root: Path)
     return (time.monotonic() - began) / 60
 
 
-def simulate(options: Namespace, spec: DatasetSpec, root: Path, collection: Sequence[str]) -> list[Step]:
+def simulate(options: Namespace, spec: DatasetSpec, root: Path, collection: Sequence[str]) -> list[Stage]:
     """All steps in turn, each printed when it is done."""
     photos = Split(spec, write_part(spec, root, options.out / "collection", collection), "train")
     tests = Split(spec, root, "test")
@@ -127,7 +127,7 @@ def simulate(options: Namespace, spec: DatasetSpec, root: Path, collection: Sequ
     def row(what: str, count: int, checkpoint: Path, number: int, adapt: bool = False, minutes: float = 0) -> None:
         parser = OneShotParser(checkpoint, adapt=adapt, prototypes=options.prototypes)
         miou, more = measure(parser, labelled[:number], tests, options.photos)
-        steps.append(Step(what + adapt * ", --adapt", count, miou, minutes + more))
+        steps.append(Stage(what + adapt * ", --adapt", count, miou, minutes + more))
         print(f"{steps[-1].what}: {percent(miou)} mIoU %, {minutes + more:.1f} minutes", flush=True)
 
     numbers = [number for number in REFERENCES if number <= len(labelled)]

@@ -21,7 +21,7 @@ from ..layout import (
 from ..spec import SPLITS, VAL, DatasetSpec
 from ..supports import read_supports
 from .check import Outcome, check
-from .photos import Photo
+from .photos import PreparedPhoto
 from .sources import Offer
 from .validation import choose_val
 from .writing import write_folder
@@ -70,7 +70,7 @@ def build(
     root: Path,
     source: Path,
     splits: Mapping[str, Sequence[str]],
-    photos: Iterable[Photo],
+    photos: Iterable[PreparedPhoto],
     *,
     copy: bool = False,
     extra: Mapping[Path, Path | bytes] | None = None,

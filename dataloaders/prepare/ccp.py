@@ -18,7 +18,7 @@ from ..reading import ids_in, read_image
 from ..spec import SPLITS
 from .build import build, choose_lists
 from .check import Outcome
-from .photos import Photo, SourceFiles, encoded, make_photos
+from .photos import PreparedPhoto, SourceFiles, encoded, make_photos
 from .sources import JPEGS, Offer, files_by_id, find_folder, unpaired
 
 CCP_SIZE = 512
@@ -104,7 +104,7 @@ def tag_ids(source: Path) -> dict[str, int]:
     return {str(np.squeeze(entry)): tag_id for tag_id, entry in enumerate(names)}
 
 
-def convert(table: np.ndarray, size: int, files: SourceFiles) -> Photo:
+def convert(table: np.ndarray, size: int, files: SourceFiles) -> PreparedPhoto:
     """One photo with its label, longest side at most `size` (0 keeps the photo as it is).
 
     Raises `UserError` when a file is broken, or the label does not fit the photo or `table`.
@@ -122,7 +122,7 @@ def convert(table: np.ndarray, size: int, files: SourceFiles) -> Photo:
         smaller = (round(photo.width * scale), round(photo.height * scale))
         content = encoded(photo.resize(smaller, Image.Resampling.LANCZOS), "JPEG", quality=95)
         label = np.asarray(Image.fromarray(label).resize(smaller, Image.Resampling.NEAREST))
-    return Photo(files.id, content, encoded(label), ids_in(label))
+    return PreparedPhoto(files.id, content, encoded(label), ids_in(label))
 
 
 def read_mat(path: Path, variable: str) -> np.ndarray:

@@ -19,7 +19,7 @@ from .build import build, choose_lists
 from .check import Outcome
 from .formats.common import LeftOut
 from .formats.recognise import read_source
-from .photos import Photo
+from .photos import PreparedPhoto
 from .sources import Offer, draw_test
 from .validation import LEAST
 
@@ -102,7 +102,9 @@ def prepare_zip(
         return prepare_custom(folder, data_root, name=name, **{**more, "copy": True})
 
 
-def own_lists(splits: Mapping[str, Sequence[Path]], photos: Sequence[Photo]) -> tuple[dict[str, list[str]], list[str]]:
+def own_lists(
+    splits: Mapping[str, Sequence[Path]], photos: Sequence[PreparedPhoto]
+) -> tuple[dict[str, list[str]], list[str]]:
     """The id lists that a source brings along: train and test, and the validation list, which is a part of train.
 
     Where there is no test list, or too little for validation, what is kept for validation is tested on. Empty without
@@ -132,7 +134,7 @@ def tell_unlisted(root: Path, ids: Iterable[str], splits: Mapping[str, Sequence[
     left_out.tell()
 
 
-def with_ids_of_their_own(photos: Sequence[Photo]) -> list[Photo]:
+def with_ids_of_their_own(photos: Sequence[PreparedPhoto]) -> list[PreparedPhoto]:
     """The photos, those of one name told apart by a number."""
     taken: set[str] = set()
     renamed = []
@@ -145,7 +147,7 @@ def with_ids_of_their_own(photos: Sequence[Photo]) -> list[Photo]:
     return renamed
 
 
-def tell_notes(photos: Sequence[Photo]) -> None:
+def tell_notes(photos: Sequence[PreparedPhoto]) -> None:
     """Print what the user should know, a line for each kind, which counts and names photos."""
     left_out = LeftOut()
     notes: dict[str, list[str]] = {}

@@ -29,7 +29,7 @@ class SourceFiles(NamedTuple):
     mirrored: Path | None = None  # label map of the mirrored photo
 
 
-class Photo(NamedTuple):
+class PreparedPhoto(NamedTuple):
     """What goes into the data folder for one id: files of the source as they are, or new content."""
 
     id: str
@@ -48,7 +48,7 @@ class Report(NamedTuple):
     """What an inspection found."""
 
     problems: tuple[str, ...]  # one line each, naming the file
-    raw_ids: tuple[int, ...] = ()  # as a `Photo` has them; none where the label cannot be read
+    raw_ids: tuple[int, ...] = ()  # as a `PreparedPhoto` has them; none where the label cannot be read
 
 
 def inspect(spec: DatasetSpec, files: SourceFiles, *, decode: bool = True) -> Report:
@@ -74,17 +74,17 @@ def inspect(spec: DatasetSpec, files: SourceFiles, *, decode: bool = True) -> Re
     return Report(tuple(problems), ids_in(raw))
 
 
-def verified_photo(spec: DatasetSpec, files: SourceFiles) -> Photo:
+def verified_photo(spec: DatasetSpec, files: SourceFiles) -> PreparedPhoto:
     """The photo of `files` unchanged. Raises `UserError` when photo or label is unusable."""
     report = inspect(spec, files._replace(mirrored=None))
     if report.problems:
         raise UserError("; ".join(report.problems))
-    return Photo(*files[:3], report.raw_ids, files.mirrored, files.image.suffix.lower())
+    return PreparedPhoto(*files[:3], report.raw_ids, files.mirrored, files.image.suffix.lower())
 
 
 def make_photos(
-    source: Path, make: Callable[[Item], Photo], items: Sequence[Item], title: str, *, skip_bad: bool = False
-) -> list[Photo]:
+    source: Path, make: Callable[[Item], PreparedPhoto], items: Sequence[Item], title: str, *, skip_bad: bool = False
+) -> list[PreparedPhoto]:
     """`make` of every item, on all cores; prints the message of each for which it raises `UserError`.
 
     Those are left out with `skip_bad`; without it raises `UserError` where there are any.
@@ -117,7 +117,7 @@ def attempt(complain: Callable[[str], None], function: Callable[..., Result], *a
         return None
 
 
-def _photo_or_problem(make: Callable[[Item], Photo], item: Item) -> Photo | str:
+def _photo_or_problem(make: Callable[[Item], PreparedPhoto], item: Item) -> PreparedPhoto | str:
     try:
         return make(item)
     except UserError as error:

@@ -9,7 +9,7 @@ from utils.errors import UserError
 
 from ..layout import list_path, read_ids
 from ..spec import VAL, DatasetSpec
-from .photos import Photo
+from .photos import PreparedPhoto
 from .repeats import repeat_shots
 
 LEAST = 8  # a shorter list chooses nothing
@@ -21,7 +21,7 @@ def choose_val(
     spec: DatasetSpec,
     root: Path,
     source: Path,
-    photos: Mapping[str, Photo],
+    photos: Mapping[str, PreparedPhoto],
     train: Sequence[str],
     wanted: Sequence[str] | int,
 ) -> list[str]:
@@ -44,7 +44,7 @@ def choose_val(
     return ids
 
 
-def draw_val(spec: DatasetSpec, photos: Sequence[Photo], size: int, seed: int = 0) -> list[str]:
+def draw_val(spec: DatasetSpec, photos: Sequence[PreparedPhoto], size: int, seed: int = 0) -> list[str]:
     """Ids of `size` of the train photos, or fewer where the classes do not give so many.
 
     The first half are queries, the other half supports. The rarest classes come first, up to `WANTED` photos in each

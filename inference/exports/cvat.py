@@ -12,7 +12,7 @@ from dataloaders.palette import voc_colour
 from utils.files import write_text
 
 from ..parsing import ClassInfo, Parsing
-from .forms import Form, require, save_png
+from .forms import Form, refuse_unless, save_png
 
 ZIP = "cvat.zip"
 
@@ -34,7 +34,7 @@ class Cvat(Form):
         """Raise `UserError` for a name that a line of labelmap.txt cannot hold."""
         for name in names:
             what = f"--export cvat: class {name!r} cannot be written into CVAT's labelmap.txt; call it without : and #"
-            require(":" not in name and not name.startswith("#"), what)
+            refuse_unless(":" not in name and not name.startswith("#"), what)
 
     def add(self, image: str, parsing: Parsing) -> None:
         """Write the photo's masks."""

@@ -71,7 +71,7 @@ def save_png(image: Path, picture: Image.Image) -> None:
     picture.save(image.with_name(f"{Path(image.name).stem}.png"), compress_level=PNG_LEVEL)
 
 
-def require(condition: bool, what: str) -> None:
+def refuse_unless(condition: bool, what: str) -> None:
     """Raise `UserError` with this line unless the condition holds."""
     if not condition:
         raise UserError(what)

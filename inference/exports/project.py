@@ -21,7 +21,7 @@ from ..inputs import Source
 from ..parsing import ClassInfo, Parsing
 from .coco import Coco
 from .cvat import Cvat
-from .forms import Form, Index, require
+from .forms import Form, Index, refuse_unless
 from .labelme import Labelme
 
 FORMS: dict[str, type[Form]] = {"coco": Coco, "labelme": Labelme, "cvat": Cvat, "index": Index}
@@ -90,11 +90,13 @@ def check_exports(
     for form in forms:
         for source in sources:
             whose = "its name is not UTF-8, as the files of an annotation project are"
-            require(source.is_video or is_utf8(source.name), f"{source.path}: {whose}; rename it for --export {form}")
-        require(len(names) < IGNORE, f"--export {form}: {len(names)} classes; the form holds {IGNORE - 1}")
+            refuse_unless(
+                source.is_video or is_utf8(source.name), f"{source.path}: {whose}; rename it for --export {form}"
+            )
+        refuse_unless(len(names) < IGNORE, f"--export {form}: {len(names)} classes; the form holds {IGNORE - 1}")
         for name in names:
             plain = name == " ".join(name.splitlines()).strip() and not is_background(name) and not is_ignored(name)
-            require(plain, f"--export {form}: a class cannot be called {name!r} there; give it another name")
+            refuse_unless(plain, f"--export {form}: a class cannot be called {name!r} there; give it another name")
         FORMS[form].check(names)
         folder = out / form
         if foreign := _foreign(folder, photos):

@@ -59,7 +59,7 @@ class Page:
             Image.fromarray(photo.photo).save(file)
 
     def take_painted(
-        self, references: list[Reference], canvas: view.Canvas | None, growing: bool, *names: str
+        self, references: list[Reference], canvas: view.CanvasValue | None, growing: bool, *names: str
     ) -> Taken:
         """One more reference, from the canvas; its classes keep the brushes' colours."""
         with errors_as_toasts():

@@ -15,7 +15,7 @@ GO_ON = "() => window.goTo('#parse')"  # page.js: brings the focus to what comes
 SHOW = "() => window.goTo('#results')"
 
 
-class Reference(NamedTuple):
+class ReferencePart(NamedTuple):
     """What every way to a reference gives: the session's references, their pictures, and what is told."""
 
     references: gr.State
@@ -60,7 +60,7 @@ def build(page: Page, checkpoint: str) -> gr.Blocks:
     return blocks
 
 
-def _reference(page: Page, references: gr.State) -> tuple[Reference, Upload]:
+def _reference(page: Page, references: gr.State) -> tuple[ReferencePart, Upload]:
     gr.Markdown(f"## 1 Reference\nOne labelled photo, or up to {MAX_REFERENCES}.")
     with gr.Tabs():
         with gr.Tab("Paint"):
@@ -80,7 +80,7 @@ def _reference(page: Page, references: gr.State) -> tuple[Reference, Upload]:
         columns=2, interactive=False, visible=True, elem_id="references", buttons=[],
     )  # fmt: skip
     clear = gr.Button("Remove all references", size="sm", elem_id="clear-references")
-    taken, hidden = Reference(references, pictures, message), "undocumented"
+    taken, hidden = ReferencePart(references, pictures, message), "undocumented"
     paint.click(
         page.take_painted, [references, editor, growing, *names], [*taken], api_name="paint", api_visibility=hidden
     )

@@ -25,7 +25,7 @@ NAME_LENGTH = 50  # letters of a photo's name that its results keep
 SHOWN_SIDE = 1280  # longest side of the photos kept for the page; bounds the memory of a session
 
 
-class Canvas(TypedDict):
+class CanvasValue(TypedDict):
     """The value of a Gradio image editor: a photo, and layers of strokes, RGBA (H, W, 4)."""
 
     background: np.ndarray | None
@@ -44,7 +44,7 @@ class Painting(NamedTuple):
     colors: dict[str, RGB]
 
 
-def painted(canvas: Canvas | None, names: Sequence[str]) -> Painting:
+def painted(canvas: CanvasValue | None, names: Sequence[str]) -> Painting:
     """What is painted on the canvas, with the names of the brushes.
 
     A pixel is of the nearest brush; brushes of one name make one class. Raises `UserError` where no class is painted.

@@ -11,8 +11,8 @@ from utils.constants import IGNORE
 from utils.errors import UserError
 from utils.pictures import picture_size
 
-from ..photos import Photo, make_photos
-from .coco_masks import Region, fits, paint
+from ..photos import PreparedPhoto, make_photos
+from .coco_masks import IdMask, fits, paint
 from .common import (
     SPLIT_WORDS,
     Files,
@@ -36,7 +36,7 @@ class Job(NamedTuple):
 
     photo: Path
     size: Size | None
-    regions: list[Region]
+    regions: list[IdMask]
 
 
 def split_of(path: Path) -> str:
@@ -159,7 +159,7 @@ def _jobs(
     skip_bad: bool,
 ) -> list[Job]:
     """The images of a file that have regions, with their photos; `skip_bad` passes over those without a photo."""
-    regions: dict[str, list[Region]] = defaultdict(list)
+    regions: dict[str, list[IdMask]] = defaultdict(list)
     for annotation in content["annotations"]:
         place = f"annotation {annotation.get('id')}" if isinstance(annotation, dict) else path.name
         if not isinstance(annotation, dict) or "image_id" not in annotation:
@@ -173,7 +173,7 @@ def _jobs(
                 left_out.add(CROWD, place)
             value = IGNORE if crowd else values[id_text(annotation["category_id"])]
             regions[id_text(annotation["image_id"])].append((annotation["segmentation"], value))
-    images: list[tuple[str, Size | None, list[Region]]] = []
+    images: list[tuple[str, Size | None, list[IdMask]]] = []
     numbered: list[tuple[str, str]] = []
     for image in content["images"]:
         try:
@@ -192,13 +192,13 @@ def _jobs(
     return [Job(photo, *images[place][1:]) for place, photo in photos]
 
 
-def _draw(depth: int, job: Job) -> Photo:
+def _draw(depth: int, job: Job) -> PreparedPhoto:
     """The photo with its regions: the large ones first, so that small ones stay visible. Crowds are 255."""
     label, left_out = paint(job.regions, regions_size(job.photo, job.size, job.regions))
     return fitted_photo(job.photo.stem, job.photo, label, depth=depth)._replace(left_out=tuple(left_out))
 
 
-def regions_size(photo: Path, size: Size | None, regions: Sequence[Region]) -> Size:
+def regions_size(photo: Path, size: Size | None, regions: Sequence[IdMask]) -> Size:
     """The size (H, W) at which a photo's regions lie; `size` is what their file says.
 
     Regions lie in the photo as viewers show it, also where the file gives the size of the stored form; if they do not

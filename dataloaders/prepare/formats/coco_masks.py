@@ -9,11 +9,11 @@ from utils.errors import UserError
 
 from .shapes import NO_PIXEL, SHARES, are_shares, within
 
-Region = tuple[Any, int]
+IdMask = tuple[Any, int]
 """A segmentation and the label value to draw it with."""
 
 
-def paint(regions: Sequence[Region], size: tuple[int, int]) -> tuple[np.ndarray, list[str]]:
+def paint(regions: Sequence[IdMask], size: tuple[int, int]) -> tuple[np.ndarray, list[str]]:
     """The label map (H, W) of regions, the large ones first; and a reason for each that cannot be used."""
     drawn, left_out = [], []
     for code, value in regions:

@@ -18,7 +18,7 @@ from utils.pictures import SUFFIXES, picture_size
 
 from ...reading import ids_in, read_image
 from ...sides import words
-from ..photos import Photo, encoded
+from ..photos import PreparedPhoto, encoded
 from ..sources import walked
 from .shapes import Size, stated_size
 
@@ -41,7 +41,7 @@ class Labelled(NamedTuple):
     """What a source holds: label names, the background first, its photos, and its own lists of them if it has some."""
 
     labels: tuple[str, ...]
-    photos: list[Photo]
+    photos: list[PreparedPhoto]
     splits: dict[str, list[Path]] | None = None
 
 
@@ -241,7 +241,9 @@ def drawn_size(path: Path, photo: Path, height: Any, width: Any) -> Size:
     raise UserError(f"{path}: {sizes}; resize the photo back, or annotate it anew")
 
 
-def fitted_photo(image_id: str, photo: Path, raw: np.ndarray, *, depth: int = 0, label: Path | None = None) -> Photo:
+def fitted_photo(
+    image_id: str, photo: Path, raw: np.ndarray, *, depth: int = 0, label: Path | None = None
+) -> PreparedPhoto:
     """The photo with its label map `raw` (H, W), which the file `label` holds or which has been drawn.
 
     `depth` is that of 16-bit photos in bits, 0 for what the file says. Raises `UserError` when the sizes agree neither
@@ -257,5 +259,5 @@ def fitted_photo(image_id: str, photo: Path, raw: np.ndarray, *, depth: int = 0,
     notes = [note.removeprefix(f"{photo}: ") for note in notes] + ([] if form else [STORED_FORM])
     content: Path | bytes = encoded(pixels) if depth else photo
     suffix, ignored = ".png" if depth else photo.suffix.lower(), bool((raw == IGNORE).any())
-    made = Photo(image_id, content, label or encoded(raw), ids_in(raw), suffix=suffix, origin=photo)
+    made = PreparedPhoto(image_id, content, label or encoded(raw), ids_in(raw), suffix=suffix, origin=photo)
     return made._replace(notes=tuple(notes), ignored=ignored)

@@ -18,7 +18,7 @@ LABEL_FOLDERS = ("labels", "trainval_classes", "SegmentationClass", "masks", "an
 VOC_LISTS = "ImageSets/Segmentation"
 
 
-class Pair(NamedTuple):
+class FolderPair(NamedTuple):
     """A folder of photos, the folder of their label maps, and the folder where lists and names of both stand."""
 
     photos: Path
@@ -26,7 +26,7 @@ class Pair(NamedTuple):
     home: Path
 
 
-def pairs_in(source: Path) -> list[Pair]:
+def pairs_in(source: Path) -> list[FolderPair]:
     """The pairs of a source: the outermost that stand side by side, else the outermost folders, with those below both.
 
     Raises `UserError` where there are none.
@@ -34,34 +34,34 @@ def pairs_in(source: Path) -> list[Pair]:
     homes: dict[Path, dict[str, Path]] = defaultdict(dict)
     for path in folders_below(source):
         homes[path.parent][path.name.lower()] = path
-    pairs: list[Pair] = []
+    pairs: list[FolderPair] = []
     for home, children in homes.items():
         photos, maps = (
             next((children[name.lower()] for name in names if name.lower() in children), None)
             for names in (IMAGE_FOLDERS, LABEL_FOLDERS)
         )
         if photos and maps:
-            pairs.append(Pair(photos, maps, home))
+            pairs.append(FolderPair(photos, maps, home))
     if not pairs:
         photos = find_folder(source, *IMAGE_FOLDERS)
-        pairs = [Pair(photos, find_folder(source, *LABEL_FOLDERS), photos.parent)]
+        pairs = [FolderPair(photos, find_folder(source, *LABEL_FOLDERS), photos.parent)]
     # what lies deeper than another pair may be an old copy of it
     outermost = min(len(pair.home.parts) for pair in pairs)
     return [part for pair in pairs if len(pair.home.parts) == outermost for part in _with_those_below(pair)]
 
 
-def _with_those_below(pair: Pair) -> list[Pair]:
+def _with_those_below(pair: FolderPair) -> list[FolderPair]:
     """The pair, and the folders that stand below both its folders."""
     below = [path.relative_to(pair.photos) for path in folders_below(pair.photos)]
-    return [pair, *(Pair(pair.photos / p, pair.maps / p, pair.home) for p in below if (pair.maps / p).is_dir())]
+    return [pair, *(FolderPair(pair.photos / p, pair.maps / p, pair.home) for p in below if (pair.maps / p).is_dir())]
 
 
-def files_of(source: Path, pairs: Sequence[Pair]) -> dict[Pair, list[SourceFiles]]:
+def files_of(source: Path, pairs: Sequence[FolderPair]) -> dict[FolderPair, list[SourceFiles]]:
     """The photos and label maps of the pairs that hold some. Raises `UserError` where one lacks the other.
 
     Beside Pascal VOC's lists photos may lack a label map: they are left out and counted, as are pictures elsewhere.
     """
-    files: dict[Pair, list[SourceFiles]] = {}
+    files: dict[FolderPair, list[SourceFiles]] = {}
     alone: list[str] = []
     left_out = LeftOut()
     for pair in pairs:
@@ -95,7 +95,7 @@ def label_maps(source: Path) -> list[Path]:
     return [path for path in pictures if names & {part.lower() for part in path.relative_to(source).parts[:-1]}]
 
 
-def splits_of(source: Path, files: Mapping[Pair, Sequence[SourceFiles]]) -> dict[str, list[Path]]:
+def splits_of(source: Path, files: Mapping[FolderPair, Sequence[SourceFiles]]) -> dict[str, list[Path]]:
     """The photos of each of the source's lists: Pascal VOC's, else by folders that are named after splits.
 
     Where only some folders are, the others are for training.

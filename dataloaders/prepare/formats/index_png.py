@@ -20,7 +20,7 @@ from utils.pictures import SUFFIXES, colours_in_use
 
 from ...palette import RGB, VOC_EDGE, voc_colour
 from ...reading import labels_upright, looks_scaled, looks_smoothed, open_labels, read_label
-from ..photos import Photo, SourceFiles, make_photos
+from ..photos import PreparedPhoto, SourceFiles, make_photos
 from ..sources import files_by_id
 from .common import (
     SPLIT_WORDS,
@@ -159,7 +159,7 @@ def _classes_csv(path: Path) -> tuple[str, ...]:
     return named_once(path, ["background", *(by_id.get(i, f"class-{i}") for i in range(1, max(by_id) + 1))])
 
 
-def _read_one(slots: int, colours: Colours | None, depth: int, files: SourceFiles) -> Photo:
+def _read_one(slots: int, colours: Colours | None, depth: int, files: SourceFiles) -> PreparedPhoto:
     """A photo with its label map. Raises `UserError` for labels that are not exact, and as `read_label` does."""
     picture = open_labels(files.label)
     if is_coloured(picture, colours):

@@ -13,7 +13,7 @@ from utils.errors import UserError
 from utils.names import composed, first_names
 
 from ...layout import IMAGE_SUFFIXES
-from ..photos import Photo, make_photos
+from ..photos import PreparedPhoto, make_photos
 from .common import (
     Files,
     IdOf,
@@ -93,7 +93,7 @@ def _label(shape: object) -> str:
     return "" if label is None else str(label).strip()
 
 
-def _draw(labels: tuple[str, ...], depth: int, drawing: Drawing) -> Photo:
+def _draw(labels: tuple[str, ...], depth: int, drawing: Drawing) -> PreparedPhoto:
     """The photo of a labelme file with its label map. Raises `UserError` where the file lies beside another photo."""
     beside = [drawing.path.with_suffix(suffix) for suffix in IMAGE_SUFFIXES]
     own = next((path for path in beside if path.is_file()), drawing.photo)

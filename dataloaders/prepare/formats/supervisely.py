@@ -10,7 +10,7 @@ from PIL import Image
 
 from utils.errors import UserError
 
-from ..photos import Photo, make_photos
+from ..photos import PreparedPhoto, make_photos
 from .common import Files, Labelled, LeftOut, PhotoIndex, drawn_size, fitted_photo, id_of_label, without_background
 from .shapes import BROKEN, Unusable, draw_bitmap, draw_polygon
 
@@ -50,7 +50,7 @@ def read(
     return Labelled(labels, make_photos(source, draw, annotated, "draw Supervisely objects", skip_bad=skip_bad))
 
 
-def _draw(labels: tuple[str, ...], depth: int, annotated: Annotated) -> Photo:
+def _draw(labels: tuple[str, ...], depth: int, annotated: Annotated) -> PreparedPhoto:
     """The photo with its objects in file order, later ones on top. Raises `UserError` on a class without an id."""
     path, photo, content = annotated
     size = drawn_size(path, photo, content["size"].get("height"), content["size"].get("width"))
