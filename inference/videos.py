@@ -46,7 +46,7 @@ class Video:
         self._path, self.frame_rate = path, _rate(path)
         self._capture = _opened(path)
         self._count, self._last, self._ended = 0, 0.0, False
-        self._stated = _stated(self._capture)
+        self._stated, self._shape = _stated(self._capture), _pixel_shape(self._capture)
         self._next = self._read() if self._capture.isOpened() else None
         if self._next is None:
             self._capture.release()
@@ -94,7 +94,7 @@ class Video:
         second, steady = self._capture.get(cv2.CAP_PROP_POS_MSEC) / 1000, self._count / self.frame_rate
         self._count += 1
         self._last = second if second > 0 else steady
-        return cv2.cvtColor(frame, cv2.COLOR_BGR2RGB), self._last
+        return cv2.cvtColor(_square(frame, *self._shape), cv2.COLOR_BGR2RGB), self._last
 
 
 def check_span(paths: Iterable[str | Path], start: float, end: float) -> None:
@@ -141,6 +141,20 @@ def write_video(path: str | Path, frames: Iterable[Frame], frame_rate: float) ->
 def _stated(capture: cv2.VideoCapture) -> tuple[float, float]:
     """How many frames a video says that it has, and how many a second; 0 or less where it does not say."""
     return capture.get(cv2.CAP_PROP_FRAME_COUNT), capture.get(cv2.CAP_PROP_FPS)
+
+
+def _pixel_shape(capture: cv2.VideoCapture) -> tuple[float, float]:
+    """By how much to enlarge the width and the height of upright frames, so that their pixels are square as shown."""
+    wide, high = (capture.get(part) for part in (cv2.CAP_PROP_SAR_NUM, cv2.CAP_PROP_SAR_DEN))
+    if wide <= 0 or high <= 0:  # a file need not say
+        return 1.0, 1.0
+    across = wide / high if capture.get(cv2.CAP_PROP_ORIENTATION_META) % 180 == 0 else high / wide
+    return max(1.0, across), max(1.0, 1 / across)
+
+
+def _square(frame: np.ndarray, across: float, down: float) -> np.ndarray:
+    """A frame (H, W, 3) enlarged by these factors; as it is where they are one."""
+    return frame if across == down else cv2.resize(frame, None, fx=across, fy=down)
 
 
 def _whole_matroska(path: str | Path) -> bool:

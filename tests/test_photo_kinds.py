@@ -220,6 +220,16 @@ def test_a_tiff_of_16_bits_in_planes_is_refused(tmp_path):
         to_rgb(tmp_path / "a.tif")
 
 
+def test_16_bit_greys_whose_white_is_zero_or_that_have_a_sign(tmp_path):
+    grey, grey_rgb = GREY.astype(np.uint16) * 257, np.repeat(GREY[..., None], 3, axis=2)
+    for white, pixels in ((0, 65535 - grey), (1, grey)):
+        tiff_of_16_bits(tmp_path / "a.tif", pixels[..., None], t262=white, t277=1)
+        assert np.array_equal(to_rgb(tmp_path / "a.tif"), grey_rgb)
+    Image.fromarray(-GREY.astype(np.int32)).save(tmp_path / "a.tif")
+    with pytest.raises(UserError, match="a.tif: holds values below zero; save it with 0 as black"):
+        to_rgb(tmp_path / "a.tif")
+
+
 @pytest.mark.parametrize("tags", [{50706: b"\1\4\0\0"}, {254: 1, 330: 8}], ids=["DNG", "NEF"])
 def test_the_preview_in_a_raw_photo_is_not_taken_for_it(tags, tmp_path):
     Image.fromarray(RGB).save(tmp_path / "a.nef", "TIFF", tiffinfo=tags)

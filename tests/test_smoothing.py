@@ -183,6 +183,26 @@ def test_an_mkv_whose_sound_is_longer_is_no_damage(tmp_path):
         assert frames == 12 if not told else 3 < frames < 9
 
 
+def with_wide_pixels(path, ratio):
+    """The MP4 with a note in it that each pixel is `ratio` (width, height) in shape."""
+    content = bytearray(path.read_bytes())
+    entry = content.index(b"mp4v", content.index(b"stsd")) - 4  # of the picture, where its boxes end it
+    end = entry + int.from_bytes(content[entry : entry + 4], "big")
+    content[end:end] = struct.pack(">I4sII", 16, b"pasp", *ratio)
+    for box in (b"moov", b"trak", b"mdia", b"minf", b"stbl", b"stsd", b"mp4v"):
+        start = content.index(box, content.index(b"moov")) - 4
+        content[start : start + 4] = struct.pack(">I", 16 + int.from_bytes(content[start : start + 4], "big"))
+    path.write_bytes(content)
+
+
+@pytest.mark.parametrize(("ratio", "size"), [((3, 2), (96, 96)), ((1, 2), (192, 64)), ((1, 1), (96, 64))])
+def test_a_video_of_pixels_that_are_not_square_is_parsed_as_it_is_shown(ratio, size, tmp_path):
+    write_video(tmp_path / "wide.mp4", [(scene(left)[0], left / 5) for left in range(3)], 5)
+    with_wide_pixels(tmp_path / "wide.mp4", ratio)
+    frames = [frame for frame, _ in Video(tmp_path / "wide.mp4")]
+    assert [frame.shape[:2] for frame in frames] == [size] * 3
+
+
 def test_video_options_need_a_video(place, capsys):
     assert run(place, "photos", more=("--smooth",)) == 2
     assert "no video is given" in complaint(capsys)

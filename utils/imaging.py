@@ -112,8 +112,12 @@ def _picture_to_rgb(picture: Image.Image, depth: int, tell: Tell, name: str) -> 
         deep = np.asarray(picture)
     if deep is None:
         return _on_white(in_srgb(picture))
+    if deep.dtype.kind == "i" and deep.min() < 0:
+        raise UserError(f"{name}: holds values below zero; save it with 0 as black")
     if of_16_bits := deep.dtype.kind in "iu" and 8 < declared <= 16:  # as a file says
         deep = deep.astype(np.uint16)
+    if of_16_bits and picture.info.get("inverted"):  # white is zero, which Pillow minds in 8 bits alone
+        deep = deep.dtype.type(2**declared - 1) - deep
     colours = deep[..., :3] if deep.ndim == 3 else deep
     top = float(colours.max())
     read_as_16 = deep.dtype == np.uint16 or top > 255  # the others hold bytes, or 0 to 1

@@ -178,9 +178,10 @@ def _load(path: str | Path | BinaryIO, max_pixels: float, tell: Tell) -> Image.I
         copy = picture.copy() if pages > 1 else picture
         copy.format = picture.format
         copy.info |= {"grey_step": step, "bits": _bits(picture, source, tile), "orientation": orientation(picture)}
-        copy.info["turned"] = by_pillow
+        tags = vars(picture).get("tag_v2", {})
+        copy.info |= {"turned": by_pillow, "inverted": tags.get(Exif.PhotometricInterpretation) == 0}
         if copy.info["bits"] > 8 and copy.mode in ("RGB", "RGBA"):
-            if vars(picture).get("tag_v2", {}).get(PLANES, 1) == 2:  # neither Pillow nor OpenCV reads these right
+            if tags.get(PLANES, 1) == 2:  # neither Pillow nor OpenCV reads these right
                 raise UserError(f"{path}: holds 16-bit colours one after the other; save it with interleaved channels")
             deep = _deep(source, page, copy.size)
             copy.info["deep"] = deep if deep is None or copy.has_transparency_data else deep[..., :3]
