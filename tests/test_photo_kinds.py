@@ -226,7 +226,7 @@ def test_16_bit_greys_whose_white_is_zero_or_that_have_a_sign(tmp_path):
         tiff_of_16_bits(tmp_path / "a.tif", pixels[..., None], t262=white, t277=1)
         assert np.array_equal(to_rgb(tmp_path / "a.tif"), grey_rgb)
     Image.fromarray(-GREY.astype(np.int32)).save(tmp_path / "a.tif")
-    with pytest.raises(UserError, match="a.tif: holds values below zero; save it with 0 as black"):
+    with pytest.raises(UserError, match="holds values below zero; save it with 0 as black"):
         to_rgb(tmp_path / "a.tif")
 
 
