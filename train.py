@@ -35,7 +35,7 @@ def train(settings: TrainSettings) -> int | None:
     with interrupts_held():
         from engine import resume
         from engine.run import Run
-        from engine.training import StopSignal
+        from engine.stopping import StopSignal
         from utils import distributed
         from utils.device import choose_device
         from utils.files import locked

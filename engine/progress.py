@@ -1,5 +1,6 @@
-"""How far a run is: what its checkpoints hold so that it can go on as if it had never stopped."""
+"""How far a run is: what is shown of it, and what its checkpoints hold so that it goes on as if never stopped."""
 
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -7,9 +8,11 @@ from typing import Any
 import torch
 from torch import nn
 from torch.optim.swa_utils import AveragedModel
+from tqdm import tqdm
 
 from networks.checkpoints import Checkpoint
 from networks.checkpoints.checkpoint import load_weights
+from utils.distributed import rank
 
 from .optim import load_optimizer
 
@@ -107,3 +110,20 @@ def _set_rng_state(state: Mapping[str, Any]) -> None:
     torch.set_rng_state(state["cpu"])
     if "cuda" in state and torch.cuda.is_available():
         torch.cuda.set_rng_state(state["cuda"])
+
+
+class Clock:
+    """Tells the time that a run of so many `steps` still takes, from the pace since it was made."""
+
+    def __init__(self, done: int, steps: int) -> None:
+        self.done, self.steps, self.began = done, steps, time.monotonic()
+
+    def left(self, done: int) -> str:
+        """Hours, minutes and seconds that the remaining steps will take."""
+        seconds = (time.monotonic() - self.began) / max(done - self.done, 1) * (self.steps - done)
+        return f"{int(seconds // 3600)}:{int(seconds % 3600 // 60):02d}:{int(seconds % 60):02d}"
+
+
+def progress_bar(epoch: int, steps: int, done: int) -> tqdm:
+    """The bar of an epoch of which some steps are `done`; of several processes the first shows it."""
+    return tqdm(desc=f"epoch {epoch}", unit="step", leave=False, initial=done, total=steps, disable=rank() > 0)

@@ -26,17 +26,15 @@ from utils.log import Board, percent, revision
 
 from . import digests, report, resume
 from .evaluation import Evaluation, evaluate
-from .optim import averaged, begin_epoch, make_optimizer, make_schedule
-from .progress import Learning, Progress
+from .optim import CLIP, averaged, begin_epoch, make_optimizer, make_schedule
+from .progress import Clock, Learning, Progress, progress_bar
 from .settings import TrainSettings
+from .stopping import StopSignal
 from .training import (
-    Clock,
     Step,
-    StopSignal,
     Trainer,
     in_parallel,
     objective_of,
-    progress_bar,
     training_batches,
     training_episodes,
 )
@@ -217,7 +215,8 @@ class Run:
         schedule = make_schedule(optimizer, settings, self.epoch_steps, done)
         self.network, parallel = in_parallel(self.network, self.device)
         self.learning.network = self.network
-        return Trainer(parallel, optimizer, schedule, scaler, self.device, amp, settings.accumulate, mean)
+        clip = CLIP if settings.method == "aop" else None
+        return Trainer(parallel, optimizer, schedule, scaler, self.device, amp, settings.accumulate, mean, clip)
 
     def _restore(self, saved: Checkpoint) -> None:
         try:

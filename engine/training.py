@@ -1,12 +1,10 @@
-"""Training: the episodes of a run, and steps over them that stop cleanly when asked to, loudly at a broken loss."""
+"""Training: the episodes of a run, and steps over them that end loudly at a broken loss."""
 
 from __future__ import annotations
 
 import contextlib
 import itertools
 import math
-import signal
-import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import partial
@@ -37,7 +35,6 @@ from utils.distributed import any_rank, is_distributed, mean_over_ranks, rank, w
 from utils.errors import UserError
 
 from .looks import look_of
-from .optim import CLIP
 from .settings import TrainSettings
 from .workers import make_loader
 
@@ -58,7 +55,8 @@ class Step(NamedTuple):
 class Trainer:
     """What a step of training needs beside its episodes. A step takes `accumulate` batches, an epoch's last maybe less.
 
-    `network` maps a batch of episodes and the epoch to `Outputs`.
+    `network` maps a batch of episodes and the epoch to `Outputs`. Where they are given, `averaged` follows its weights,
+    and the norm of the gradients stays within `clip`.
     """
 
     network: nn.Module
@@ -69,6 +67,7 @@ class Trainer:
     amp: str = "off"
     accumulate: int = 1
     averaged: AveragedModel | None = None
+    clip: float | None = None
 
     def steps(
         self, batches: Iterable[Mapping[str, Tensor]], objective: Objective, epoch: int, bar: tqdm | None = None
@@ -81,9 +80,9 @@ class Trainer:
         for number, group in enumerate(_grouped(batches, self.accumulate), start=bar.n if bar else 0):
             lr = float(self.schedule.get_last_lr()[0])
             terms = self._gradients(group, objective, epoch, number)
-            if self.averaged is not None:
+            if self.clip:
                 self.scaler.unscale_(self.optimizer)
-                nn.utils.clip_grad_norm_(self.network.parameters(), CLIP)
+                nn.utils.clip_grad_norm_(self.network.parameters(), self.clip)
             self.scaler.step(self.optimizer)
             self.scaler.update()
             if self.averaged is not None:
@@ -221,41 +220,6 @@ def to_device(episode: Mapping[str, Tensor], device: torch.device) -> dict[str, 
 def unwrapped(network: nn.Module) -> nn.Module:
     """The network itself, where it may stand within DDP."""
     return network.module if isinstance(network, DistributedDataParallel) else network
-
-
-def progress_bar(epoch: int, steps: int, done: int) -> tqdm:
-    """The bar of an epoch of which some steps are `done`; of several processes the first shows it."""
-    return tqdm(desc=f"epoch {epoch}", unit="step", leave=False, initial=done, total=steps, disable=rank() > 0)
-
-
-class StopSignal:
-    """Within `with`, SIGTERM and Ctrl-C only set `asked` and `number`, so that the step under way can finish."""
-
-    def __init__(self) -> None:
-        self.asked, self.number = False, signal.SIGTERM
-
-    def __enter__(self) -> StopSignal:
-        self._before = {number: signal.signal(number, self._ask) for number in (signal.SIGTERM, signal.SIGINT)}
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        for number, handler in self._before.items():
-            signal.signal(number, handler)
-
-    def _ask(self, number: int, _: object) -> None:
-        self.asked, self.number = True, signal.Signals(number)
-
-
-class Clock:
-    """Tells the time that a run of so many `steps` still takes, from the pace since it was made."""
-
-    def __init__(self, done: int, steps: int) -> None:
-        self.done, self.steps, self.began = done, steps, time.monotonic()
-
-    def left(self, done: int) -> str:
-        """Hours, minutes and seconds that the remaining steps will take."""
-        seconds = (time.monotonic() - self.began) / max(done - self.done, 1) * (self.steps - done)
-        return f"{int(seconds // 3600)}:{int(seconds % 3600 // 60):02d}:{int(seconds % 60):02d}"
 
 
 def _check_finite(terms: Mapping[str, Tensor], epoch: int, step: int) -> None:

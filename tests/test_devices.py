@@ -11,7 +11,7 @@ import torch
 import train as train_cli
 from dataloaders import catalog
 from dataloaders.oshp_loader import TestEpisodes
-from engine import training
+from engine import stopping
 from engine.evaluation import evaluate
 from engine.optim import poly_schedule
 from engine.settings import TrainSettings
@@ -69,7 +69,7 @@ def test_a_stopped_run_goes_on_as_if_it_had_not_stopped(name, toy_root, tmp_path
     whole, halves, steps = tmp_path / "whole", tmp_path / "halves", []
     run = partial(settings, toy_root, device=name, epochs=1)
     train_cli.train(run(whole))
-    monkeypatch.setattr(training, "StopSignal", stop_signal(lambda: len(steps) == 2))
+    monkeypatch.setattr(stopping, "StopSignal", stop_signal(lambda: len(steps) == 2))
     note_steps(monkeypatch, steps)
     assert train_cli.train(run(halves)) == 143
     assert train_cli.train(run(halves)) is None

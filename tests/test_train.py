@@ -13,7 +13,7 @@ import torch
 import train as train_cli
 from dataloaders import catalog
 from dataloaders.oshp_loader import TestEpisodes
-from engine import training
+from engine import stopping, training
 from engine.checkpoint import open_for_evaluation
 from engine.evaluation import evaluate
 from engine.metrics import ConfusionMatrix, kway_figures
@@ -75,9 +75,9 @@ def assert_same(one, other, where="checkpoint") -> None:
         assert one == other or (one != one and other != other), where
 
 
-def stop_signal(asked) -> type[training.StopSignal]:
+def stop_signal(asked) -> type[stopping.StopSignal]:
     """A stop signal that is asked when the function says so."""
-    return type("StopsItself", (training.StopSignal,), {"asked": property(lambda _: asked(), lambda *_: None)})
+    return type("StopsItself", (stopping.StopSignal,), {"asked": property(lambda _: asked(), lambda *_: None)})
 
 
 def note_steps(monkeypatch, steps: list) -> None:
@@ -118,7 +118,7 @@ def test_a_stopped_run_ends_bit_for_bit_like_one_that_never_stopped(
     """Four batches an epoch: within the first epoch, at its end, within the second."""
     steps = []
 
-    monkeypatch.setattr(training, "StopSignal", stop_signal(lambda: len(steps) == stop_after))
+    monkeypatch.setattr(stopping, "StopSignal", stop_signal(lambda: len(steps) == stop_after))
     note_steps(monkeypatch, steps)
     first = train_cli.train(settings(toy_root, tmp_path))
     if stop_after % 4:
@@ -144,7 +144,7 @@ def test_the_line_of_an_epoch_is_of_the_whole_epoch_also_after_a_resume(
 
     whole = lines(lambda: train_cli.train(settings(toy_root, tmp_path / "whole", epochs=1)))
     steps = []
-    monkeypatch.setattr(training, "StopSignal", stop_signal(lambda: len(steps) == 2))
+    monkeypatch.setattr(stopping, "StopSignal", stop_signal(lambda: len(steps) == 2))
     note_steps(monkeypatch, steps)
     train_cli.train(settings(toy_root, tmp_path / "cut", epochs=1))
     assert lines(lambda: train_cli.train(settings(toy_root, tmp_path / "cut", epochs=1))) == whole and len(whole) == 1
@@ -152,7 +152,7 @@ def test_the_line_of_an_epoch_is_of_the_whole_epoch_also_after_a_resume(
 
 def test_a_checkpoint_after_a_resume_says_what_its_scores_are_of(toy_root, tmp_path, monkeypatch):
     steps, digests = [], []
-    monkeypatch.setattr(training, "StopSignal", stop_signal(lambda: len(steps) in (5, 6)))
+    monkeypatch.setattr(stopping, "StopSignal", stop_signal(lambda: len(steps) in (5, 6)))
     note_steps(monkeypatch, steps)
     for _ in range(2):
         assert train_cli.train(settings(toy_root, tmp_path, eval_every=1)) == 143
@@ -165,7 +165,7 @@ def test_a_checkpoint_after_a_resume_says_what_its_scores_are_of(toy_root, tmp_p
 def test_a_stopped_run_has_no_results_of_an_earlier_one_in_its_folder(toy_root, tmp_path, monkeypatch):
     for name in ("results.json", "results.npz"):
         (tmp_path / name).write_text("of an earlier run")
-    monkeypatch.setattr(training, "StopSignal", stop_signal(lambda: True))
+    monkeypatch.setattr(stopping, "StopSignal", stop_signal(lambda: True))
     assert train_cli.train(settings(toy_root, tmp_path)) == 143
     assert (tmp_path / "last.pt").exists() and not list(tmp_path.glob("results.*"))
 
@@ -281,7 +281,7 @@ def test_a_run_as_published_keeps_its_epochs_and_goes_on_after_a_stop_in_any_of_
     train_cli.train(settings(toy_root, whole, **published))
     note_steps(monkeypatch, steps)
     per_epoch = last(whole)["steps"] // 4
-    monkeypatch.setattr(training, "StopSignal", stop_signal(lambda: len(steps) in (1, per_epoch + 2)))
+    monkeypatch.setattr(stopping, "StopSignal", stop_signal(lambda: len(steps) in (1, per_epoch + 2)))
     for _ in range(3):
         train_cli.train(settings(toy_root, stopped, **published))
     rates = [0.01 * (1 - step // per_epoch / 4) ** 0.9 for step in range(4 * per_epoch)]

@@ -18,7 +18,7 @@ from dataloaders.training_photos import TrainingPhotos
 from dataloaders.transforms import Sample
 from engine.run import Run
 from engine.settings import EvaluateSettings, TrainSettings
-from engine.training import StopSignal
+from engine.stopping import StopSignal
 from inference.parser import OneShotParser
 from inference.references import remembered_classes
 from inference.settings import SEVERAL_SURER

@@ -9,7 +9,7 @@ import evaluate as evaluate_cli
 import train as train_cli
 from dataloaders import catalog, oshp_loader
 from dataloaders.oshp_loader import TestEpisodes, TrainEpisodes
-from engine import run, training
+from engine import run, stopping, training
 from engine.checkpoint import open_for_evaluation
 from engine.evaluation import evaluate
 from engine.settings import EvaluateSettings
@@ -94,7 +94,7 @@ def test_one_command_trains_each_stage_from_the_last(undisturbed):
 def test_a_run_stopped_in_every_stage_ends_bit_for_bit_the_same(undisturbed, toy_root, tmp_path, monkeypatch):
     steps, stops = [], (1, STEPS + 1, 2 * STEPS + 1)
 
-    monkeypatch.setattr(training, "StopSignal", stop_signal(lambda: len(steps) in stops))
+    monkeypatch.setattr(stopping, "StopSignal", stop_signal(lambda: len(steps) in stops))
     note_steps(monkeypatch, steps)
     for stage in (1, 2, 3):
         assert train_cli.train(pop(toy_root, tmp_path)) == 143

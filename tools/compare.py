@@ -30,10 +30,11 @@ from dataloaders.oshp_loader import TestEpisodes
 from dataloaders.settings import DATA_ROOT
 from engine.evaluation import evaluate
 from engine.optim import make_optimizer, poly_schedule
+from engine.progress import progress_bar
 from engine.report import nan_to_none
 from engine.resume import same_value
 from engine.settings import TrainSettings
-from engine.training import Trainer, progress_bar, training_batches, training_episodes
+from engine.training import Trainer, training_batches, training_episodes
 from networks.base import OneShotNetwork
 from networks.baselines import ClosedSetBaseline, NearestPrototypeBaseline, closed_set_loss
 from networks.checkpoints import initialise, open_checkpoint
