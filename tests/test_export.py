@@ -128,3 +128,6 @@ def test_the_example_runs_without_pytorch(way, ids, size, tmp_path):
     done = run_example(tmp_path, ".")
     assert done.returncode == 2 and "choose another --out" in done.stderr
     assert (tmp_path / "photo.png").read_bytes() == before
+    (tmp_path / "graphs/parser.onnx").write_bytes(b"cut off")
+    done = run_example(tmp_path)
+    assert done.returncode == 2 and "parser.onnx: no graph that can be read; export" in done.stderr

@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 import onnxruntime
+from onnxruntime.capi import onnxruntime_pybind11_state as fault
 from PIL import Image
 
 from dataloaders.reading import looks_scaled
@@ -114,6 +115,14 @@ def support_of(
     return support, ids
 
 
+def opened(graph: Path) -> onnxruntime.InferenceSession:
+    """A graph, ready to run. Raises `UserError` for one that is missing or damaged."""
+    try:
+        return onnxruntime.InferenceSession(graph)
+    except (fault.NoSuchFile, fault.InvalidProtobuf, fault.InvalidArgument, fault.InvalidGraph, fault.Fail) as error:
+        raise UserError(f"{graph}: no graph that can be read; export the checkpoint again") from error
+
+
 def least_scores(min_score: float, unknown: np.ndarray) -> np.ndarray:
     """The scores (K,) below which a class is absent; lower for those that are `unknown` (K,), as in `references.surer`.
 
@@ -142,8 +151,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     tell_passed_over([*passed_over, *(source.path.name for source in named if source.is_video)], "photos")
     check_results(out, sources, [chosen.reference, chosen.labels, folder])
     facts = read_json(folder / "graphs.json")
-    reference, parser = (onnxruntime.InferenceSession(folder / f"{name}.onnx") for name in ("reference", "parser"))
-
+    reference, parser = (opened(folder / f"{name}.onnx") for name in ("reference", "parser"))
+    if {given.name: given.shape for given in parser.get_inputs()}["min_score"] == []:  # one for all classes
+        raise UserError(f"{folder}: its graphs are of an earlier version; export the checkpoint again")
     support, ids = support_of(reference, parser, facts, chosen.reference, chosen.labels, chosen.names)
 
     # For each photo: slots 0..K at its own size, back to the user's ids.

@@ -162,7 +162,7 @@ def _jobs(
     regions: dict[str, list[IdMask]] = defaultdict(list)
     for annotation in content["annotations"]:
         place = f"annotation {annotation.get('id')}" if isinstance(annotation, dict) else path.name
-        if not isinstance(annotation, dict) or "image_id" not in annotation:
+        if not isinstance(annotation, dict) or annotation.get("image_id") is None:
             left_out.add("annotations that name no image", place)
         elif id_text(annotation.get("category_id")) not in values:
             left_out.add("annotations of no known category", place)
