@@ -41,7 +41,7 @@ def add_reference_options(options: argparse.ArgumentParser) -> None:
         required=True,
         help="its labels: index or colour PNG, folder of masks, JSON of labelme or COCO, zip of CVAT",
     )
-    add("--names", help='JSON file of class names by id: {"1": "hat"}, or a list with the background first, or a labels.txt')
+    add("--names", help='class names by id in a JSON file: {"1": "hat"}, or a list, background first; or a labels.txt')
     add("--colors", help='JSON file of the colours in colour PNGs: {"hat": [230, 25, 75]}')
 
 
