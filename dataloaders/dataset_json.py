@@ -24,7 +24,7 @@ def read_dataset_json(path: Path) -> DatasetSpec:
 
     Raises `UserError` when the file is missing, is no JSON or does not hold together.
     """
-    return parse_dataset_json(path, read_json(path))
+    return parse_dataset_json(path, read_json(path, by_hand=True))
 
 
 def parse_dataset_json(path: Path, content: object) -> DatasetSpec:
@@ -130,9 +130,12 @@ class _Reader:
         base = {}
         for fold, entries in self.get("folds", dict).items():
             novel = self.class_list(entries, f"folds[{fold}]")
-            if not fold.isdecimal() or len(novel) >= len(self.classes) - 1:
-                self.fail(f"folds[{fold}] must list the novel classes of a numbered fold: some or none, but not all")
-            base[int(fold)] = tuple(c for c in self.classes if c not in novel)
+            number = int(fold) if fold.isdecimal() else 0
+            if number < 1 or number in base:
+                self.fail(f"folds[{fold}]: number the folds from 1, each once; in fold 0 no class is novel")
+            if len(novel) >= len(self.classes) - 1:
+                self.fail(f"folds[{fold}] must list the novel classes of the fold: some or none, but not all")
+            base[number] = tuple(c for c in self.classes if c not in novel)
         if not base:
             self.fail('folds is empty; write for example {"1": ["skirt", "pants"]}, the novel classes of each fold')
         return base

@@ -9,7 +9,7 @@ import numpy as np
 from utils.constants import IGNORE
 from utils.errors import UserError
 
-from .sides import of_both
+from .sides import left_of, of_both
 
 SPLITS = ("train", "test")
 VAL = "val"  # the part of the train list by which a run chooses; a set need not have it
@@ -87,7 +87,9 @@ class DatasetSpec:
     def class_name(self, class_id: int) -> str:
         """Name of a merged class: "shoes" where left-shoe and right-shoe have been merged."""
         name = self.labels[class_id]
-        return of_both(name) if class_id in self.merges.values() else name
+        joined = [self.labels[raw] for raw, merged in self.merges.items() if merged == class_id]
+        sides = any(left_of(other, [name]) or left_of(name, [other]) for other in joined)
+        return of_both(name) if sides else name
 
     @property
     def class_names(self) -> dict[int, str]:

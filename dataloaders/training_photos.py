@@ -12,6 +12,7 @@ from torchvision.transforms import InterpolationMode
 from torchvision.transforms.v2 import functional as F
 
 from utils.constants import IGNORE
+from utils.distributed import from_first
 from utils.errors import UserError
 from utils.names import first_names
 
@@ -159,7 +160,8 @@ class TrainingPhotos(Dataset[TrainingPhoto]):
             sizes.append(small.label.shape)
             looks = look(sample.image) if look and count else ()
             photos.append(parts_of(small.label.numpy(), small.foreground.numpy(), looks) if count else Parts([], []))
-        self.sorting = cluster(photos, count, look is not None) if sorting is None else sorting
+        # Processes may differ in what they look with: those of one run must mean the same by a pseudo-class.
+        self.sorting = from_first(cluster(photos, count, look is not None)) if sorting is None else sorting
         if [len(chosen) for chosen in self.sorting] != [len(photo.unlabelled) for photo in photos]:
             raise UserError(
                 f"{self.split.root}: its photos and labels are not those that the run began with; put them back, or "

@@ -99,8 +99,8 @@ def last_fall(epoch: int, epochs: int) -> int:
 
     Other numbers of `epochs` have five falls too, at even distances, as far as they are long enough.
     """
-    every = max(epochs // FALLS, 1)
-    return max((epoch + 1) // every * every - 1, 0)
+    falls = (max(number * epochs // FALLS - 1, 0) for number in range(1, FALLS + 1))
+    return max((fall for fall in falls if fall <= epoch), default=0)
 
 
 def begin_epoch(optimizer: torch.optim.Optimizer, settings: OptimizerSettings, epoch: int) -> None:

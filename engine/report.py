@@ -101,7 +101,8 @@ def write_report(
     `bank`: whether prototypes were blended with it; `precision`: "off", "bf16" or "fp16".
     """
     spec, method = episodes.spec, checkpoint.settings.method
-    published = spec.published(method, episodes.way, settings.fold)
+    on_test = episodes.split.split == "test"  # which published figures are of
+    published = spec.published(method, episodes.way, settings.fold) if on_test else None
     counts = {output: query_counts(evaluation, output, spec, settings.fold) for output in evaluation.figures}
     intervals = {output: bootstrap.intervals(bootstrap.resampled(one)) for output, one in counts.items()}
     print("\n" + text(evaluation, spec, settings.fold, published, intervals))
@@ -119,7 +120,7 @@ def write_report(
         "trained_with": dict(checkpoint.trained_with),
         "reused_images": episodes.list.reused,
         "pairs_passed_over": episodes.list.passed_over,
-        "comparable": not episodes.list.passed_over,
+        "comparable": on_test and not episodes.list.passed_over,
         "intervals_95": intervals,
     }
     counts["npm"].save(path.with_suffix(".npz"))

@@ -85,8 +85,11 @@ class Run:
     @property
     def steps_done(self) -> int:
         """Steps done, those of earlier stages with them."""
-        done = self.progress.epoch * self.epoch_steps + self.progress.batch // self.settings.accumulate
-        return self.earlier_steps + done
+        return self.earlier_steps + self.progress.epoch * self.epoch_steps + self._steps_in_epoch
+
+    @property
+    def _steps_in_epoch(self) -> int:
+        return -(-self.progress.batch // self.settings.accumulate)
 
     @property
     def result(self) -> OneShotNetwork:
@@ -110,16 +113,16 @@ class Run:
             begin_epoch(self.trainer.optimizer, self.settings, epoch)
         with stops_held():
             batches = iter(self.loader)
-        with progress_bar(epoch, self.epoch_steps, self.progress.batch // self.settings.accumulate) as bar:
+        with progress_bar(epoch, self.epoch_steps, self._steps_in_epoch) as bar:
             for step in self.trainer.steps(batches, objective_of(self.settings, epoch), epoch, bar):
                 self._count(step)
                 stopping = distributed.any_rank(stop.asked, self.device)
-                # The end of an epoch saves anyway, and decides whether there is an evaluation to do before.
-                if self.progress.batch < len(self.batches):
-                    if stopping or self._save_due():
-                        self._save("last.pt", epoch)
-                    if stopping:
-                        return False
+                # The end of an epoch saves anyway, but an evaluation comes before, which may take long.
+                at_end = self.progress.batch == len(self.batches)
+                if stopping or (self._evaluation_due() if at_end else self._save_due()):
+                    self._save("last.pt", epoch)
+                if stopping:
+                    return False
         self._finish_epoch()
         return True
 
@@ -132,12 +135,12 @@ class Run:
 
     def _finish_epoch(self) -> None:
         """Move to the next epoch; evaluate when it is time, and write the checkpoints."""
-        done, every = self.progress.epoch, self.settings.eval_every
+        done, evaluation_due = self.progress.epoch, self._evaluation_due()
         means = ", ".join(f"{name} {value:.3f}" for name, value in self.progress.next_epoch().items())
         distributed.say(
             f"epoch {done} of {self.settings.epochs}: {means}; time left {self.clock.left(self.steps_done)}"
         )
-        if self.finished or (every and self.progress.epoch % every == 0):
+        if evaluation_due:
             self._evaluate(done)
         if self.finished and self.stage < STAGES:
             self._save(resume.stage_name(self.stage), done)
@@ -145,6 +148,11 @@ class Run:
         if keep and self.progress.epoch % keep == 0 and self.stage == STAGES:
             self._save(f"epoch_{done}.pt", done)
         self._save("last.pt", done)
+
+    def _evaluation_due(self) -> bool:
+        """Whether the epoch under way ends with an evaluation."""
+        done, every = self.progress.epoch + 1, self.settings.eval_every
+        return done == self.settings.epochs or bool(every and done % every == 0)
 
     def _evaluate(self, epoch: int) -> None:
         evaluation = evaluate(

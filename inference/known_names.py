@@ -29,12 +29,17 @@ MEANING = {name: number for number, names in enumerate(SAME) for name in names}
 def known_as(names: Iterable[str], known: Sequence[str]) -> dict[str, str]:
     """The known class that each of the reference's `names` means; names that mean none are left out.
 
-    A name means the class of that name, whatever its case, spaces and hyphens. Another name means it by `SAME`, unless
-    a second one of the reference does so too: a coat and a jacket are two classes.
+    A name means the class of that name, whatever its case, spaces and hyphens, or of its plural: an arm is one of the
+    arms. Another name means it by `SAME`. Not so where a second one of the reference does too: a coat and a jacket are
+    two classes.
     """
     own = {plain_name(name): name for name in known}
     plain = {name: plain_name(name) for name in names}
     meant_by = {name: own[word] for name, word in plain.items() if word in own}
+    for name, word in plain.items():
+        other = word.removesuffix("s") if word.endswith("s") else f"{word}s"
+        if word not in own and other in own and other not in plain.values():
+            meant_by[name] = own[other]
     by_meaning = {MEANING[word]: name for word, name in own.items() if word in MEANING}
     meant = Counter(MEANING.get(word) for word in plain.values())
     for name, word in plain.items():

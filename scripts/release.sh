@@ -1,10 +1,11 @@
 #!/usr/bin/env bash
-# Train the checkpoint that comes with the project, on CCP-OS prepared with --with-tagged; arguments go to all trainings:
-# bash scripts/release.sh --amp bf16. Started again, it goes on where it was. DATA_ROOT=packed takes the photos from there,
+# Train the checkpoint that comes with the project, on CCP-OS prepared with --with-tagged; arguments go to all trainings, but the
+# last two have learning rates of their own: bash scripts/release.sh --amp bf16. Started again, it goes on where it was. DATA_ROOT=packed takes the photos from there,
 # EPOCHS="10 10 7 3 1" are those of the five trainings. docs/model-card.md tells what comes out.
 source "$(dirname "$0")/common.sh"
 ROOT=${DATA_ROOT:-data/datasets}
 read -r SMALL FIRST SECOND ALL LAST <<< "${EPOCHS:-10 10 7 3 1}"
+[ -n "$LAST" ] || { echo "error: EPOCHS: needs five numbers, those of the five trainings" >&2; exit 2; }
 RECIPE=(--dataset ccp --data-root "$ROOT" --method aop --way kway --fold 0 @scripts/aop.args --pseudo-classes 3 --resume auto "$@")
 WIDE=(--zoom 0.7 1.5 --weight-decay 0.05 --cache-mb 6000)
 

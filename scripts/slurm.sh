@@ -14,6 +14,7 @@
 set -euo pipefail
 cd "${SLURM_SUBMIT_DIR:?submit this script with sbatch from the folder of the project}"
 PYTHON=${PYTHON:-$([ -x .venv/bin/python ] && echo .venv/bin/python || echo python3)}
+export TORCH_ELASTIC_SHUTDOWN_TIMEOUT=110    # torchrun else ends the processes after 30 seconds
 HEAD_NODE=$(scontrol show hostnames "$SLURM_JOB_NODELIST" | sed -n 1p)
 
 srun "$PYTHON" -m torch.distributed.run \

@@ -1,6 +1,7 @@
 """The catalogue holds together and says what the benchmark's description says."""
 
 import colorsys
+import dataclasses
 import itertools
 import json
 from pathlib import Path
@@ -65,6 +66,8 @@ def test_merged_classes_have_plural_names():
     atr, lip = catalog.load("atr"), catalog.load("LIP")
     assert [atr.class_name(c) for c in (9, 12, 14, 4)] == ["shoes", "legs", "arms", "upper-clothes"]
     assert lip.class_name(18) == "shoes"
+    both = dataclasses.replace(atr, merges={**atr.merges, 6: 5})  # trousers and skirts, which are no two sides
+    assert both.class_name(5) == "skirt" and both.class_name(9) == "shoes"
 
 
 def test_published_results():

@@ -255,6 +255,8 @@ def test_dataset_json_by_names_and_ids(tmp_path):
         ({"folds": {}}, "folds"),
         ({"folds": {"one": ["hat"]}}, "folds"),
         ({"folds": {"1": ["belt"]}}, "dropped"),
+        ({"folds": {"0": ["hat"], "1": ["shirt"]}}, "number the folds from 1"),
+        ({"folds": {"1": ["hat"], "01": ["shirt"]}}, "each once"),
         ({"folds": {"1": ["hat", "left arm", "shirt"]}}, "not all"),
         ({"evaluation_order": ["hat", "hat"]}, "twice"),
         ({"boundary": {"train": 9}}, "boundary"),

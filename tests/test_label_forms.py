@@ -5,6 +5,7 @@ import json
 import shutil
 import zipfile
 
+import cv2
 import numpy as np
 import pytest
 from PIL import Image
@@ -12,6 +13,7 @@ from PIL import Image
 from dataloaders import catalog
 from dataloaders.layout import read_ids
 from dataloaders.prepare.__main__ import main
+from dataloaders.prepare.sources import draw_test
 from dataloaders.split import Split
 from inference.annotations import read_labels
 from utils.errors import UserError
@@ -81,6 +83,20 @@ def test_a_split_for_validation_becomes_the_validation_list(tmp_path):
     assert {i[:4] for i in test} == {"test"}
 
 
+def test_a_class_of_the_validation_photos_alone_is_not_trained_on(tmp_path, capsys):
+    for split, number in (("train", 12), ("valid", 8), ("test", 6)):
+        for i in range(number):
+            label = forms.label_map()
+            label[:4, :4] = 3 * (split != "train")
+            forms.save(tmp_path / f"source/{split}/{split}{i}.jpg", forms.photo(i))
+            forms.save(tmp_path / f"source/{split}/{split}{i}_mask.png", label)
+        names = "Pixel Value, Class\n0, background\n1, shirt\n2, hat\n3, scarf"
+        forms.write(tmp_path / f"source/{split}/_classes.csv", names)
+    _, spec, _ = prepared(tmp_path)
+    assert spec.dropped == (3,) and spec.boundary["train"] == 19
+    assert "class 'scarf' goes to the background" in capsys.readouterr().out
+
+
 def test_versions_of_one_photo_come_to_one_list(tmp_path):
     for i in range(forms.NUMBER):
         for version in ("a1", "b2", "c3"):
@@ -89,6 +105,63 @@ def test_versions_of_one_photo_come_to_one_list(tmp_path):
     prepared(tmp_path)
     train, test = ({i.partition(".rf.")[0] for i in read_ids(tmp_path / "data/source", s)} for s in ("train", "test"))
     assert len(train | test) == forms.NUMBER and not train & test
+
+
+def test_repeat_shots_come_to_one_list_but_for_photos_of_a_studio():
+    ids, repeats = [f"p{i:02}" for i in range(40)], [(3, 4), (4, 9), (20, 21)]
+    for seed in range(9):
+        lists = draw_test(ids, 0.25, seed, repeats)
+        where = {image_id: split for split, members in lists.items() for image_id in members}
+        assert where["p03"] == where["p04"] == where["p09"] and where["p20"] == where["p21"]
+        assert 10 <= len(lists["test"]) <= 12 and len(where) == 40
+        studio = [(i, i + 1) for i in range(30)]
+        assert draw_test(ids, 0.25, seed, studio) == draw_test(ids, 0.25, seed)
+
+
+def test_repeat_shots_of_own_photos_are_looked_for(tmp_path):
+    rng = np.random.default_rng(0)
+    for i in range(12):
+        pixels = cv2.GaussianBlur(rng.uniform(0, 255, (*forms.SIZE, 3)), (0, 0), 4)
+        pixels = np.clip(128 + 5 * (pixels - 128), 0, 255).astype(np.uint8)
+        for shot in "ab":
+            forms.save(tmp_path / f"source/images/p{i}{shot}.png", pixels)
+            forms.save(tmp_path / f"source/labels/p{i}{shot}.png", forms.label_map())
+    prepared(tmp_path)
+    train, test = ({i[:-1] for i in read_ids(tmp_path / "data/source", split)} for split in ("train", "test"))
+    assert len(train | test) == 12 and not train & test
+
+
+@pytest.mark.parametrize(
+    ("form", "spoil"),
+    [("labelme", {"shapes": []}),
+     ("labelme", {"shapes": [{"label": "shirt", "points": [[3, 3]], "shape_type": "point"}]}),
+     ("supervisely", {"objects": [{"classTitle": "hat", "geometryType": "point", "points": {"exterior": [[3, 3]]}}]})],
+)  # fmt: skip
+def test_a_photo_without_a_region_is_not_one_of_nobody(form, spoil, tmp_path, capsys):
+    getattr(forms, form)(tmp_path / "source")
+    path = next(p for p in sorted((tmp_path / "source").rglob("*.json")) if p.name.startswith("p0"))
+    path.write_text(json.dumps(json.loads(path.read_text()) | spoil))
+    _, _, splits = prepared(tmp_path)
+    ids = {image_id for split in splits for image_id in split.ids}
+    assert ids == {f"p{i}" for i in range(1, forms.NUMBER)}
+    assert "photos without a region that can be drawn (p0)" in capsys.readouterr().out
+
+
+def test_blanks_at_the_end_of_a_name_do_no_harm(tmp_path):
+    forms.labelme(tmp_path / "source")
+    for path in sorted((tmp_path / "source").rglob("p0.*")):
+        if path.suffix == ".json":
+            path.write_text(path.read_text().replace("p0.jpg", "p0 .jpg"))
+        path.rename(path.with_stem("p0 "))
+    status, _, splits = prepared(tmp_path)
+    assert status == 0 and len(samples(splits)) == forms.NUMBER
+
+
+def test_labels_that_differ_in_case_alone_are_told(tmp_path, capsys):
+    shirt = {"label": "Hat", "points": forms.box(forms.SHIRT), "shape_type": "polygon"}
+    forms.labelme(tmp_path / "source", shirt)
+    prepared(tmp_path)
+    assert "labels Hat, hat: they stay 2 classes; join them with merges" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize("taken_apart", ["photos", "labels"])

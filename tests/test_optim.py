@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from engine.optim import begin_epoch, load_optimizer, make_optimizer, make_schedule, poly_schedule
+from engine.optim import begin_epoch, last_fall, load_optimizer, make_optimizer, make_schedule, poly_schedule
 from engine.settings import TrainSettings
 
 from .samples import tiny_network
@@ -67,6 +67,11 @@ def test_the_published_rates_of_50_epochs_follow_their_formula_also_across_a_res
         optimizer.step()
         schedule.step()
     assert rates == pytest.approx([published_rate(step // epoch_steps) for step in range(50 * epoch_steps)], rel=1e-12)
+
+
+@pytest.mark.parametrize("epochs, falls", [(50, [9, 19, 29, 39, 49]), (12, [1, 3, 6, 8, 11]), (7, [1, 3, 4, 6])])
+def test_a_rate_in_steps_falls_five_times_at_the_most(epochs, falls):
+    assert sorted({last_fall(epoch, epochs) for epoch in range(epochs)} - {0}) == falls
 
 
 @pytest.mark.parametrize("schedule", ["steps", "poly"])

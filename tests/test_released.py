@@ -8,6 +8,7 @@ from engine.checkpoint import open_for_evaluation
 from engine.settings import EvaluateSettings
 from networks.backbones import LITE0
 from networks.checkpoints import export_released, initialise, open_checkpoint
+from networks.checkpoints.files import read
 from networks.eopnet import EOPNet
 from predict import OneShotParser
 from tools import release
@@ -56,6 +57,7 @@ def test_bad_files(files, tmp_path):
     half.write_bytes(out.read_bytes()[:1000])
     save_file({"a": torch.zeros(2)}, bare)
     save_file({"a": torch.zeros(2)}, strange, {"content": '{"settings": {}}', "format": "one-shot-human-parsing"})
+    assert read(bare)["a"].shape == (2,), "tensors alone, such as an encoder's, are for --pretrained"
     for path in (half, bare, strange, tmp_path / "missing.safetensors", tmp_path / "missing.pt"):
         with pytest.raises(UserError) as raised:
             open_checkpoint(path)

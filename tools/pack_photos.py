@@ -15,7 +15,7 @@ from PIL import Image
 
 from dataloaders import catalog
 from dataloaders.layout import IMAGE_FOLDER, LABEL_FOLDER
-from dataloaders.reading import read_fitting
+from dataloaders.reading import read_fitting, read_label
 from dataloaders.spec import DatasetSpec
 from utils.config import ArgumentParser, whole
 from utils.errors import UserError, run_cli
@@ -44,7 +44,7 @@ def pack(spec: DatasetSpec, root: Path, out: Path, size: int, quality: int, tagg
     photos = partial(_shrink_photo, folder, root / LABEL_FOLDER, size, quality, spec.published_photos)
     parallel_map(photos, _files(root / IMAGE_FOLDER), IMAGE_FOLDER, "file")
     for name, source in {LABEL_FOLDER: root / LABEL_FOLDER, **({"tagged": Path(tagged)} if tagged else {})}.items():
-        parallel_map(partial(_shrink_label, folder / name, size), _files(source), name, "file")
+        parallel_map(partial(_shrink_label, folder / name, size, spec.num_slots), _files(source), name, "file")
     return folder
 
 
@@ -60,14 +60,10 @@ def _shrink_photo(folder: Path, labels: Path, size: int, quality: int, published
     _write(photo, size, Image.Resampling.LANCZOS, folder / IMAGE_FOLDER / f"{path.stem}.jpg", quality)
 
 
-def _shrink_label(folder: Path, size: int, path: Path) -> None:
+def _shrink_label(folder: Path, size: int, slots: int, path: Path) -> None:
     """Write one label map, a PNG of ids."""
-    try:
-        with Image.open(path) as opened:
-            opened.load()
-            _write(opened, size, Image.Resampling.NEAREST, folder / f"{path.stem}.png")
-    except OSError as error:
-        raise UserError(f"{path}: cannot be read ({error}); prepare the data set anew") from error
+    ids = Image.fromarray(read_label(path, slots))
+    _write(ids, size, Image.Resampling.NEAREST, folder / f"{path.stem}.png")
 
 
 def _write(picture: Image.Image, size: int, how: Image.Resampling, path: Path, quality: int = 0) -> None:
@@ -90,7 +86,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     root = catalog.locate(spec, chosen.data_root)
     folder = pack(spec, root, Path(chosen.out), chosen.size, chosen.quality, chosen.tagged)
     megabytes = sum(path.stat().st_size for path in folder.rglob("*") if path.is_file()) / 1e6
-    print(f"{folder}: {megabytes:.1f} MB; train with --data-root {chosen.out}")
+    where = f"--dataset {folder / 'dataset.json'}" if spec.home else f"--data-root {chosen.out}"
+    print(f"{folder}: {megabytes:.1f} MB; train with {where}")
 
 
 if __name__ == "__main__":

@@ -1,10 +1,13 @@
 """The few things that several processes do together; every function also works in a single process."""
 
 import os
+from typing import TypeVar
 
 import torch
 import torch.distributed as dist
 from torch import Tensor
+
+T = TypeVar("T")
 
 
 def is_distributed() -> bool:
@@ -47,6 +50,15 @@ def sum_over_ranks(tensor: Tensor) -> Tensor:
 def mean_over_ranks(tensor: Tensor) -> Tensor:
     """The mean of a tensor over the ranks, without gradient."""
     return sum_over_ranks(tensor.detach().clone()) / world_size()
+
+
+def from_first(thing: T) -> T:
+    """What the first process has, on every rank; plain Python objects."""
+    if not is_distributed():
+        return thing
+    shared = [thing]
+    dist.broadcast_object_list(shared, src=0)
+    return shared[0]
 
 
 def start() -> int:

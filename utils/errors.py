@@ -86,6 +86,8 @@ def _of_the_system(error: Exception) -> str | None:
         return "memory has run out; choose smaller photos (--max-size, --crop-size, --test-size) or a smaller batch"
     if "DataLoader worker" in str(error):
         return "a loading process was killed, mostly for want of memory; choose fewer --workers or a smaller --cache-mb"
+    if "process pool was terminated" in str(error):
+        return "a worker process was killed, mostly for want of memory; use smaller photos, or fewer cores (taskset)"
     if isinstance(error, OSError) and error.errno in (errno.ENAMETOOLONG, errno.ENOSPC, errno.EINVAL):
         return f"{error.filename or 'a file'}: {(error.strerror or str(error)).lower()}; name another place"
     return None

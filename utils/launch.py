@@ -15,6 +15,8 @@ from torch.distributed.run import parse_args, run
 
 from .errors import LAUNCHER_TELLS
 
+SECONDS_TO_STOP = "110"  # that the processes have after a signal: a step, its checkpoint and no more
+
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the program in several processes; returns the status of the first that failed, or 0."""
@@ -24,6 +26,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         os.environ.setdefault("OMP_NUM_THREADS", str(threads))
     logging.getLogger("torch.distributed.elastic").setLevel(logging.CRITICAL)  # the processes tell what is wrong
     os.environ[LAUNCHER_TELLS] = "1"
+    os.environ.setdefault("TORCH_ELASTIC_SHUTDOWN_TIMEOUT", SECONDS_TO_STOP)
     try:
         run(options)
     except ChildFailedError as failed:

@@ -18,8 +18,9 @@ from ..spec import SPLITS
 from .build import build, choose_lists
 from .check import Outcome
 from .formats.common import LeftOut
-from .formats.recognise import read_source
+from .formats.recognise import read_source, tell_alike
 from .photos import PreparedPhoto
+from .repeats import repeat_shots
 from .sources import Offer, draw_test
 from .validation import LEAST
 
@@ -62,13 +63,17 @@ def prepare_custom(
         raise UserError(f"{source}: no such folder; --source is the folder of your images, or a zip of it")
     found = read_source(source, annotations, spec.labels if spec else None, depth, skip_bad)
     photos = with_ids_of_their_own(found.photos)
+    if spec is None:
+        tell_alike(found.labels)
     labels, by_id = found.labels, {photo.id: photo for photo in photos}
     tell_notes(photos)
     splits, own_val = own_lists(found.splits or {}, photos)
     if splits:
         offer = Offer(splits, "as the source has them")
     else:
-        offer = Offer(draw_test(sorted(by_id), TEST_SHARE, seed), "drawn at random from the images")
+        ids = sorted(by_id)
+        repeats = repeat_shots([by_id[image_id].image for image_id in ids])
+        offer = Offer(draw_test(ids, TEST_SHARE, seed, repeats), "drawn at random from the images")
     splits = choose_lists(root, source, by_id, offer, skip_bad=skip_bad)
     tell_unlisted(root, by_id, splits)
     listed = {split: [by_id[image_id] for image_id in splits[split] if image_id in by_id] for split in SPLITS}
@@ -76,7 +81,10 @@ def prepare_custom(
     if standing and spec:
         record = standing.read_bytes()
     else:
-        content = first_json(name, labels, [[photo.raw_ids for photo in listed[split]] for split in SPLITS])
+        held_out = set(own_val) if val is None else set()
+        trained = [photo for photo in listed["train"] if photo.id not in held_out]
+        raw_ids = [[photo.raw_ids for photo in part] for part in (trained, listed["test"])]
+        content = first_json(name, labels, raw_ids, len(listed["train"]) - len(trained))
         record = (json.dumps(content, indent=2, ensure_ascii=False) + "\n").encode()
         spec = parse_dataset_json(draft, content)
     if val is None and not own_val:
@@ -161,12 +169,14 @@ def tell_notes(photos: Sequence[PreparedPhoto]) -> None:
         print(f"{len(ids)} photos ({first_names(ids)}): {note}")
 
 
-def first_json(name: str, labels: Sequence[str], raw_ids: Sequence[Sequence[tuple[int, ...]]]) -> dict[str, Any]:
+def first_json(
+    name: str, labels: Sequence[str], raw_ids: Sequence[Sequence[tuple[int, ...]]], held_out: int = 0
+) -> dict[str, Any]:
     """A first dataset.json: right parts merged into left ones, two folds, classes in the order of their rarity.
 
-    `raw_ids` holds, for train and test, the label ids of each image. A class in fewer than two training images is
-    dropped, and one that the test images cannot show in both roles is not evaluated. Raises `UserError` when fewer
-    than two remain.
+    `raw_ids` holds, for train and test, the label ids of each image, without the `held_out` of a validation list. A
+    class in fewer than two training images is dropped, and one that the test images cannot show in both roles is not
+    evaluated. Raises `UserError` when fewer than two remain.
     """
     left = {i: left_of(label, labels) for i, label in enumerate(labels)}
     merges = {i: labels.index(other) for i, other in left.items() if other is not None}
@@ -203,7 +213,7 @@ def first_json(name: str, labels: Sequence[str], raw_ids: Sequence[Sequence[tupl
         "mirrored": [[labels[left_id], labels[right]] for right, left_id in mirrored],
         "folds": {fold: [labels[i] for i in sorted(ids)] for fold, ids in novel.items()},
         "evaluation_order": [labels[i] for i in evaluated],
-        "boundary": {"train": len(train) - 1, "test": half - 1},
+        "boundary": {"train": len(train) + held_out - 1, "test": half - 1},
         "queries_per_class": min(QUERIES_PER_CLASS, half),
         "supports_per_query": min(SUPPORTS_PER_QUERY, len(test) - half),
         "all_images_both": True,

@@ -2,7 +2,7 @@
 
 import os
 import re
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Hashable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -80,23 +80,39 @@ def find_folder(source: Path, *names: str) -> Path:
     )
 
 
-def draw_test(ids: Sequence[str], share: float, seed: int = 0) -> dict[str, list[str]]:
+def draw_test(
+    ids: Sequence[str], share: float, seed: int = 0, repeats: Iterable[tuple[int, int]] = ()
+) -> dict[str, list[str]]:
     """Split sorted ids at random, the same way every time; each list keeps the order of `ids`.
 
-    Versions of one photo, which Roboflow calls NAME.rf.HASH, come to the same list.
+    Versions of one photo, which Roboflow calls NAME.rf.HASH, come to the same list, and so do repeat shots, `repeats`
+    being pairs of their places in `ids`. More than the test list may hold are of one studio, not of one scene.
     """
     number = min(max(round(share * len(ids)), 2), len(ids) - 1)
-    families: dict[str, list[str]] = {}
-    for image_id in ids:
-        families.setdefault(family(image_id), []).append(image_id)
-    versions, test = list(families.values()), set[str]()
-    for place in np.random.default_rng(seed).permutation(len(versions)).tolist():
+    versions = _groups([family(image_id) for image_id in ids])
+    scene_of = np.arange(len(ids))
+    for version in versions:
+        scene_of[version] = version[0]
+    for one, other in repeats:
+        scene_of[scene_of == scene_of[other]] = scene_of[one]
+    alike, test = list[list[int]](), set[str]()
+    for scene in _groups(scene_of.tolist()):
+        alike += [scene] if len(scene) <= number else [version for version in versions if version[0] in scene]
+    for place in np.random.default_rng(seed).permutation(len(alike)).tolist():
         if len(test) < number:
-            test.update(versions[place])
+            test.update(ids[member] for member in alike[place])
     return {
         "train": [image_id for image_id in ids if image_id not in test],
         "test": [image_id for image_id in ids if image_id in test],
     }
+
+
+def _groups(keys: Sequence[Hashable]) -> list[list[int]]:
+    """The places at which each key stands, in the order in which keys first occur."""
+    groups: dict[Hashable, list[int]] = {}
+    for place, key in enumerate(keys):
+        groups.setdefault(key, []).append(place)
+    return list(groups.values())
 
 
 def family(image_id: str) -> str:

@@ -71,6 +71,6 @@ def _read_released(path: Path) -> dict[str, Any]:
         metadata = file.metadata() or {}
         weights: dict[str, Tensor] = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (no mapping)
     if "content" not in metadata:
-        raise ValueError("it does not say what network it is of")
+        return weights  # tensors alone, such as timm's of an encoder
     weights = {name: t.float() if t.dtype == torch.half else t for name, t in weights.items()}
     return {**json.loads(metadata["content"]), "format": metadata.get("format"), "network": weights}

@@ -18,11 +18,12 @@ def paint(regions: Sequence[IdMask], size: tuple[int, int]) -> tuple[np.ndarray,
     drawn, left_out = [], []
     for code, value in regions:
         mask, unusable = _mask(code, size)
-        drawn.append((mask, value))
-        left_out += unusable if unusable or mask.any() else [NO_PIXEL]
+        area = int(mask.sum())
+        drawn.append((area, np.packbits(mask, axis=1), value))  # bits: a large photo may have a hundred regions
+        left_out += unusable if unusable or area else [NO_PIXEL]
     label = np.zeros(size, dtype=np.uint8)
-    for mask, value in sorted(drawn, key=lambda pair: -int(pair[0].sum())):
-        label[mask] = value
+    for _, bits, value in sorted(drawn, key=lambda region: -region[0]):
+        label[np.unpackbits(bits, axis=1, count=size[1]).view(bool)] = value
     return label, left_out
 
 

@@ -259,5 +259,5 @@ def fitted_photo(
     notes = [note.removeprefix(f"{photo}: ") for note in notes] + ([] if form else [STORED_FORM])
     content: Path | bytes = encoded(pixels) if depth else photo
     suffix, ignored = ".png" if depth else photo.suffix.lower(), bool((raw == IGNORE).any())
-    made = PreparedPhoto(image_id, content, label or encoded(raw), ids_in(raw), suffix=suffix, origin=photo)
+    made = PreparedPhoto(image_id.strip(), content, label or encoded(raw), ids_in(raw), suffix=suffix, origin=photo)
     return made._replace(notes=tuple(notes), ignored=ignored)

@@ -1,5 +1,6 @@
 """Which form the labels of a source have, and what lies there in another form."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -8,6 +9,7 @@ from utils.files import read_json
 from utils.names import first_names
 
 from ...layout import IMAGE_SUFFIXES
+from ...sides import words
 from . import coco, index_png, labelme, supervisely
 from .common import Files, Labelled, LeftOut, files_below
 from .folders import label_maps
@@ -30,7 +32,7 @@ def read_source(
         content = read_json(annotations)
         if not coco.is_coco(content):
             raise UserError(f"{annotations}: not a COCO annotation file (images, annotations, categories)")
-        return coco.read(source, {Path(annotations): content}, labels, depth, skip_bad)
+        return with_regions(coco.read(source, {Path(annotations): content}, labels, depth, skip_bad))
     contents, broken = json_files(source)
     unread = LeftOut()
     for path in broken:
@@ -48,7 +50,7 @@ def read_source(
     form, (read, files) = next(iter(forms.items()))
     if form == "COCO":
         check_splits(source, files)
-    labelled = read(source, files, labels, depth, skip_bad)
+    labelled = with_regions(read(source, files, labels, depth, skip_bad))
     left_out, photos = LeftOut(), {photo.origin for photo in labelled.photos}
     further = [("label maps", path) for path in label_maps(source) if path not in photos]
     further += [(f"{other} files", path) for other, (_, paths) in forms.items() if other != form for path in paths]
@@ -57,6 +59,26 @@ def read_source(
         left_out.add(reason, str(path.relative_to(source)))
     left_out.tell()
     return labelled
+
+
+def with_regions(labelled: Labelled) -> Labelled:
+    """Without the photos of which no region is drawn: they would teach that nobody is there."""
+    left_out = LeftOut()
+    for photo in labelled.photos:
+        if not (photo.raw_ids or photo.ignored):
+            left_out.add("photos without a region that can be drawn", photo.id)
+    left_out.tell()
+    return labelled._replace(photos=[photo for photo in labelled.photos if photo.raw_ids or photo.ignored])
+
+
+def tell_alike(labels: Sequence[str]) -> None:
+    """Print the labels that differ in case or hyphens alone: mostly slips of the one who labelled."""
+    alike: dict[tuple[str, ...], list[str]] = {}
+    for label in labels:
+        alike.setdefault(words(label) or (label,), []).append(label)
+    for names in alike.values():
+        if len(names) > 1:
+            print(f"labels {', '.join(names)}: they stay {len(names)} classes; join them with merges in dataset.json")
 
 
 def check_splits(source: Path, files: Files) -> None:
