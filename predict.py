@@ -31,9 +31,9 @@ from inference.command import (
     tell_reference,
     video_options,
 )
-from inference.exports.project import FORMS, check_exports, exporting
+from inference.exports.project import FORMS, check_exports, exporting, finish
 from inference.extras import Extras
-from inference.inputs import check_results, collect, note_results
+from inference.inputs import FRAMES, check_results, collect, note_results
 from inference.recipes import read_recipes
 from inference.settings import DEFAULT_CHECKPOINT
 from utils.config import ArgumentParser, require
@@ -65,7 +65,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     names = class_names(reference.labels, reference.names)
     clips = video_options(options, sources)
     if clips.frames:
-        sources = [source._replace(more=("_frames",)) if source.is_video else source for source in sources]
+        sources = [source._replace(more=(FRAMES,)) if source.is_video else source for source in sources]
     boxes = boxes_for(options.people, options.people_images, sources)
     files = (options.names, options.colors, options.bank_map, options.checkpoint, *options.masks, options.people_images)
     extras = wanted_extras(options, names)
@@ -90,13 +90,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(f"only with --frames are there masks, data set ids and persons' numbers of videos: {clip_names}")
     with exporting(exports, Path(options.out), support.classes) as projects:
         skipped = parse_photos(parser, photos, options.out, replace(extras, projects=projects), boxes)
-        for line in [line for project in projects for line in project.finish()]:
-            print(line)
+        not_exported = finish(projects)
     skipped += parse_videos(parser, videos, options.out, clips, extras)
     for line in skipped:
         print(f"skipped: {line}", file=sys.stderr)
+    for line in not_exported:
+        print(f"not exported: {line}", file=sys.stderr)
     print(f"{len(sources) - len(skipped)} of {len(sources)} files parsed into {options.out}")
-    return 1 if skipped else 0
+    return 1 if skipped or not_exported else 0
 
 
 def wanted_extras(options: argparse.Namespace, names: Sequence[str]) -> Extras:

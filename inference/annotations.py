@@ -165,10 +165,34 @@ def names_by_id(content: object, source: str = "names") -> dict[int, str]:
     of_text = all(isinstance(name, str) and (name.strip() or not class_id) for class_id, name in names.items())
     if not names or not of_text or not all(0 <= class_id <= LARGEST_ID for class_id in names):
         raise UserError(f'{source}: must hold class names by id, {{"1": "hat"}}, or a list with the background first')
+    if wrong := [i for i, name in names.items() if i and is_background(name)]:
+        raise UserError(f"{source}: names id {wrong[0]} {names[wrong[0]]!r}, but the background is 0; leave that away")
     if names.get(0, "").strip() and not is_background(names[0]):
         remedy = "number the classes from 1; the name of 0, the first of a list, is 'background'"
         raise UserError(f"{source}: names id 0 {names[0]!r}, but 0 is the background; {remedy}")
     return names
+
+
+def tell_unfit(
+    labels: Sequence[np.ndarray | Mapping[str, np.ndarray]], names: Names, source: str = "names", tell: Tell = silent
+) -> None:
+    """Tell of the ids and masks which the names leave out. Raises `UserError` about `source` where they fit none."""
+    ids, masks = set[int](), set[str]()
+    for label in labels:
+        if isinstance(label, Mapping):
+            masks.update(name for name in label if name != IGNORED and not is_background(name))
+        else:
+            ids.update(int(i) for i in np.unique(label))
+    kinds: tuple[tuple[str, set[Any], set[Any]], ...] = (
+        ("ids", ids - {0, IGNORE}, set(names)),
+        ("masks", masks, set(names.values())),
+    )
+    fitting = any(held & known for _, held, known in kinds)
+    for kind, held, known in kinds:
+        if lacking := ", ".join(map(str, sorted(held - known))):
+            if not fitting:
+                raise UserError(f"{source}: names none of the {kind} of the labels ({lacking}); give class names by id")
+            tell(f"{source}: has no name for the {kind} {lacking}")
 
 
 def marked(mask: np.ndarray) -> np.ndarray:

@@ -17,7 +17,7 @@ from utils.names import first_names
 
 from .boxes import Boxes
 from .extras import Extras
-from .inputs import Source
+from .inputs import FRAMES, Source, remove_frames
 from .masks import person_size
 from .parser import BATCH_SIZE, OneShotParser
 from .parsing import PNG_LEVEL, Parsing
@@ -127,10 +127,10 @@ def _parse_video(
     shares: dict[str, float] = defaultdict(float)
     count = blank = 0
     smoother = Smoother(parser.min_score) if options.smooth else None
-    folder = out / f"{source.name}_frames"
+    folder = out / f"{source.name}{FRAMES}"
     written: list[dict[str, Any]] = []
-    for earlier in folder.glob("[0-9]*.[pj][np]g") if options.frames else ():  # of a run that parsed more
-        earlier.unlink()
+    if options.frames:
+        remove_frames(folder)
 
     def overlays() -> Iterator[Frame]:
         nonlocal count, blank

@@ -15,7 +15,8 @@ import numpy as np
 
 from utils.errors import UserError
 from utils.imaging import to_rgb
-from utils.pictures import SUFFIXES, open_picture
+from utils.names import is_utf8
+from utils.pictures import SUFFIXES, Tell, open_picture
 
 from .inputs import collect, is_of_photos
 from .together import parse_together
@@ -50,8 +51,8 @@ class Part(NamedTuple):
     def entries(self) -> Iterator[Entry]:
         """The photos in their order. Raises `UserError` for a parquet file without the columns for them."""
         if self.kind == "files":
-            return (Entry(path, Path(path).stem) for path in self.paths)
-        return (_of_parquet if self.kind == "parquet" else _of_tar)(self.paths[0])
+            return (_in_utf8(Entry(path, Path(path).stem)) for path in self.paths)
+        return map(_in_utf8, (_of_parquet if self.kind == "parquet" else _of_tar)(self.paths[0]))
 
 
 def parts(inputs: Sequence[str], labels: Sequence[str] = ()) -> tuple[list[Part], list[str]]:
@@ -87,10 +88,12 @@ def rows(parser: OneShotParser, entries: Sequence[Entry]) -> list[dict[str, Any]
     photos: dict[str, np.ndarray] = {}
     for entry in entries:
         if entry.error is None:
+            notes: list[str] = []
             try:
-                photos[entry.photo] = _rgb(entry, parser.depth)
+                photos[entry.photo] = _rgb(entry, parser.depth, notes.append)
             except UserError as error:
-                results[entry.photo]["error"] = str(error)
+                results[entry.photo]["error"] = _of_photo(entry, str(error))
+            results[entry.photo]["note"] = _of_photo(entry, "; ".join(notes)) or None
     for photo, parsing in parse_together(parser, photos):
         results[photo] |= {"error": f"{photo}: {parsing}"} if isinstance(parsing, UserError) else _found(parsing)
     return list(results.values())
@@ -99,7 +102,7 @@ def rows(parser: OneShotParser, entries: Sequence[Entry]) -> list[dict[str, Any]
 def schema() -> pyarrow.Schema:
     """The columns of a row. `size` and `counts` of a class are its mask as COCO's run lengths, `counts` compressed.
 
-    A photo that could not be read or parsed has an `error` alone.
+    A photo that could not be read or parsed has an `error` alone; `note` is what a reader should know of another.
     """
     import pyarrow as pa
 
@@ -112,7 +115,7 @@ def schema() -> pyarrow.Schema:
     }
     of_class = pa.struct({**numbers, "size": pa.list_(pa.int32()), "counts": pa.string()})
     columns = {"photo": pa.string(), "name": pa.string(), "width": pa.int32(), "height": pa.int32()}
-    return pa.schema({**columns, "classes": pa.list_(of_class), "error": pa.string()})
+    return pa.schema({**columns, "classes": pa.list_(of_class), "error": pa.string(), "note": pa.string()})
 
 
 def run_lengths(mask: np.ndarray) -> dict[str, Any]:
@@ -141,8 +144,22 @@ class _Named(io.BytesIO):
         return self.called
 
 
-def _rgb(entry: Entry, depth: int) -> np.ndarray:
-    return to_rgb(entry.photo if entry.content is None else open_picture(_Named(entry)), depth=depth)
+def _rgb(entry: Entry, depth: int, tell: Tell) -> np.ndarray:
+    photo = entry.photo if entry.content is None else open_picture(_Named(entry), tell=tell)
+    return to_rgb(photo, depth=depth, tell=tell)
+
+
+def _of_photo(entry: Entry, line: str) -> str:
+    """A line with the photo's own name, where `to_rgb` has none for it."""
+    return line.replace("the photo:", f"{entry.photo}:", 1)
+
+
+def _in_utf8(entry: Entry) -> Entry:
+    """The entry, or an error where its name is not UTF-8: parquet files hold no other text."""
+    if is_utf8(entry.photo):
+        return entry
+    photo = entry.photo.encode("utf-8", "backslashreplace").decode()
+    return Entry(photo, photo, error=f"{photo}: its name is not UTF-8; rename it")
 
 
 def _packed(path: Path) -> Part | None:

@@ -9,11 +9,20 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from utils.constants import IGNORE, PRECISIONS, PROTOTYPES, WAYS
+from utils.constants import PRECISIONS, PROTOTYPES, WAYS
 from utils.errors import UserError
 from utils.names import first_names
 
-from .annotations import BaseIds, Names, names_beside, read_bank_map, read_colors, read_labels, read_names
+from .annotations import (
+    BaseIds,
+    Names,
+    names_beside,
+    read_bank_map,
+    read_colors,
+    read_labels,
+    read_names,
+    tell_unfit,
+)
 from .inputs import Source
 from .settings import DEFAULT_CHECKPOINT
 from .videos import VideoOptions, check_span
@@ -100,28 +109,20 @@ def video_options(options: argparse.Namespace, sources: Sequence[Source]) -> Vid
 def read_reference(options: argparse.Namespace) -> LabelledReference:
     """Read labels, names and colours. Raises `UserError` as the functions of `annotations` do."""
     colors = read_colors(options.colors) if options.colors else None
-    photos = options.reference if len(options.reference) == len(options.labels) else [None] * len(options.labels)
-    labels = [read_labels(path, colors, photo) for path, photo in zip(options.labels, photos, strict=True)]
+    if len(options.reference) != len(options.labels):
+        numbers = f"{len(options.reference)} --reference and {len(options.labels)} --labels"
+        raise UserError(f"{numbers}; give --labels once for each, the same file again where it holds several photos")
+    pairs = zip(options.labels, options.reference, strict=True)
+    labels = [read_labels(path, colors, photo) for path, photo in pairs]
     names = (
         read_names(options.names, labels)
         if options.names
         else names_beside(options.labels if not colors else (), print)
     )
-    check_names_fit(labels, names, options.names)
+    if options.names:
+        tell_unfit(labels, names, options.names)  # before the network is loaded
     base_ids = read_bank_map(options.bank_map) if options.bank_map else None
     return LabelledReference(options.reference, labels, names, base_ids)
-
-
-def check_names_fit(labels: Sequence[np.ndarray | dict[str, np.ndarray]], names: Names, file: str | None) -> None:
-    """Print which ids the names of the `file` leave without one. Raises `UserError` where they fit none."""
-    if not file:
-        return
-    ids = {int(i) for label in labels if not isinstance(label, dict) for i in np.unique(label)} - {0, IGNORE}
-    lacking = ", ".join(map(str, sorted(ids - names.keys())))
-    if lacking:
-        if not ids & names.keys():
-            raise UserError(f"{file}: names none of the ids of the labels ({lacking}); give class names by id")
-        print(f"{file}: has no name for the ids {lacking}")
 
 
 def make_parser(options: argparse.Namespace, people: str = "off") -> OneShotParser:

@@ -1,14 +1,15 @@
 """Which photos and videos a command line names, and under which names their results are written."""
 
 import os
+import re
 from collections import Counter
 from collections.abc import Collection, Iterable, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
 from utils.errors import UserError
-from utils.files import read_json, write_json
-from utils.names import JUNK, first_names
+from utils.files import alone_in, read_json, write_json
+from utils.names import JUNK, first_names, one_file
 from utils.pictures import SUFFIXES
 
 VIDEOS = (
@@ -16,6 +17,7 @@ VIDEOS = (
     ".mts", ".m2ts",
 )  # fmt: skip
 RECORD = ".predict.json"  # in a folder of results: their names
+FRAMES = "_frames"  # behind the name of a video: the folder of its frames
 
 
 class Source(NamedTuple):
@@ -47,15 +49,15 @@ def collect(paths: Sequence[str | Path], labels: Sequence[str | Path] = ()) -> t
     """
     passed_over, known = list[str](), {_identity(Path(label)) for label in labels}
     files = list(dict.fromkeys(file for path in paths for file in _files(Path(path), known, passed_over)))
-    stems = Counter(file.stem for file in files)
+    stems = Counter(one_file(file.stem) for file in files)
     names: set[str] = set()
     sources = []
     for file in files:
-        base = file.stem if stems[file.stem] == 1 else f"{file.stem}_{file.suffix.lstrip('.')}"
+        base = file.stem if stems[one_file(file.stem)] == 1 else f"{file.stem}_{file.suffix.lstrip('.')}"
         name, number = base, 2
-        while name in names:
+        while one_file(name) in names:
             name, number = f"{base}_{number}", number + 1
-        names.add(name)
+        names.add(one_file(name))
         sources.append(Source(file, name))
     return sources, passed_over
 
@@ -66,14 +68,15 @@ def results_of(sources: Sequence[Source], ends: Sequence[str] = ()) -> dict[str,
     Raises `UserError` where two results have one name, as the mask `b` of the photo `a` and the photo `a_b` have.
     """
     results: dict[str, Source] = {}
+    owners: dict[str, Source] = {}
     for source in sources:
         for name in (*source.results, *([] if source.is_video else [f"{source.name}{end}" for end in ends])):
-            if name in results:
-                if results[name] is source:
+            if owner := owners.get(one_file(name)):
+                if owner is source:
                     raise UserError(f"{name}: two results of {source.path.name} are called so; rename the mask")
-                both = f"{results[name].path.name} and of {source.path.name}"
+                both = f"{owner.path.name} and of {source.path.name}"
                 raise UserError(f"{name}: would be a result of {both}; give the mask another name, or parse them apart")
-            results[name] = source
+            results[name] = owners[one_file(name)] = source
     return results
 
 
@@ -88,7 +91,7 @@ def check_results(out: Path, sources: Sequence[Source], read: Iterable[str | Pat
     for target in (out / name for name in results_of(sources, ends)):
         if not os.path.lexists(target):
             continue
-        if _identity(target) in kept:
+        if any(_identity(path) in kept for path in _with_content(target)):
             raise UserError(
                 f"{target}: this run reads the file, and a result would take its place; choose another --out"
             )
@@ -98,8 +101,21 @@ def check_results(out: Path, sources: Sequence[Source], read: Iterable[str | Pat
 
 def note_results(out: Path, sources: Sequence[Source], ends: Sequence[str] = ()) -> None:
     """Note in the folder `out` which results the sources will have, so that a later run may write them anew."""
-    results = results_of(sources, ends).keys()
-    write_json(out / RECORD, {"results of predict.py": sorted(_noted(out) | results)})
+    results = {*results_of(sources, ends)}
+    frames = [f"{source.name}{FRAMES}" for source in sources if source.is_video and FRAMES in source.more]
+    results |= {f"{folder}/*{end}" for folder in frames for end in (".png", *ends)}
+    with alone_in(out):
+        write_json(out / RECORD, {"results of predict.py": sorted(_noted(out) | results)})
+
+
+def remove_frames(folder: Path) -> None:
+    """Remove from a folder the frames of earlier runs, as these have noted them: a run may write fewer."""
+    start = f"{folder.name}/*"
+    noted = (name.removeprefix(start) for name in _noted(folder.parent) if name.startswith(start))
+    ends = "|".join(map(re.escape, noted))
+    for file in folder.iterdir() if folder.is_dir() and ends else ():
+        if re.fullmatch(rf"\d{{6,}}({ends})", file.name):
+            file.unlink()
 
 
 def _files(path: Path, labels: Collection[tuple[int, int] | str], passed_over: list[str]) -> list[Path]:

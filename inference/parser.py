@@ -6,6 +6,7 @@ parsing = parser.parse("photo.jpg")   # .labels (H, W) of class ids, .areas(), .
 """
 
 import dataclasses
+import warnings
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, TypeVar, overload
@@ -178,14 +179,15 @@ class OneShotParser:
         if support is None:
             raise UserError("there is no reference yet; call set_reference first")
         if not isinstance(image, (list, tuple)):
-            return self._parse([to_rgb(image, depth=self.depth)], support, [boxes])[0]
-        results: list[Parsing] = []
+            return self._parse([to_rgb(image, depth=self.depth, tell=warnings.warn)], support, [boxes])[0]
+        results = list[Parsing]()
         boxes = [None] * len(image) if boxes is None else boxes
         if len(boxes) != len(image):
             raise UserError(f"{len(image)} photos and {len(boxes)} lists of boxes; give one list for each photo")
         for start in range(0, len(image), BATCH_SIZE):
             batch = slice(start, start + BATCH_SIZE)
-            results += self._parse([to_rgb(one, depth=self.depth) for one in image[batch]], support, boxes[batch])
+            photos = [to_rgb(one, depth=self.depth, tell=warnings.warn) for one in image[batch]]
+            results += self._parse(photos, support, boxes[batch])
         return results
 
     def parse_frames(self, frames: Sequence[np.ndarray], smoother: Smoother | None = None) -> list[Parsing]:
@@ -261,9 +263,8 @@ class OneShotParser:
             if smoother is not None:
                 maps = [smoother(rgb, maps[0], network_size(rgb.shape[:2], self.max_size, self.enlarge))]
             decoded = join_tiles(own, maps, self.min_score)
-            if is_blank(rgb):  # black, of one colour, or noise: nobody is there
-                decoded = decoded.blank()
-            results.append(decoded)
+            # black, of one colour, or noise: nobody is there
+            results.append(decoded.blank() if is_blank(rgb) else decoded)
         return results
 
     def _reference(self, rgb: np.ndarray, slots: np.ndarray) -> tuple[Features, Tensor]:

@@ -15,7 +15,7 @@ from utils.errors import UserError
 from utils.imaging import Photo, to_rgb
 from utils.pictures import Tell, silent
 
-from .annotations import LARGEST_ID, UNNAMED, Labels, Names, marked, names_beside, names_by_id, read_labels
+from .annotations import LARGEST_ID, UNNAMED, Labels, Names, marked, names_beside, names_by_id, read_labels, tell_unfit
 from .parsing import ClassInfo
 from .project_labels import IGNORED
 
@@ -42,12 +42,14 @@ def check_labels(
     """
     if len(photos) != len(labels) or not photos:
         raise UserError(f"{len(photos)} reference photos but {len(labels)} label maps; give one for each photo")
-    names = names_by_id(names) if names else names_beside(labels, tell)
+    given, names = names, names_by_id(names) if names else names_beside(labels, tell)
     pairs = list(zip(photos, labels, strict=True))
     read = [read_labels(one, photo=photo) if isinstance(one, (str, Path)) else one for photo, one in pairs]
     check_forms(read, names)
+    if given:
+        tell_unfit(read, names, tell=tell)
     for photo, label in zip(photos, read, strict=True):
-        _check_scale(photo, label, names)
+        check_scale(named(photo), label, names)
     ids_of_masks = _ids_by_name(read, names)
     checked = [
         _check_pair(to_rgb(photo, depth=depth, tell=tell), named(photo), label, ids_of_masks)
@@ -71,7 +73,7 @@ def check_forms(labels: Sequence[np.ndarray | Mapping[str, np.ndarray]], names: 
         raise UserError(f"one reference has named masks, another has ids without names ({ids}); name them with --names")
 
 
-def _check_scale(photo: Photo, label: np.ndarray | Mapping[str, np.ndarray], names: Names) -> None:
+def check_scale(photo: str, label: np.ndarray | Mapping[str, np.ndarray], names: Names) -> None:
     """Raise `UserError` for ids that were scaled to be seen: the class of 255 would not count."""
     ids = set() if isinstance(label, Mapping) else {int(i) for i in np.unique(label)}
     classes = sorted(ids - {0, IGNORE})
@@ -79,7 +81,7 @@ def _check_scale(photo: Photo, label: np.ndarray | Mapping[str, np.ndarray], nam
         told = ", ".join(map(str, classes))
         remedy = f"number the classes 1 to {len(classes) + 1}, or name {told} with --names"
         raise UserError(
-            f"{named(photo)}: its labels hold {told} and 255, so they look scaled to be seen, and 255 does not count; "
+            f"{photo}: its labels hold {told} and 255, so they look scaled to be seen, and 255 does not count; "
             + remedy
         )
 

@@ -1,7 +1,6 @@
 """A collection: what it is read from, the row of each photo, and the whole command on Ray Data."""
 
 import io
-import json
 import socket
 import sys
 import tarfile
@@ -13,9 +12,11 @@ import pytest
 from PIL import Image
 
 from inference.collection import Entry, Part, parts, rows, run_lengths
+from inference.command import read_reference
 from predict import OneShotParser
 from tools import parse_collection
 from utils.errors import UserError
+from utils.files import write_json
 
 from .own_photos import picture, write_checkpoint
 
@@ -165,11 +166,25 @@ def test_a_listener_that_is_no_cluster_is_told(says, monkeypatch):
 def test_a_later_run_needs_the_same_options(place):
     out = place / "out"
     options = parse_collection.parse_options(words(place))
-    parse_collection.check_same(options)
-    parse_collection.check_same(parse_collection.parse_options(words(place, "--workers", "3", "--shard", "5")))
+    noted = parse_collection.check_same(options, read_reference(options))
+    assert not out.exists(), "a start that fails later leaves nothing"
+    write_json(out / "run.json", noted)
+
+    def later(*more):
+        options = parse_collection.parse_options(words(place, *more))
+        return parse_collection.check_same(options, read_reference(options))
+
+    assert later("--workers", "3", "--shard", "5") == noted
     with pytest.raises(UserError, match=r"out: holds results with other --max-size; choose another --out"):
-        parse_collection.check_same(parse_collection.parse_options(words(place, "--max-size", "64")))
-    assert json.loads((out / "run.json").read_text())["reference"] == [str(place / "ref.png")]
+        later("--max-size", "64")
+    labels = np.array(Image.open(place / "labels.png"))
+    Image.fromarray(np.where(labels == 3, 0, labels)).save(place / "labels.png")
+    with pytest.raises(UserError, match="holds results of an earlier reference, which has been changed since"):
+        later()
+    Image.fromarray(labels).save(place / "labels.png")
+    write_checkpoint(place / "tiny.pt", test_size=64)
+    with pytest.raises(UserError, match="holds results of an earlier weights, which has been changed since"):
+        later()
 
 
 @pytest.mark.slow
@@ -185,3 +200,22 @@ def test_the_command_goes_on_where_it_was(place, capsys):
     assert "3 of 4 photos parsed" in told.out and "4.jpg" in told.err
     found = dataset.dataset(str(place / "out/shards"), format="parquet").to_table().to_pylist()
     assert sorted(row["name"] for row in found) == ["1", "2", "3", "4"], "each photo exactly once"
+    (place / "photos/4.jpg").write_bytes(jpeg(4))
+    assert parse_collection.main(words(place)) == 0
+    assert "4 of 4 photos parsed" in capsys.readouterr().out, "what was mended is tried again"
+    found = dataset.dataset(str(place / "out/shards"), format="parquet").to_table().to_pylist()
+    assert sorted(row["name"] for row in found) == ["1", "2", "3", "4"] and not any(row["error"] for row in found)
+
+
+def test_a_name_that_is_not_utf8_and_what_a_reader_tells_stand_in_the_rows(tmp_path):
+    odd = Part("files", (str(tmp_path / "caf\udce9.jpg"),))
+    (entry,) = odd.entries()
+    assert entry.error == f"{tmp_path}/caf\\udce9.jpg: its name is not UTF-8; rename it"
+    image, label = picture()
+    parser = OneShotParser(write_checkpoint(tmp_path / "tiny.pt"), "cpu")
+    parser.set_reference(image, label)
+    Image.fromarray(image[..., 0].astype(np.uint16)).save(tmp_path / "dark.tif")
+    content = (tmp_path / "dark.tif").read_bytes()
+    entries = [Entry(str(tmp_path / "dark.tif"), "a"), Entry("b.tar#dark.tif", "b", content)]
+    for row, entry in zip(rows(parser, entries), entries, strict=True):
+        assert row["note"].startswith(f"{entry.photo}: its 16-bit values all lie below 256, so it looks black")

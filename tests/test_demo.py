@@ -110,6 +110,15 @@ def test_references_add_up_and_a_photo_painted_again_is_corrected(page):
     )
 
 
+def test_two_classes_have_two_colours(page):
+    image, label = picture()
+    taken, *_ = page.take_painted([], painting({0: label == 1}, image), False, "hair", *[""] * 7)
+    renamed = painting({0: label == 1}, picture(seed=1)[0])
+    taken, *_ = page.take_painted(taken, renamed, False, "dress", *[""] * 7)
+    hair, dress = (c.color for c in references.support_of(page.parser, taken).classes)
+    assert hair == taken[0].colors["hair"] == taken[1].colors["dress"] != dress
+
+
 def test_adapt_turns_the_prototypes(page):
     image, label = picture()
     taken = [references.Reference(image, label, {}, {})]
@@ -233,6 +242,12 @@ def test_bad_input_is_told_on_the_page(page, photo, tmp_path):
     assert "text.png: not an image" in refused(page.take_files, [], text, label_file, "")
     assert "text.png: not an image" in refused(page.take_files, [], image_file, text, "")
     assert "7x5" in refused(page.take_files, [], image_file, other, "")
+    scaled = str(tmp_path / "scaled.png")
+    Image.fromarray(np.array([0, 85, 170, 255], np.uint8)[label]).save(scaled)
+    assert "scaled.png: its labels hold 85, 170 and 255, so they look" in refused(
+        page.take_files, [], image_file, scaled, ""
+    )
+    assert "but the background is 0" in refused(page.take_files, [], image_file, label_file, "1 background")
     assert "'hat 1'" in refused(page.take_files, [], image_file, label_file, "hat 1")
     taken, *_ = page.take_files([], image_file, label_file, "")
     assert "no reference yet" in refused(parsed, page, [], [image_file])

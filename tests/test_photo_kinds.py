@@ -22,6 +22,7 @@ from tools import pack_photos
 from utils.errors import UserError
 from utils.heif import is_heif
 from utils.imaging import is_blank, to_rgb
+from utils.pictures import picture_size
 
 from . import label_forms as forms
 from .label_forms import label_map, photo
@@ -235,6 +236,23 @@ def test_the_preview_in_a_raw_photo_is_not_taken_for_it(tags, tmp_path):
     Image.fromarray(RGB).save(tmp_path / "a.nef", "TIFF", tiffinfo=tags)
     with pytest.raises(UserError, match="is a raw photo, of which only its preview can be read; export it"):
         to_rgb(tmp_path / "a.nef")
+
+
+def test_a_damaged_tiff_or_a_whole_psd_ends_no_run(tmp_path):
+    pages = [Image.fromarray(RGB), Image.fromarray(RGB)]
+    pages[0].save(tmp_path / "a.tif", save_all=True, append_images=pages[1:])
+    whole = (tmp_path / "a.tif").read_bytes()
+    for length in range(8, len(whole), len(whole) // 50):
+        (tmp_path / "a.tif").write_bytes(whole[:length])
+        for read in (to_rgb, picture_size):
+            try:
+                read(tmp_path / "a.tif")
+            except UserError as error:
+                assert "a.tif: " in str(error)
+    size = struct.pack(">II", *RGB.shape[:2])
+    head = b"8BPS" + struct.pack(">H6xH", 1, 3) + size + struct.pack(">HH", 8, 3) + bytes(12) + bytes(2)
+    (tmp_path / "a.psd").write_bytes(head + RGB.transpose(2, 0, 1).tobytes())
+    assert np.array_equal(to_rgb(tmp_path / "a.psd"), RGB) and picture_size(tmp_path / "a.psd")[0] == RGB.shape[:2]
 
 
 def test_a_heic_photo_is_known_by_its_content(tmp_path):

@@ -4,6 +4,7 @@ import json
 import shutil
 import subprocess
 import sys
+import unicodedata
 from pathlib import Path
 
 import cv2
@@ -12,7 +13,10 @@ import pytest
 from PIL import Image
 
 from inference.annotations import read_labels, read_names
+from inference.exports import project
 from inference.mask_folder import read_folder
+from utils.errors import UserError
+from utils.files import alone_in
 
 from .own_photos import COLORS, SIZE, complaint, picture, run
 
@@ -66,6 +70,59 @@ def test_files_of_one_name_do_not_overwrite_each_other(place):
         Image.fromarray(picture()[0]).save(place / "more" / name)
     assert run(place, "photos", "more") == 0
     assert sorted(p.name for p in (place / "out").glob("1*.json")) == ["1_jpg.json", "1_jpg_2.json", "1_png.json"]
+
+
+def test_names_that_are_one_file_on_some_systems_get_results_of_their_own(place):
+    for folder, name in (("one", "Look.jpg"), ("two", "look.jpg"), ("two", "caf\u00e9.jpg"), ("one", "cafe\u0301.jpg")):
+        (place / folder).mkdir(exist_ok=True)
+        (place / folder / name).write_bytes((place / "photos/1.jpg").read_bytes())
+    assert run(place, "one", "two") == 0
+    maps = [path.name for path in (place / "out").glob("*.png")]
+    assert len(maps) == 4 == len({unicodedata.normalize("NFC", name).casefold() for name in maps})
+
+
+def test_labels_and_references_are_counted(place, capsys):
+    assert run(place, "photos", more=("--reference", str(place / "photos/1.jpg"))) == 2
+    assert "2 --reference and 1 --labels; give --labels once for each" in complaint(capsys)
+
+
+def test_names_of_masks_must_fit_too(place, capsys):
+    label = np.array(Image.open(place / "labels.png"))
+    for i, name in ((1, "hut"), (2, "mantel")):
+        Image.fromarray(((label == i) * 255).astype(np.uint8)).save(place / f"{name}.png")
+    (place / "masks").mkdir()
+    for name in ("hut", "mantel"):
+        (place / f"{name}.png").rename(place / f"masks/{name}.png")
+    assert run(place, "photos", labels="masks") == 2
+    assert "names.json: names none of the masks of the labels (hut, mantel)" in complaint(capsys)
+    (place / "names.json").write_text('{"1": "hut"}')
+    assert run(place, "photos", labels="masks") == 0
+    assert "names: has no name for the masks mantel" in capsys.readouterr().out
+    (place / "names.json").write_text('{"1": "background", "2": "hat"}')
+    assert run(place, "photos") == 2
+    assert "names id 1 'background', but the background is 0" in complaint(capsys)
+
+
+def test_an_export_that_is_refused_costs_no_other(place, capsys, monkeypatch):
+    original = project.Project.finish
+
+    def refused(self):
+        if self.folder.name == "labelme":
+            raise UserError(f"{self.folder}: files were changed, while this run parsed; choose another --out")
+        return original(self)
+
+    monkeypatch.setattr(project.Project, "finish", refused)
+    assert run(place, "photos", "clip.mp4", more=("--export", "labelme", "--export", "index")) == 1
+    told = capsys.readouterr()
+    assert "not exported:" in told.err and "3 of 3 files parsed" in told.out
+    assert (place / "out/index/labels").is_dir() and (place / "out/clip_overlay.mp4").exists()
+
+
+def test_two_runs_do_not_write_one_export(place, capsys):
+    with alone_in(place / "out/.index.partial", wait=False):
+        assert run(place, "photos", more=("--export", "index")) == 2
+    assert ".index.partial: another run is writing there" in complaint(capsys)
+    assert run(place, "photos", more=("--export", "index")) == 0
 
 
 def test_bad_files_are_named_and_skipped(place, capsys):
@@ -183,7 +240,7 @@ def test_what_of_the_names_and_folders_is_left_out_is_told(place, capsys):
     (place / "photos/results/.predict.json").write_text("{}")
     assert run(place, "photos", labels="photos/labels.png", more=("--mask", "all=foreground")) == 0
     told = capsys.readouterr().out
-    assert "names.json: has no name for the ids 2, 3" in told
+    assert "names: has no name for the ids 2, 3" in told
     assert "passed over, no photos or videos: 2 files (gone.jpg, labels.png)" in told
     assert "passed over, sub-folders: more/; name them too" in told
     assert not (place / "out" / "labels.png").exists() and (place / "out" / "ref.png").exists()
@@ -200,6 +257,7 @@ def test_references_with_names_and_with_ids_alone(place, capsys):
 
 
 def test_bad_mask_folders(place, capsys):
+    (place / "names.json").write_text('{"1": "a", "2": "b"}')
     (place / "masks").mkdir()
     assert run(place, "photos", labels="masks") == 2
     assert "holds no masks" in complaint(capsys)

@@ -107,6 +107,19 @@ def test_frames_and_times_of_a_part(place, capsys):
     assert len(list((place / "out" / "clip_frames").iterdir())) == 1
 
 
+def test_frames_take_no_file_of_the_users_away(place, capsys):
+    assert run(place, "clip.mp4", more=("--frames",)) == 0
+    frames = place / "out" / "clip_frames"
+    for name in ("000001_mine.png", "10.jpg", "notes.txt"):
+        (frames / name).write_bytes(b"mine")
+    assert run(place, "clip.mp4", more=("--frames", "--start", "0.7")) == 0
+    kept = {"000001_mine.png", "10.jpg", "notes.txt"}
+    assert {path.name for path in frames.iterdir()} == {"000000.png", *kept}
+    capsys.readouterr()
+    assert run(place, "clip.mp4", labels="out/clip_frames/000000.png", more=("--frames",)) == 2
+    assert "clip_frames: this run reads the file, and a result would take its place" in complaint(capsys)
+
+
 @pytest.mark.parametrize(
     "more, told",
     [

@@ -8,6 +8,7 @@ describes the results.
 """
 
 import argparse
+import json
 import socket
 import sys
 from collections.abc import Sequence
@@ -15,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from inference.command import (
+    LabelledReference,
     add_parser_options,
     add_reference_options,
     make_parser,
@@ -24,7 +26,7 @@ from inference.command import (
 )
 from utils.config import ArgumentParser, whole
 from utils.errors import UserError, run_cli
-from utils.files import locked, read_json, write_json
+from utils.files import digest, file_digest, locked, read_json, write_json
 
 RUN = "run.json"  # in the folder of results: the options that they were made with
 PATIENCE = 4  # seconds in which a cluster must take a connection, and again in which it must answer
@@ -46,17 +48,21 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if options.address:
         require_answer(options.address)
     with locked(options.out):
-        check_same(options)
+        wanted = check_same(options, reference)
         parser = make_parser(options)
         support = parser.set_reference(*reference)
+        write_json(options.out / RUN, wanted)  # not before: a start that failed leaves nothing
         tell_reference(parser, options.checkpoint)
 
-        from .ray_pipeline import parse, results  # late: it needs Ray
+        from .ray_pipeline import forget_failures, parse, results  # late: it needs Ray
 
+        forget_failures(options.out)
         parse(pieces, options, support)
-        done, errors = results(options.out)
+        done, errors, notes = results(options.out)
     for line in errors:
         print(f"not parsed: {line}", file=sys.stderr)
+    if notes:
+        print(f"there are notes on {len(notes)} photos (column note), such as: {notes[0]}")
     print(f"{done - len(errors)} of {done} photos parsed into {options.out / 'shards'}")
     return 1 if errors else 0
 
@@ -104,18 +110,31 @@ def require_answer(address: str) -> None:
         ) from error
 
 
-def check_same(options: argparse.Namespace) -> None:
-    """Note the options that decide the results; raises `UserError` where earlier results were made with others."""
+def check_same(options: argparse.Namespace, reference: LabelledReference) -> dict[str, Any]:
+    """What decides the results: the options, and digests of what they name.
+
+    Raises `UserError` where earlier results in `--out` were made with something else.
+    """
     path = options.out / RUN
     wanted: dict[str, Any] = {name: value for name, value in vars(options).items() if name not in ELSEWHERE}
-    if path.exists():
-        before = read_json(path)
-        differing = [name for name, value in wanted.items() if before.get(name) != value]
-        if differing:
-            raise UserError(
-                f"{options.out}: holds results with other --{differing[0].replace('_', '-')}; choose another --out"
-            )
-    write_json(path, wanted)
+    wanted |= {"digest_of_reference": _digest(reference), "digest_of_weights": file_digest(options.checkpoint)}
+    before = read_json(path) if path.exists() else {}
+    for name in (name for name, value in wanted.items() if before.get(name, value) != value):
+        what = f"with other {'--' if name in vars(options) else ''}{name.replace('_', '-')}"
+        if name.startswith("digest"):
+            what = f"of an earlier {name.removeprefix('digest_of_')}, which has been changed since"
+        raise UserError(f"{options.out}: holds results {what}; choose another --out")
+    return wanted
+
+
+def _digest(reference: LabelledReference) -> str:
+    """A digest of the labelled photos, as they were read."""
+    parts = [[path, file_digest(path)] for path in reference.photos]
+    for label in reference.labels:
+        masks = label if isinstance(label, dict) else {"": label}
+        parts += [[name, *mask.shape, digest(mask.tobytes())] for name, mask in masks.items()]
+    named = sorted((reference.names or {}).items()), sorted((reference.base_ids or {}).items())
+    return digest(json.dumps([parts, *named]).encode())
 
 
 if __name__ == "__main__":

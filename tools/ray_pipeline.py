@@ -17,6 +17,7 @@ from typing import Any
 
 import pyarrow as pa
 import ray
+from pyarrow import compute, parquet
 from pyarrow import dataset as arrow_dataset
 from ray.data import ActorPoolStrategy, DataContext
 from ray.data.checkpoint import CheckpointConfig
@@ -26,6 +27,7 @@ from inference.command import make_parser
 from inference.support import Support
 from networks.prototypes import Prototypes
 from utils.errors import UserError
+from utils.files import replacing
 
 from .ray_source import AT_ONCE, Photos
 
@@ -81,11 +83,36 @@ def parse(parts: Sequence[Part], options: argparse.Namespace, support: Support) 
         ray.shutdown()
 
 
-def results(out: Path) -> tuple[int, list[str]]:
-    """How many photos have a row in the folder `shards` of `out`, and the errors of those that were not parsed."""
+def forget_failures(out: Path) -> None:
+    """Take the photos that were not parsed out of earlier results, so that they are tried again."""
+    failed = set[str]()
+    shards = [(path, parquet.read_table(path)) for path in _holding_errors(out / "shards")]
+    for _, table in shards:
+        failed.update(table.filter(compute.is_valid(table["error"]))["photo"].to_pylist())
+    notes = sorted((out / "done").glob("*.parquet")) if failed else []
+    for path, table in [*((path, parquet.read_table(path)) for path in notes), *shards]:  # in this order: see below
+        kept = table.filter(compute.invert(compute.is_in(table["photo"], pa.array(failed))))
+        if not kept.num_rows:
+            path.unlink()
+        elif kept.num_rows < table.num_rows:  # killed in between, a later run finds the errors and does the rest
+            with replacing(path) as temporary:
+                parquet.write_table(kept, temporary)
+
+
+def results(out: Path) -> tuple[int, list[str], list[str]]:
+    """How many photos have a row in the folder `shards` of `out`, the errors of those not parsed, and the notes."""
     shards = arrow_dataset.dataset(str(out / "shards"), schema(), format="parquet")
-    failed = shards.scanner(columns=["error"], filter=arrow_dataset.field("error").is_valid())
-    return shards.count_rows(), failed.to_table()["error"].to_pylist()
+    told = [
+        shards.scanner(columns=[name], filter=arrow_dataset.field(name).is_valid()).to_table()[name].to_pylist()
+        for name in ("error", "note")
+    ]
+    return shards.count_rows(), told[0], told[1]
+
+
+def _holding_errors(folder: Path) -> list[Path]:
+    """The parquet files of results with a photo that was not parsed."""
+    files = sorted(folder.glob("*.parquet"))
+    return [file for file in files if any(parquet.read_table(file, columns=["error"])["error"].is_valid().to_pylist())]
 
 
 def _connect(options: argparse.Namespace) -> None:

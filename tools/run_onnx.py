@@ -18,7 +18,16 @@ from onnxruntime.capi import onnxruntime_pybind11_state as fault
 from PIL import Image
 
 from dataloaders.reading import looks_scaled
-from inference.annotations import LARGEST_ID, UNNAMED, is_unnamed, names_by_id, read_index_map, read_names
+from inference.annotations import (
+    LARGEST_ID,
+    UNNAMED,
+    is_unnamed,
+    names_beside,
+    names_by_id,
+    read_index_map,
+    read_names,
+    tell_unfit,
+)
 from inference.command import tell_passed_over
 from inference.inputs import check_results, collect, note_results
 from inference.known_names import known_as
@@ -81,12 +90,13 @@ def support_of(
     photo_file: str,
     label_file: str,
     name_file: str,
+    depth: int = 0,
 ) -> tuple[dict[str, np.ndarray], np.ndarray]:
     """What the parser's graph takes of a labelled photo, and the ids (K,) of its classes.
 
     Raises `UserError` where the two files do not fit, and for a class that is too small.
     """
-    photo = to_rgb(photo_file, tell=print)
+    photo = to_rgb(photo_file, depth=depth, tell=print)
     labels = read_index_map(label_file, photo=photo_file).astype(np.int64)
     ids = np.setdiff1d(np.unique(labels), (0, IGNORE))
     if not len(ids):
@@ -99,7 +109,9 @@ def support_of(
         raise UserError(f"{label_file}: its ids are steps to 255, which does not count; number the classes from 1")
     made = {"image": seen(photo, facts)}
     prototypes, foreground = reference.run(None, {**made, "labels": labels, "class_ids": ids})
-    by_id = names_by_id(read_names(name_file, [labels])) if name_file else {}
+    by_id = names_by_id(read_names(name_file, [labels])) if name_file else names_beside([label_file], print)
+    if name_file:
+        tell_unfit([labels], by_id, name_file, print)
     names = [by_id.get(int(i), UNNAMED.format(i)) for i in ids]
     unseen = ", ".join(name for name, prototype in zip(names, prototypes, strict=True) if not prototype.any())
     if unseen:
@@ -143,6 +155,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options.add_argument(
         "--names", help='JSON file of class names by id: {"1": "hat"}; for what the network knows of them'
     )
+    options.add_argument("--depth", type=int, default=0, help="bits of 16-bit photos that are in use (default: all)")
     options.add_argument("--out", default="parsed", help="folder for the index PNGs (default: %(default)s)")
     chosen = options.parse_args(arguments)
     folder, out = Path(chosen.graphs), Path(chosen.out)
@@ -154,7 +167,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     reference, parser = (opened(folder / f"{name}.onnx") for name in ("reference", "parser"))
     if {given.name: given.shape for given in parser.get_inputs()}["min_score"] == []:  # one for all classes
         raise UserError(f"{folder}: its graphs are of an earlier version; export the checkpoint again")
-    support, ids = support_of(reference, parser, facts, chosen.reference, chosen.labels, chosen.names)
+    support, ids = support_of(reference, parser, facts, chosen.reference, chosen.labels, chosen.names, chosen.depth)
 
     # For each photo: slots 0..K at its own size, back to the user's ids.
     note_results(out, sources)
@@ -162,7 +175,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     skipped = 0
     for source in sources:
         try:
-            photo = to_rgb(source.path, tell=print)
+            photo = to_rgb(source.path, depth=chosen.depth, tell=print)
         except UserError as error:
             print(f"skipped: {error}", file=sys.stderr)
             skipped += 1

@@ -1,6 +1,8 @@
 """Files are written under a temporary name and renamed, so that a reader never meets half of one."""
 
 import codecs
+import contextlib
+import hashlib
 import json
 import os
 import tempfile
@@ -72,6 +74,42 @@ def locked(folder: str | Path, wanted: bool = True) -> Iterator[None]:
         except OSError:  # a file system without locks
             pass
         yield
+
+
+@contextmanager
+def alone_in(folder: Path, wait: bool = True) -> Iterator[None]:
+    """Hold a folder, which is made, against other processes that do so; nothing is left in it.
+
+    Waits where another one holds it, or else raises `UserError`.
+    """
+    require_writable(folder)
+    try:
+        import fcntl
+    except ImportError:  # Windows
+        yield
+        return
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        with contextlib.suppress(OSError) if wait else contextlib.nullcontext():  # file systems without locks
+            fcntl.flock(handle, fcntl.LOCK_EX if wait else fcntl.LOCK_EX | fcntl.LOCK_NB)
+        yield
+    except BlockingIOError as error:
+        raise UserError(f"{folder}: another run is writing there; wait for its end, or choose another") from error
+    finally:
+        os.close(handle)
+
+
+def digest(content: bytes) -> str:
+    """The SHA-256 of some bytes, as text."""
+    return hashlib.sha256(content).hexdigest()
+
+
+def file_digest(path: str | Path) -> str:
+    """The SHA-256 of a file's content; empty where it cannot be read, which is left to who reads it."""
+    try:
+        return digest(Path(path).read_bytes())
+    except OSError:
+        return ""
 
 
 def require_writable(folder: str | Path) -> None:

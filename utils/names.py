@@ -13,6 +13,11 @@ def composed(name: str) -> str:
     return unicodedata.normalize("NFC", name)
 
 
+def one_file(name: str) -> str:
+    """What the names have in common that some file systems take for one file: accents and case do not count."""
+    return composed(name).casefold()
+
+
 def path_parts(name: str) -> list[str]:
     """The folders and the file of a path that a label file holds, with any slashes."""
     return [part for part in re.split(r"[\\/]+", composed(name)) if part not in ("", ".", "..")]

@@ -21,6 +21,10 @@ SUFFIXES = (
     *HEIF_SUFFIXES, ".jp2", ".ppm", ".pgm", ".tga",
 )  # fmt: skip
 """File names of photos that can be read, in small letters."""
+DAMAGED = (
+    OSError, SyntaxError, ValueError, TypeError, LookupError, struct.error, MemoryError, EOFError,
+)  # fmt: skip
+"""What Pillow raises at a file that is damaged."""
 LOSSY = ("JPEG", "MPO", "JPEG2000")
 GREY_STEPS = {"L;2": 85, "L;4": 17}
 SIZ, DEPTH_BEHIND = b"\xff\x4f\xff\x51", 38  # how a JPEG 2000 code stream begins, and bytes until its first depth
@@ -54,7 +58,7 @@ def open_picture(path: str | Path | BinaryIO, max_pixels: float = MAX_PIXELS, te
         raise UserError(f"{path}: {_unknown(path)}") from error
     except PermissionError as error:
         raise UserError(f"{path}: permission denied; change its mode or its folder's") from error
-    except (OSError, SyntaxError, ValueError, MemoryError, EOFError) as error:
+    except DAMAGED as error:
         raise UserError(f"{path}: the image is damaged ({str(error)[:100]}); replace the file") from error
 
 
@@ -64,14 +68,14 @@ def picture_size(path: str | Path) -> tuple[tuple[int, int], tuple[int, int]]:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             with _opened(path) as picture:
-                picture.seek(_largest_page(picture))
+                _to_largest_page(picture)
                 size = (picture.height, picture.width)
                 if picture.format == "TIFF":  # whose size Pillow has turned already
                     return size, size[::-1] if _turned_by_pillow(picture) >= 5 else size
                 return (size[::-1] if orientation(picture) >= 5 else size), size
     except FileNotFoundError as error:
         raise UserError(f"{path}: no such file; check the path") from error
-    except (OSError, SyntaxError, ValueError) as error:
+    except (*DAMAGED, Image.DecompressionBombError) as error:
         raise UserError(f"{path}: the image cannot be opened ({str(error)[:100]}); replace the file") from error
 
 
@@ -159,8 +163,7 @@ def _load(path: str | Path | BinaryIO, max_pixels: float, tell: Tell) -> Image.I
     source = _source(path)
     with _opened(source) as picture:
         pages = getattr(picture, "n_frames", 1)
-        page = _largest_page(picture)
-        picture.seek(page)
+        page = _to_largest_page(picture)
         width, height = picture.size
         if width * height > max_pixels:
             raise UserError(_too_large(path, f"{width}x{height} pixels", max_pixels))
@@ -200,15 +203,18 @@ def _turned_by_pillow(picture: Image.Image) -> int:
     return value if value in range(1, 9) else 1
 
 
-def _largest_page(picture: Image.Image) -> int:
-    """The number of the page with the most pixels; of pages of one size, as in animations, the first."""
-    if picture.format not in ("TIFF", "ICO", "ICNS") or getattr(picture, "n_frames", 1) == 1:
+def _to_largest_page(picture: Image.Image) -> int:
+    """Go to the page with the most pixels, of pages of one size, as in animations, the first; returns its number."""
+    pages = getattr(picture, "n_frames", 1)
+    if picture.format not in ("TIFF", "ICO", "ICNS") or pages == 1:  # which stand on the first, or on the whole picture
         return 0
     areas = []
-    for page in range(getattr(picture, "n_frames", 1)):
+    for page in range(pages):
         picture.seek(page)
         areas.append(picture.width * picture.height)
-    return areas.index(max(areas))
+    page = areas.index(max(areas))
+    picture.seek(page)
+    return page
 
 
 def _bits(picture: Image.Image, path: str | Path | BinaryIO, tile: Any) -> int:

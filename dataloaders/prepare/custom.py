@@ -57,23 +57,15 @@ def prepare_custom(
     spec = read_dataset_json(standing) if standing else None
     if spec and name not in (None, spec.name):
         raise UserError(f"{standing}: is called {spec.name!r}, not {name!r}; leave --name away or change the file")
-    name = spec.name if spec else folder
-    root = Path(data_root) / name
+    root = Path(data_root) / (name := spec.name if spec else folder)
     if not source.is_dir():
         raise UserError(f"{source}: no such folder; --source is the folder of your images, or a zip of it")
     found = read_source(source, annotations, spec.labels if spec else None, depth, skip_bad)
     photos = with_ids_of_their_own(found.photos)
-    if spec is None:
-        tell_alike(found.labels)
     labels, by_id = found.labels, {photo.id: photo for photo in photos}
     tell_notes(photos)
     splits, own_val = own_lists(found.splits or {}, photos)
-    if splits:
-        offer = Offer(splits, "as the source has them")
-    else:
-        ids = sorted(by_id)
-        repeats = repeat_shots([by_id[image_id].image for image_id in ids])
-        offer = Offer(draw_test(ids, TEST_SHARE, seed, repeats), "drawn at random from the images")
+    offer = Offer(splits, "as the source has them") if splits else _drawn(by_id, seed)
     splits = choose_lists(root, source, by_id, offer, skip_bad=skip_bad)
     tell_unlisted(root, by_id, splits)
     listed = {split: [by_id[image_id] for image_id in splits[split] if image_id in by_id] for split in SPLITS}
@@ -81,20 +73,28 @@ def prepare_custom(
     if standing and spec:
         record = standing.read_bytes()
     else:
-        held_out = set(own_val) if val is None else set()
-        trained = [photo for photo in listed["train"] if photo.id not in held_out]
+        tell_alike(labels)
+        trained = [photo for photo in listed["train"] if val is not None or photo.id not in own_val]
         raw_ids = [[photo.raw_ids for photo in part] for part in (trained, listed["test"])]
         content = first_json(name, labels, raw_ids, len(listed["train"]) - len(trained))
         record = (json.dumps(content, indent=2, ensure_ascii=False) + "\n").encode()
         spec = parse_dataset_json(draft, content)
     if val is None and not own_val:
         val = round(VAL_SHARE * len(splits["train"])) if len(splits["train"]) >= ENOUGH else 0
-    chosen, validation = [photo for split in SPLITS for photo in listed[split]], own_val if val is None else val
-    outcome = build(spec, root, source, splits, chosen, copy=copy, extra={draft: record}, val=validation)
+    chosen = [photo for split in SPLITS for photo in listed[split]]
+    kept = own_val if val is None else val
+    outcome = build(spec, root, source, splits, chosen, copy=copy, extra={draft: record}, val=kept)
     if not standing:
         print(f"wrote a first {draft}: look at its folds and class names")
     print(f"use it with --dataset {draft}")
     return outcome
+
+
+def _drawn(photos: Mapping[str, PreparedPhoto], seed: int) -> Offer:
+    """A test list drawn from the photos, by id: repeat shots of one scene come to one side."""
+    ids = sorted(photos)
+    repeats = repeat_shots([photos[image_id].image for image_id in ids])
+    return Offer(draw_test(ids, TEST_SHARE, seed, repeats), "drawn at random from the images")
 
 
 def prepare_zip(

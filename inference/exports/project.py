@@ -1,10 +1,9 @@
 """Annotation projects in the folder of results: one for each form, written aside and put in place at the end."""
 
-import hashlib
 import os
 import shutil
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +12,7 @@ from PIL import Image
 from dataloaders.prepare.formats.common import is_background, is_ignored
 from utils.constants import IGNORE
 from utils.errors import UserError
-from utils.files import read_json, reported, write_json, write_text
+from utils.files import alone_in, file_digest, read_json, reported, write_json, write_text
 from utils.names import JUNK, first_names, is_utf8
 from utils.pictures import orientation
 
@@ -36,9 +35,11 @@ class Project:
 
     def __init__(self, form: str, out: Path, classes: Sequence[ClassInfo]) -> None:
         self.folder, self.partial = out / form, out / f".{form}.partial"
-        shutil.rmtree(self.partial, ignore_errors=True)  # of a run that was killed
+        self._held = ExitStack()
+        self._held.enter_context(alone_in(self.partial, wait=False))
         with reported(self.partial):
-            self.partial.mkdir(parents=True)
+            for old in self.partial.iterdir():  # of a run that was killed
+                shutil.rmtree(old) if old.is_dir() else old.unlink()
         self.form = FORMS[form](self.partial, classes)
         self.certainty: dict[str, tuple[float, str]] = {}  # of each photo, and its classes by score
         self.photos: list[str] = []
@@ -50,6 +51,11 @@ class Project:
             self.form.add(image, parsing)
         self.certainty[image] = _certainty(parsing)
         self.photos.append(source.name)
+
+    def discard(self) -> None:
+        """Remove what is not finished."""
+        shutil.rmtree(self.partial, ignore_errors=True)
+        self._held.close()
 
     def finish(self) -> list[str]:
         """Put the project in its place; returns lines to print. Without a photo there is none.
@@ -64,7 +70,7 @@ class Project:
             lines = self.form.finish()
             ranked = sorted(self.certainty.items(), key=lambda item: (item[1][0], item[0]))
             write_text(self.partial / REVIEW, "".join(f"{mean:.4f}\t{i}\t{text}\n" for i, (mean, text) in ranked))
-            files = {name: _digest(self.partial / name) for name in _files(self.partial)}
+            files = {name: file_digest(self.partial / name) for name in _files(self.partial)}
             write_json(self.partial / RECORD, {"photos": self.photos, "files": files})
             if self.folder.exists():
                 old = self.partial.with_suffix(".old")
@@ -117,7 +123,18 @@ def exporting(forms: Iterable[str], out: Path, classes: Sequence[ClassInfo]) -> 
         yield projects
     finally:
         for project in projects:
-            shutil.rmtree(project.partial, ignore_errors=True)
+            project.discard()
+
+
+def finish(projects: Iterable[Project]) -> list[str]:
+    """Put projects in their places and print what they tell; returns a line for each that could not be."""
+    failed = []
+    for project in projects:
+        try:
+            print(*project.finish(), sep="\n")
+        except UserError as error:
+            failed.append(str(error))
+    return failed
 
 
 def _certainty(parsing: Parsing) -> tuple[float, str]:
@@ -145,7 +162,7 @@ def _changed(folder: Path) -> str:
     files = _record(folder).get("files")
     if not files:
         return "stands already, and is no export of an earlier run"
-    changed = [name for name in _files(folder) if files.get(name) != _digest(folder / name)]
+    changed = [name for name in _files(folder) if files.get(name) != file_digest(folder / name)]
     return f"files were changed or added since it was exported ({first_names(changed)})" if changed else ""
 
 
@@ -163,10 +180,6 @@ def _files(folder: Path) -> list[str]:
     paths = [path for path in sorted(folder.rglob("*")) if path.is_file()]
     names = [path.relative_to(folder) for path in paths if path.name.lower() not in JUNK]
     return [name.as_posix() for name in names if not name.name.startswith(".")]
-
-
-def _digest(path: Path) -> str:
-    return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
 def _write_photo(folder: Path, source: Source, parsing: Parsing) -> str:

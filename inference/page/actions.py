@@ -3,6 +3,7 @@
 import tempfile
 from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -15,14 +16,14 @@ from utils.errors import UserError
 from utils.files import read_json, write_json
 from utils.imaging import to_rgb
 
-from ..annotations import read_index_map
+from ..annotations import names_by_id, read_index_map
 from ..exports.project import FORMS, check_exports, exporting
 from ..extras import Extras
 from ..inputs import Source
 from ..parser import OneShotParser
 from ..parsing import Parsing
 from ..recipes import read_recipes
-from ..support import Support
+from ..support import Support, check_scale
 from . import view
 from .example import Example
 from .references import Reference, added, fitted, of_painting, pictures, support_of
@@ -88,7 +89,7 @@ class Page:
             classes = [c.name for c in support.classes]
             opacities, parsings, folder = dict.fromkeys(classes, opacity), [], self._folder()
             for number, (file, name) in enumerate(zip(files, names, strict=True)):
-                parsing = self.parser.parse(to_rgb(file, MAX_PIXELS), support)
+                parsing = self.parser.parse(to_rgb(file, MAX_PIXELS, tell=partial(view.toast, file)), support)
                 parsing.save(folder, view.title(number + 1, name))
                 parsings.append(view.reduced(parsing))
                 sliders[number] = view.compared(parsings[-1], opacities, name)
@@ -109,7 +110,7 @@ class Page:
             files, folder, areas = self._checked([reference], files), self._folder(), {}
             support = support_of(self.parser, [reference])
             for number, file in enumerate(files, 1):
-                parsing = self.parser.parse(to_rgb(file, MAX_PIXELS), support)
+                parsing = self.parser.parse(to_rgb(file, MAX_PIXELS, tell=partial(view.toast, file)), support)
                 parsing.save(folder, view.title(number, Path(file).name))
                 areas[view.title(number, Path(file).name)] = parsing.areas()
         return areas, view.packed(folder, "parsed.zip")
@@ -172,13 +173,15 @@ class Page:
         ids = values - {0, IGNORE}
         if not ids:
             raise UserError(f"{labels}: holds no class, only background; mark at least one class")
-        rgb = to_rgb(photo, MAX_PIXELS)
+        named = parse_names(names, ids)
+        check_scale(labels, label_map, named)
+        rgb = to_rgb(photo, MAX_PIXELS, tell=partial(view.toast, photo))
         if rgb.shape[:2] != label_map.shape:
             (height, width), (rows, columns) = rgb.shape[:2], label_map.shape
             raise UserError(
                 f"{photo}: upright it is {width}x{height}, its labels are {columns}x{rows}; save both alike"
             )
-        return Reference(rgb, label_map, parse_names(names, ids), {})
+        return Reference(rgb, label_map, named, {})
 
     def _checked(self, references: Sequence[Reference], files: Sequence[str] | None) -> Sequence[str]:
         if not references:
@@ -222,4 +225,4 @@ def parse_names(text: str, ids: Collection[int]) -> dict[int, str]:
         if int(number) in names or name in names.values():
             raise UserError(f"names by id: {part!r}: the id or the name stands twice; give each class one name")
         names[int(number)] = name
-    return names
+    return names_by_id(names, "names by id") if names else names

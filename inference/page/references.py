@@ -1,6 +1,6 @@
 """A visitor's references: photos with label maps, as painted, grown from strokes, uploaded or of the example."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import NamedTuple
 
@@ -8,12 +8,13 @@ import cv2
 import numpy as np
 
 from dataloaders import visualize
-from dataloaders.palette import RGB
+from dataloaders.palette import RGB, palette
 from utils.constants import IGNORE
 
 from ..annotations import IGNORED, UNNAMED
 from ..growing import alone, grow, look
 from ..parser import OneShotParser
+from ..parsing import ClassInfo
 from ..support import Support
 from .view import Painting
 
@@ -85,7 +86,18 @@ def support_of(parser: OneShotParser, references: Sequence[Reference], adapt: bo
     colors: dict[str, RGB] = {}
     for reference in references:
         colors = {**reference.colors, **colors}
-    return replace(support, classes=tuple(c._replace(color=colors.get(c.name, c.color)) for c in support.classes))
+    return replace(support, classes=_told_apart(support.classes, colors))
+
+
+def _told_apart(classes: Sequence[ClassInfo], colors: Mapping[str, RGB]) -> tuple[ClassInfo, ...]:
+    """The classes in the colours that they were painted in, unless an earlier one has it; then in another."""
+    shown: dict[RGB, ClassInfo] = {}
+    for one in classes:
+        spare = palette(["background", *map(str, range(len(classes)))])[1:]
+        wanted = (colors.get(one.name, one.color), one.color, *spare)
+        color = next(color for color in wanted if color not in shown)
+        shown[color] = one._replace(color=color)
+    return tuple(shown.values())
 
 
 def pictures(references: Sequence[Reference], support: Support) -> list[tuple[np.ndarray, str]]:

@@ -25,6 +25,11 @@ NAME_LENGTH = 50  # letters of a photo's name that its results keep
 SHOWN_SIDE = 1280  # longest side of the photos kept for the page; bounds the memory of a session
 
 
+def toast(file: str, line: str) -> None:
+    """Show a line about a visitor's file, without the server's folders."""
+    gr.Info(html.escape(line.replace(file, Path(file).name)))
+
+
 class CanvasValue(TypedDict):
     """The value of a Gradio image editor: a photo, and layers of strokes, RGBA (H, W, 4)."""
 
