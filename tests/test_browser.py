@@ -108,7 +108,7 @@ def test_the_example_on_a_phone_by_keyboard_alone(server, browser, downloads):
     visitor.tab_to("#download")
     visitor.press("\ue007")
     with visitor.downloaded(downloads / "parsed.zip") as packed:
-        assert len(packed.namelist()) == 12
+        assert len(packed.namelist()) == 12 + 3  # of the reference
     assert browser.execute_script("return document.documentElement.scrollWidth") <= PHONE["width"]
     for selector in ("#try-example", "#photos", "#parse", "#overlays", "#visible", "#areas", "#download", "#canvas"):
         box = browser.find_element("css selector", selector).rect

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 
 pytest.importorskip("gradio", reason="the page needs gradio: pip install -r requirements-demo.txt")
@@ -18,7 +19,7 @@ from gradio_client import Client, handle_file
 from gradio_client.exceptions import AppError
 
 import demo
-from inference.annotations import IGNORED
+from inference.annotations import IGNORED, read_names
 from inference.page import actions, example, references, server, view
 from inference.parser import OneShotParser
 from utils.errors import UserError
@@ -158,7 +159,8 @@ def test_parse_shows_and_packs_what_the_parser_finds(page, photo):
     assert shown["visible"]["value"] == list(opacities) and shown["which"]["choices"][0] == "all classes"
     assert shown["bars"] == "<p>1 of 1 photos parsed</p>"
     with zipfile.ZipFile(shown["archive"]) as packed:
-        assert sorted(packed.namelist()) == ["01_photo.json", "01_photo.png", "01_photo_overlay.jpg"]
+        saved = [f"reference/{name}" for name in ("1.png", "1_labels.png", "names.json")]
+        assert sorted(packed.namelist()) == ["01_photo.json", "01_photo.png", "01_photo_overlay.jpg", *saved]
         with packed.open("01_photo.png") as file:
             assert (np.array(Image.open(file)) == expected.labels).all()
         assert json.loads(packed.read("01_photo.json"))["classes"] == expected.areas()
@@ -169,6 +171,20 @@ def test_parse_shows_and_packs_what_the_parser_finds(page, photo):
     solid = first["value"][1][expected.labels == 3]
     assert len(solid) and (solid == support.classes[2].color).all()
     assert kept.opacities["class 3"] == 0.5, "the state of before is left alone"
+
+
+def test_paintings_are_packed_as_the_command_takes_them(page, photo, tmp_path):
+    image, label = picture()
+    taken, *_ = page.take_painted([], painting({0: label == 1, 1: label == 2}, image), True, "hat", "coat", *[""] * 6)
+    taken, *_ = page.take_painted(taken, painting({1: label == 3}, picture(seed=1)[0]), True, "", "hat", *[""] * 6)
+    with zipfile.ZipFile(parsed(page, taken, [photo[0]])["archive"]) as packed:
+        packed.extractall(tmp_path)
+    folder, expected = tmp_path / "reference", references.support_of(page.parser, taken)
+    names = read_names(folder / "names.json")
+    photos = [folder / f"{number}.png" for number in (1, 2)]
+    support = page.parser.make_support(photos, [folder / f"{number}_labels.png" for number in (1, 2)], names)
+    assert [(c.id, c.name) for c in support.classes] == [(c.id, c.name) for c in expected.classes]
+    assert torch.equal(support.prototypes.classes, expected.prototypes.classes)
 
 
 def test_masks_and_cut_outs_are_packed_at_the_photos_size(page, photo, tmp_path):

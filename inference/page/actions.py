@@ -26,7 +26,7 @@ from ..recipes import read_recipes
 from ..support import Support, check_scale
 from . import view
 from .example import Example
-from .references import Reference, added, fitted, of_painting, pictures, support_of
+from .references import Reference, added, fitted, of_painting, pictures, save, support_of
 
 MAX_PIXELS = 24_000_000
 MAX_PHOTOS, MAX_CLASSES, MAX_REFERENCES = 8, 64, 5
@@ -95,6 +95,7 @@ class Page:
                 sliders[number] = view.compared(parsings[-1], opacities, name)
                 yield (gr.skip(), view.progress(names, number + 1), *[gr.skip()] * 4, *sliders)
                 sliders[number] = gr.skip()
+            save(references, support, folder / "reference")
         kept = Kept(parsings, opacities, list(files), support)
         visible = gr.update(choices=classes, value=classes)
         faded = gr.update(choices=[ALL_CLASSES, *classes], value=ALL_CLASSES)

@@ -2,14 +2,17 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from pathlib import Path
 from typing import NamedTuple
 
 import cv2
 import numpy as np
+from PIL import Image
 
 from dataloaders import visualize
 from dataloaders.palette import RGB, palette
 from utils.constants import IGNORE
+from utils.files import write_json
 
 from ..annotations import IGNORED, UNNAMED
 from ..growing import alone, grow, look
@@ -87,6 +90,19 @@ def support_of(parser: OneShotParser, references: Sequence[Reference], adapt: bo
     for reference in references:
         colors = {**reference.colors, **colors}
     return replace(support, classes=_told_apart(support.classes, colors))
+
+
+def save(references: Sequence[Reference], support: Support, folder: Path) -> None:
+    """Write what predict.py takes: N.png and N_labels.png of each reference, and names.json."""
+    folder.mkdir()
+    ids = {**{c.name: c.id for c in support.classes}, IGNORED: IGNORE}
+    for number, reference in enumerate(references, 1):
+        labels = np.zeros(reference.labels.shape, dtype=np.uint16 if max(ids.values()) > IGNORE else np.uint8)
+        for name, mask in reference.masks.items():
+            labels[mask] = ids[name]
+        Image.fromarray(reference.photo).save(folder / f"{number}.png")
+        Image.fromarray(labels).save(folder / f"{number}_labels.png")
+    write_json(folder / "names.json", {c.id: c.name for c in support.classes})
 
 
 def _told_apart(classes: Sequence[ClassInfo], colors: Mapping[str, RGB]) -> tuple[ClassInfo, ...]:
