@@ -42,7 +42,7 @@ from utils.names import first_names
 
 if TYPE_CHECKING:
     from inference.parser import OneShotParser
-    from inference.support import Support
+    from inference.references import Support
 
 __all__ = ["DEFAULT_CHECKPOINT", "OneShotParser", "Support", "main"]
 

@@ -38,7 +38,7 @@ def train(settings: TrainSettings) -> int | None:
         from engine.stopping import StopSignal
         from utils import distributed
         from utils.device import choose_device
-        from utils.files import locked
+        from utils.locks import locked
 
     device = choose_device(settings.device, distributed.start())
     with locked(settings.folder(), distributed.rank() == 0), StopSignal() as stop:

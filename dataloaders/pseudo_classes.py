@@ -16,6 +16,7 @@ from torch.nn import functional
 from utils.constants import IGNORE
 
 from .body import BodyFrame, body_frame
+from .reading import ids_in
 
 FeatureExtractor = Callable[[Tensor], Sequence[Tensor]]
 """From a photo, RGB uint8 (3, H, W), feature maps (C, h, w) of any sizes."""
@@ -58,7 +59,7 @@ def parts_of(label: np.ndarray, foreground: np.ndarray, looks: Sequence[Tensor] 
             if len(pixels[0]) >= LEAST_SHARE * area:
                 yield number, Region((pixels[0], pixels[1]), _signs(pixels[0], pixels[1], frame, area, maps))
 
-    classes = [int(c) for c in np.unique(label) if c not in (0, IGNORE)]
+    classes = ids_in(label)
     return Parts(
         [region for _, region in large((n, numbered == n) for n in range(1, count))],
         [(class_id, region.signs) for class_id, region in large((c, label == c) for c in classes)],

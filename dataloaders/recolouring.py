@@ -7,6 +7,7 @@ from torchvision.transforms.v2 import functional as F
 
 from utils.constants import IGNORE
 
+from .reading import ids_in
 from .transforms import Sample
 
 LIGHT, CONTRAST, SATURATION = 0.4, 0.4, 0.5  # largest relative change
@@ -28,7 +29,7 @@ def recolour(sample: Sample, rng: np.random.Generator) -> Sample:
     if rng.random() < PLAIN:
         return sample
     image = _tinted(sample.image.float(), rng)
-    classes = [i for i in np.unique(sample.label.numpy()).tolist() if i not in (0, IGNORE)]
+    classes = ids_in(sample.label.numpy())
     if classes and rng.random() < GARMENT:
         garment = sample.label == int(rng.choice(classes))
         image[:, garment] = _tinted(image[:, garment][..., None], rng, any_hue=0.5)[..., 0]

@@ -54,7 +54,10 @@ def read_counts(path: Path) -> QueryCounts | None:
 
 
 def resampled(counts: QueryCounts) -> np.ndarray:
-    """`FIGURES` (DRAWS, 3) of as many query photos, drawn with replacement: the same ones for equally many queries."""
+    """`FIGURES` (DRAWS, 3) of DRAWS samples of the query photos, each with as many as there are, with replacement.
+
+    Lists of one length get the same samples, so that two evaluations can be compared draw by draw.
+    """
     number = len(counts.matrices)
     weights = np.random.default_rng(SEED).multinomial(number, np.full(number, 1 / number), size=DRAWS)
     sums = (weights.astype(np.float64) @ counts.matrices.reshape(number, -1)).astype(np.int64)  # floats use BLAS

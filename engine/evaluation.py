@@ -26,7 +26,8 @@ FEATURES_AT_ONCE = 2**27  # bytes that the query's feature may take in such a ca
 
 @dataclass
 class Evaluation:
-    """Figures in percent per output (`npm`, with `agm` also that), of the foreground, and predictions kept.
+    """Scores in percent: `figures` of each output, "npm" and on request "agm"; `foreground` of background, person and
+    their mean.
 
     `counts` holds the confusion matrices behind them by query photo, (Q, N, N): in k-way under 0, in 1-way for each
     class. `labels` is the digest of the label maps that were read.

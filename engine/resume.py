@@ -85,7 +85,7 @@ def remove_earlier(folder: Path) -> None:
 
 
 def stages_to_do(settings: TrainSettings) -> list[int]:
-    """The stages that are still to train, in turn: for EOPNet always the last. Raises `UserError` as `saved_run`."""
+    """The stages still to train, in turn: networks without stages have the last alone. `UserError` as `saved_run`."""
     if settings.method != "pop":
         return [STAGES]
     saved = saved_run(settings)

@@ -21,7 +21,7 @@ from dataloaders.prepare.formats.common import (
 )
 from dataloaders.prepare.formats.folders import LABEL_FOLDERS
 from dataloaders.prepare.formats.shapes import stated_size
-from dataloaders.reading import labels_upright, looks_smoothed, open_labels
+from dataloaders.reading import ids_in, labels_upright, looks_smoothed, open_labels
 from utils.constants import IGNORE
 from utils.errors import UserError
 from utils.files import read_json
@@ -182,9 +182,9 @@ def tell_unfit(
         if isinstance(label, Mapping):
             masks.update(name for name in label if name != IGNORED and not is_background(name))
         else:
-            ids.update(int(i) for i in np.unique(label))
+            ids.update(ids_in(label))
     kinds: tuple[tuple[str, set[Any], set[Any]], ...] = (
-        ("ids", ids - {0, IGNORE}, set(names)),
+        ("ids", ids, set(names)),
         ("masks", masks, set(names.values())),
     )
     fitting = any(held & known for _, held, known in kinds)
@@ -220,8 +220,7 @@ def class_names(labels: Sequence[np.ndarray | Mapping[str, np.ndarray]], names: 
             drawn = [name for name, mask in one.items() if marked(mask).any()]
             named |= dict.fromkeys(name for name in drawn if name != IGNORED and not is_background(name))
         else:
-            ids = set(np.unique(one).tolist()) - {0, IGNORE}
-            named |= dict.fromkeys(names.get(i, UNNAMED.format(i)) for i in sorted(ids))
+            named |= dict.fromkeys(names.get(i, UNNAMED.format(i)) for i in ids_in(one))
     return list(named)
 
 

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from dataloaders.reading import ids_in
 from networks.base import Features
 from networks.decoding import human_mask
 from networks.layers import resize
@@ -28,7 +29,7 @@ class Scene(NamedTuple):
     person: np.ndarray
 
 
-def look(parser: OneShotParser, photo: np.ndarray, strokes: np.ndarray) -> Scene:
+def scene_of(parser: OneShotParser, photo: np.ndarray, strokes: np.ndarray) -> Scene:
     """The network's view of an RGB photo (H, W, 3) with `strokes` (see `grow`), which some networks need for it.
 
     Raises `UserError` where the strokes hold no class.
@@ -41,7 +42,7 @@ def look(parser: OneShotParser, photo: np.ndarray, strokes: np.ndarray) -> Scene
         return Scene(features, human_mask(coarse[None], (height, width))[0].cpu().numpy())
 
 
-def alone(strokes: np.ndarray, scene: Scene) -> np.ndarray:
+def ungrown(strokes: np.ndarray, scene: Scene) -> np.ndarray:
     """The label map (H, W) of strokes that do not grow: unpainted pixels of the person do not count."""
     return np.where((strokes == IGNORE) & ~scene.person, 0, strokes).astype(np.uint8)
 
@@ -55,7 +56,7 @@ def grow(
     person takes the class of the stroke that is nearest in the network's features and in colour together; borders
     follow the photo. A pixel that is like no stroke is 255, which does not count. Outside the person all is 0.
     """
-    classes = [int(i) for i in np.unique(strokes) if i not in (0, IGNORE)]
+    classes = ids_in(strokes)
     with torch.inference_mode():
         distances = torch.stack([_distance(photo, strokes == i, scene.features, colour) for i in classes])[None]
         guide = scene.features.guide

@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import NamedTuple
 
 from utils.errors import UserError
-from utils.files import alone_in, read_json, write_json
+from utils.files import read_json, write_json
+from utils.locks import alone_in
 from utils.names import JUNK, first_names, one_file
 from utils.pictures import SUFFIXES
 

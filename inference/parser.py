@@ -20,7 +20,6 @@ from networks.base import Features
 from networks.checkpoints import open_checkpoint
 from networks.decoding import Maps
 from networks.fast.folding import fold_batch_norm
-from networks.rivals import choose_rivals
 from utils.device import autocast, choose_device, free_memory, resolve_amp, tune
 from utils.errors import UserError
 from utils.imaging import Photo, is_blank, network_size, resize_longest, to_rgb
@@ -28,13 +27,15 @@ from utils.imaging import Photo, is_blank, network_size, resize_longest, to_rgb
 from .adapting import adapt as turn
 from .annotations import BaseIds, Labels, Names
 from .boxes import Box
+from .labelled import check_labels, named
 from .parsing import Parsing, labels_of
 from .people import Place, Sight, apart, find_people, places_of_boxes
 from .references import (
+    Support,
     average_prototypes,
-    blend_rows,
     check_seen,
     extract_prototypes,
+    join_bank,
     joined_names,
     rows_and_rivals,
     shrink_labels,
@@ -43,7 +44,6 @@ from .references import (
 from .self_check import poorly_parsed
 from .settings import DEFAULT_CHECKPOINT, check_choices, defaults_of
 from .smoothing import Smoother
-from .support import Support, check_labels, named
 from .tiles import SlotMap, join_tiles, tiles
 
 BYTES_A_PIXEL = 150  # that the smallest encoder takes at the least: what needs more than there is would be killed
@@ -137,22 +137,20 @@ class OneShotParser:
         notes = list[str]()
         classes, pairs = check_labels(images, maps, names or {}, self.depth, notes.append)
         references = [self._reference(rgb, slots) for rgb, slots in pairs]
-        own, net, known = [c.name for c in classes], self.network, self.class_names
-        prototypes = average_prototypes(extract_prototypes(net, *photo, len(classes)) for photo in references)
+        own, known = [c.name for c in classes], self.class_names
+        prototypes = average_prototypes(extract_prototypes(self.network, *photo, len(own)) for photo in references)
         check_seen(prototypes, own, named(images[0]), self.max_size)
-        rows, rivals = rows_and_rivals(net, known, self.prototypes, own, base_ids)
-        prototypes = blend_rows(net, prototypes, rows) if any(rows) else prototypes
+        photos = [(features, slots) for (features, _), (_, slots) in zip(references, pairs, strict=True)]
+        rows, rivals = rows_and_rivals(self.network, known, self.prototypes, own, base_ids)
+        prototypes, rivals = join_bank(self.network, prototypes, photos, rows, rivals)
         unknown = [slot for slot, row in enumerate(rows, start=1) if not row]
-        if rivals and unknown:
-            photos = [(features, slots) for (features, _), (_, slots) in zip(references, pairs, strict=True)]
-            rivals = choose_rivals(net, photos, rivals, unknown, prototypes)
-        prototypes = prototypes._replace(rivals=net.bank.rows[rivals][None] if rivals else None)
         if self.adapt if adapt is None else adapt:
-            prototypes = turn(net, references, prototypes, unknown)
+            prototypes = turn(self.network, references, prototypes, unknown)
             notes += [] if unknown else ["adapt: the checkpoint knows all classes by name, so none is turned"]
-        of_bank = joined_names(own, rows, known), tuple(known[r] for r in rivals)
         sure = surer([row > 0 for row in rows], bool(rivals) or any(rows), len(pairs))
-        support = Support(classes, prototypes._replace(surer=self._on_device(sure)), *of_bank)
+        prototypes = prototypes._replace(surer=self._on_device(sure))
+        rival_names = tuple(known[row] for row in rivals)
+        support = Support(classes, prototypes, known=joined_names(own, rows, known), rivals=rival_names)
         if unknown:
             themselves = [self._class_maps(features, support) for features, _ in references]
             notes += poorly_parsed(themselves, [slots for _, slots in references], own, unknown, self.min_score)

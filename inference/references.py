@@ -1,6 +1,7 @@
-"""Prototypes of any classes: from several labelled photos, and blended with the bank on request."""
+"""A reference: the prototypes of any classes, from several labelled photos, and blended with the bank on request."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -9,12 +10,26 @@ from torch import Tensor
 from networks.base import Features, OneShotNetwork
 from networks.layers import resize_labels
 from networks.prototypes import Prototypes
+from networks.rivals import choose_rivals
 from utils.errors import UserError
 from utils.rivals import UNKNOWN_SURER
 
 from .annotations import BaseIds, is_unnamed
 from .known_names import known_as, shown_name
+from .parsing import ClassInfo
 from .settings import SEVERAL_SURER
+
+
+@dataclass(frozen=True)
+class Support:
+    """A reference: its classes, their prototypes in the same order, which of them the checkpoint knows by name, and
+    which other classes it knows that compete as background; and lines to tell the user."""
+
+    classes: tuple[ClassInfo, ...]
+    prototypes: Prototypes
+    known: tuple[str, ...] = ()
+    rivals: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
 
 
 def extract_prototypes(network: OneShotNetwork, photo: Features, label: Tensor, classes: int) -> Prototypes:
@@ -65,6 +80,26 @@ def rows_and_rivals(
         raise UserError(f"bank: the reference has none of the remembered classes ({choice}); use support-only")
     told_apart = any(rows) or not all(map(is_unnamed, names))
     return rows, [row for row in remembered.values() if row not in rows] if network.takes_rivals and told_apart else []
+
+
+def join_bank(
+    network: OneShotNetwork,
+    prototypes: Prototypes,
+    photos: Sequence[tuple[Features, np.ndarray]],
+    rows: Sequence[int],
+    rivals: list[int],
+) -> tuple[Prototypes, list[int]]:
+    """The prototypes with what the bank gives: a share in those that have one of its `rows`, and rivals.
+
+    `photos` are the features (batch 1) and slots (H, W) of the labelled ones, `rows` and `rivals` those of
+    `rows_and_rivals`. Returned beside the prototypes are the rivals that are left: none of the classes by another name.
+    """
+    if any(rows):
+        prototypes = blend_rows(network, prototypes, rows)
+    unknown = [slot for slot, row in enumerate(rows, start=1) if not row]
+    if rivals and unknown:
+        rivals = choose_rivals(network, photos, rivals, unknown, prototypes)
+    return prototypes._replace(rivals=network.bank.rows[rivals][None] if rivals else None), rivals
 
 
 def surer(known: Sequence[bool], told_apart: bool, photos: int) -> np.ndarray:

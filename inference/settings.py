@@ -23,8 +23,10 @@ class Defaults(NamedTuple):
 
 
 def defaults_of(test_size: int, measured: float | None, min_presence: float) -> Defaults:
-    """What goes for a checkpoint whose evaluation took photos at `test_size` (0: as they are), with the `measured`
-    score of absent classes, and that of its kind of network."""
+    """The defaults for a checkpoint whose evaluation took photos with a longest side of `test_size`, 0 for as they are.
+
+    The least score is the `measured` one that it stores, or else the network's own, `min_presence`, 0 for none.
+    """
     min_score = (min_presence or MIN_SCORE) if measured is None else measured
     return Defaults(test_size or DEFAULT_SIZE, bool(test_size), min_score)
 

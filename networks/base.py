@@ -1,6 +1,6 @@
-"""What the one-shot networks share: prototypes from labelled supports, the bank's share in them, nearest prototypes.
+"""What the one-shot networks share: the encoder, prototypes from labelled supports, and the bank's share in them.
 
-EOPNet and POPNet differ in how they come to their features and to the human foreground; everything after it is here.
+EOPNet and POPNet also share the nearest prototypes after that; AOPNet brings its own matching.
 """
 
 from __future__ import annotations
@@ -49,7 +49,10 @@ class Logits(NamedTuple):
 
 
 class LabelMaps(NamedTuple):
-    """What a query is parsed into: winning slots `npm` and `agm` (B, H, W), `human` (B, H, W) bool; `agm` as above."""
+    """What a query is parsed into: winning slots `npm` and `agm` (B, H, W), `human` (B, H, W) bool.
+
+    `agm` is None where it was not asked for.
+    """
 
     npm: Tensor
     agm: Tensor | None

@@ -80,35 +80,30 @@ class Matcher(nn.Module):
         size = (height, width)
         pixels, inside = resize(fine, size).flatten(2), resize(human, size).flatten(2)[:, None]
         similarity = torch.einsum("bskd,bdn->bskn", prototypes, pixels)
-        hidden = ~present[..., None]
-        logits = (self.scale * similarity).masked_fill(hidden, NEVER)
+        absent = ~present[..., None]
+        logits = (self.scale * similarity).masked_fill(absent, NEVER)
         background = (self.scale * self.threshold).expand_as(logits[:, :, :1])
         share = torch.cat([background, logits], dim=2).softmax(dim=2)[:, :, 1:] * inside
         mass = share.sum(dim=-1)
         gathered = torch.einsum("bskn,bdn->bskd", share, pixels) / mass.clamp(min=1e-3)[..., None]
         within = similarity.masked_fill(inside < 0.5, -1)
-        peak, hill = _soft_maximum(within, PEAK), _soft_maximum(within, HILL)
         unit = F.normalize(gathered, dim=-1, eps=1e-6)
-        own = (unit * prototypes).sum(dim=-1)
         others = torch.einsum("bskd,bsjd->bskj", prototypes, prototypes)
         place = torch.arange(others.shape[-1], device=others.device)
-        apart = hidden.transpose(2, 3) | (place[:, None] == place)
-        rival = torch.einsum("bskd,bsjd->bskj", unit, prototypes).masked_fill(apart, -1).amax(dim=-1)
-        alike = others.masked_fill(apart, -1).amax(dim=-1)
+        apart = absent.transpose(2, 3) | (place[:, None] == place)
         area = mass / inside.sum(dim=-1).clamp(min=1)
-        sure = (share**2).sum(dim=-1) / mass.clamp(min=1e-3)
-        signs = [
-            peak,
-            hill,
-            own,
-            rival,
-            alike,
-            (area + 1e-4).log() / 4,
-            sure,
-            classes.norm(dim=-1),
-            gathered.norm(dim=-1),
-        ]
-        return gathered, torch.stack(signs, dim=-1)
+        signs = {
+            "peak": _soft_maximum(within, PEAK),
+            "hill": _soft_maximum(within, HILL),
+            "own": (unit * prototypes).sum(dim=-1),
+            "rival": torch.einsum("bskd,bsjd->bskj", unit, prototypes).masked_fill(apart, -1).amax(dim=-1),
+            "alike": others.masked_fill(apart, -1).amax(dim=-1),
+            "area": (area + 1e-4).log() / 4,
+            "sure": (share**2).sum(dim=-1) / mass.clamp(min=1e-3),
+            "prototype's norm": classes.norm(dim=-1),
+            "gathered norm": gathered.norm(dim=-1),
+        }
+        return gathered, torch.stack([signs[name] for name in SIGNS], dim=-1)
 
     def _presence(self, prototypes: Tensor, gathered: Tensor, fine: Tensor, human: Tensor, signs: Tensor) -> Tensor:
         """Logits (B, S, K) that each class is in the query."""

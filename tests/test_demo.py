@@ -310,7 +310,7 @@ def test_what_killed_servers_left_is_removed_at_the_start(tmp_path, monkeypatch)
         folder.mkdir()
     (killed / "run.lock").touch()
     monkeypatch.setattr(server.tempfile, "gettempdir", lambda: str(tmp_path))
-    hold = f"from utils.files import locked\nwith locked({str(running)!r}): print('held', flush=True); input()"
+    hold = f"from utils.locks import locked\nwith locked({str(running)!r}): print('held', flush=True); input()"
     with subprocess.Popen([sys.executable, "-c", hold], stdin=subprocess.PIPE, stdout=subprocess.PIPE) as holder:
         assert holder.stdout.readline().strip() == b"held"
         server.sweep()

@@ -111,10 +111,10 @@ def test_the_example_runs_without_pytorch(way, ids, size, tmp_path):
     speck = np.where(labels == labels.max(), 0, labels)
     speck[1, 1] = labels.max()
     wrong_ones = (
-        (np.where(label == 1, 127, 255).astype(np.uint8), "steps to 255"),
-        (np.where(label == 1, 70_000, label.astype(np.int32)), "holds 0 to 70000; use ids 0 to 65535"),
+        (np.where(label == 1, 127, 255).astype(np.uint8), "so they look scaled to be seen"),
+        (np.where(label == 1, 70_000, label.astype(np.int32)), "hold 0 to 70000; use ids 0 to 65535"),
         (np.zeros_like(labels), "at least one class"),
-        (labels[1:], "another size"),
+        (labels[1:], "save both at one size"),
         (speck, "too small to be seen"),
     )
     for wrong, told in wrong_ones:

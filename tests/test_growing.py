@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from inference.growing import Scene, alone, grow
+from inference.growing import Scene, grow, ungrown
 from networks.base import Features
 from tools.measure_example import miou
 from tools.measure_strokes import stroked, watershed
@@ -17,7 +17,7 @@ SIDE = 64
 
 
 def scene(guided: bool = True) -> tuple[np.ndarray, np.ndarray, Scene]:
-    """A photo (64, 64) of four quarters, their numbers 1 to 4, and a sight in which all but the last are a person."""
+    """A photo (64, 64) of four quarters, their numbers 1 to 4, and a scene in which all but the last are a person."""
     quarters = np.kron([[1, 2], [3, 4]], np.ones((SIDE // 2, SIDE // 2), np.uint8)).astype(np.uint8)
     photo = np.array([[0, 0, 0], [200, 30, 30], [30, 30, 200], [30, 200, 30], [90, 90, 90]], np.uint8)[quarters]
     small = torch.from_numpy(quarters[::4, ::4].astype(np.int64))
@@ -37,7 +37,7 @@ def test_strokes_fill_what_is_like_them_and_nothing_else(guided):
     assert (grown[: SIDE // 2, : SIDE // 2][inner] == 7).all() and (grown[: SIDE // 2, SIDE // 2 :][inner] == 9).all()
     assert (grown[SIDE // 2 :, : SIDE // 2][inner] == 255).all(), "like no stroke"
     assert (grown[40, 40:44] == 7).all() and (grown[2, 2:6] == 0).all() and (grown[50:60, 50:60] == 0).all()
-    plain = alone(strokes, sight)
+    plain = ungrown(strokes, sight)
     assert (plain[strokes != 255] == strokes[strokes != 255]).all()
     assert set(np.unique(plain[(strokes == 255) & sight.person])) == {255}
     assert not plain[(strokes == 255) & ~sight.person].any()

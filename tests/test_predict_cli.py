@@ -16,7 +16,7 @@ from inference.annotations import read_labels, read_names
 from inference.exports import project
 from inference.mask_folder import read_folder
 from utils.errors import UserError
-from utils.files import alone_in
+from utils.locks import alone_in
 
 from .own_photos import COLORS, SIZE, complaint, picture, run
 

@@ -26,7 +26,7 @@ from networks.checkpoints.checkpoint import export_released
 from networks.eopnet import EOPNet
 from utils.device import choose_device
 from utils.errors import UserError
-from utils.files import locked
+from utils.locks import locked
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -171,7 +171,7 @@ def test_a_stopped_run_has_no_results_of_an_earlier_one_in_its_folder(toy_root, 
 
 def test_two_runs_do_not_share_a_folder(toy_root, tmp_path):
     holder = (
-        "import sys, time; from utils.files import locked\nwith locked(sys.argv[1]): print(flush=True); time.sleep(60)"
+        "import sys, time; from utils.locks import locked\nwith locked(sys.argv[1]): print(flush=True); time.sleep(60)"
     )
     command = [sys.executable, "-c", holder, str(tmp_path)]
     with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE) as process:

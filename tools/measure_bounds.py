@@ -20,7 +20,7 @@ from dataloaders.split import Split
 from dataloaders.transforms import Sample
 from engine.metrics import ConfusionMatrix
 from inference.parser import OneShotParser
-from inference.support import Support
+from inference.references import Support
 from networks.aopnet import AOPNet
 from networks.decoding import Maps, class_scores, decode
 from utils.config import whole

@@ -11,6 +11,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from dataloaders.reading import ids_in
 from inference.page import example
 from inference.page.references import Reference, support_of
 from inference.parser import OneShotParser
@@ -28,7 +29,7 @@ SHOWN = 5  # groups that are printed
 def miou(labels: np.ndarray, photo: Reference, reference: Reference) -> float:
     """Mean IoU in percent of a label map (H, W), over the reference's classes that it or the truth holds."""
     ious = []
-    for i in set(np.unique(reference.labels)) - {0, IGNORE}:
+    for i in ids_in(reference.labels):
         hit, truth, counts = labels == i, photo.labels == i, photo.labels != IGNORE
         either = ((hit | truth) & counts).sum()
         if either:
@@ -60,7 +61,7 @@ def choose(parser: OneShotParser, candidates: dict[str, Reference]) -> None:
 
 
 def _classes(reference: Reference) -> set[int]:
-    return set(np.unique(reference.labels).tolist()) - {0, IGNORE}
+    return set(ids_in(reference.labels))
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

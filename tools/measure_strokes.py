@@ -15,9 +15,10 @@ import torch
 from tqdm import tqdm
 
 from dataloaders import catalog
+from dataloaders.reading import ids_in
 from dataloaders.split import Split
 from engine.metrics import ConfusionMatrix
-from inference.growing import Scene, alone, grow, look
+from inference.growing import Scene, grow, scene_of, ungrown
 from inference.parser import OneShotParser
 from utils.config import whole
 from utils.constants import IGNORE
@@ -34,7 +35,7 @@ Way = Callable[[np.ndarray, np.ndarray, Scene], np.ndarray]  # photo, strokes, s
 def stroked(label: np.ndarray, share: float, rng: np.random.Generator) -> np.ndarray:
     """Strokes uint8 (H, W) that cover `share` of each class of a label map; 255 elsewhere."""
     strokes = np.full(label.shape, IGNORE, dtype=np.uint8)
-    for i in (int(i) for i in np.unique(label) if i not in (0, IGNORE)):
+    for i in ids_in(label):
         count, parts, stats, _ = cv2.connectedComponentsWithStats((label == i).astype(np.uint8))
         area = stats[:, cv2.CC_STAT_AREA]
         for part in (n for n in range(1, count) if area[n] >= LEAST_PART * area[1:].sum()):
@@ -69,7 +70,7 @@ def watershed(photo: np.ndarray, strokes: np.ndarray, scene: Scene) -> np.ndarra
 
 
 WAYS: dict[str, Way] = {
-    "strokes alone": lambda photo, strokes, scene: alone(strokes, scene),
+    "strokes alone": lambda photo, strokes, scene: ungrown(strokes, scene),
     "watershed": watershed,
     "nearest stroke: feature": partial(grow, colour=0.0),
     "nearest stroke: colour": partial(grow, colour=1e3, limit=1e3 * 0.01),
@@ -94,9 +95,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
         strokes = stroked(label, chosen.share, rng)
         if (strokes == IGNORE).all():
             continue
-        scene = look(parser, photo, strokes)
+        scene = scene_of(parser, photo, strokes)
         grown = {"whole map": label, **{name: way(photo, strokes, scene) for name, way in WAYS.items()}}
-        shown = [int(i) for i in np.unique(label) if i not in (0, IGNORE)]
+        shown = ids_in(label)
         for name, one in grown.items():
             _count(maps[name], np.where(one == IGNORE, 0, one), label, shown)
         loaded = [_load(split, query) for query in queries[:3]]

@@ -26,7 +26,8 @@ from inference.command import (
 )
 from utils.config import ArgumentParser, whole
 from utils.errors import UserError, run_cli
-from utils.files import digest, file_digest, locked, read_json, write_json
+from utils.files import digest, file_digest, read_json, write_json
+from utils.locks import locked
 
 RUN = "run.json"  # in the folder of results: the options that they were made with
 PATIENCE = 4  # seconds in which a cluster must take a connection, and again in which it must answer

@@ -24,7 +24,7 @@ from ray.data.checkpoint import CheckpointConfig
 
 from inference.collection import Entry, Part, rows, schema
 from inference.command import make_parser
-from inference.support import Support
+from inference.references import Support
 from networks.prototypes import Prototypes
 from utils.errors import UserError
 from utils.files import replacing

@@ -17,22 +17,12 @@ import onnxruntime
 from onnxruntime.capi import onnxruntime_pybind11_state as fault
 from PIL import Image
 
-from dataloaders.reading import looks_scaled
-from inference.annotations import (
-    LARGEST_ID,
-    UNNAMED,
-    is_unnamed,
-    names_beside,
-    names_by_id,
-    read_index_map,
-    read_names,
-    tell_unfit,
-)
+from inference.annotations import is_unnamed, names_beside, read_index_map, read_names
 from inference.command import tell_passed_over
 from inference.inputs import check_results, collect, note_results
 from inference.known_names import known_as
+from inference.labelled import check_labels
 from utils.config import ArgumentParser
-from utils.constants import IGNORE
 from utils.errors import UserError, run_cli
 from utils.files import read_json, replacing
 from utils.imaging import is_blank, network_size, to_rgb
@@ -96,23 +86,12 @@ def support_of(
 
     Raises `UserError` where the two files do not fit, and for a class that is too small.
     """
-    photo = to_rgb(photo_file, depth=depth, tell=print)
-    labels = read_index_map(label_file, photo=photo_file).astype(np.int64)
-    ids = np.setdiff1d(np.unique(labels), (0, IGNORE))
-    if not len(ids):
-        raise UserError(f"{label_file}: holds no class, only background; mark at least one class")
-    if labels.shape != photo.shape[:2]:
-        raise UserError(f"{label_file}: has another size than {photo_file}; save both at one size")
-    if labels.min() < 0 or labels.max() > LARGEST_ID:
-        raise UserError(f"{label_file}: holds {labels.min()} to {labels.max()}; use ids 0 to {LARGEST_ID}")
-    if not name_file and IGNORE in labels and looks_scaled([*ids.tolist(), IGNORE]):
-        raise UserError(f"{label_file}: its ids are steps to 255, which does not count; number the classes from 1")
+    label = read_index_map(label_file, photo=photo_file)
+    given = read_names(name_file, [label]) if name_file else names_beside([label_file], print)
+    classes, [(photo, slots)] = check_labels([photo_file], [label], given, depth, print)
+    names, numbers = [c.name for c in classes], np.arange(1, len(classes) + 1)
     made = {"image": seen(photo, facts)}
-    prototypes, foreground = reference.run(None, {**made, "labels": labels, "class_ids": ids})
-    by_id = names_by_id(read_names(name_file, [labels])) if name_file else names_beside([label_file], print)
-    if name_file:
-        tell_unfit([labels], by_id, name_file, print)
-    names = [by_id.get(int(i), UNNAMED.format(i)) for i in ids]
+    prototypes, foreground = reference.run(None, {**made, "labels": slots, "class_ids": numbers})
     unseen = ", ".join(name for name, prototype in zip(names, prototypes, strict=True) if not prototype.any())
     if unseen:
         where = f"at {facts['max_size']} pixels"
@@ -120,11 +99,11 @@ def support_of(
     prototypes, rivals, unknown = blend_rows(prototypes, names, facts)
     support = {"prototypes": prototypes, "foreground": foreground, "rivals": rivals}
     if len(rivals) and unknown.any():
-        support["rivals"] = choose_rivals(parser, {**made, **support}, labels, ids, unknown)
+        support["rivals"] = choose_rivals(parser, {**made, **support}, slots, numbers, unknown)
     support["min_score"] = least_scores(facts["min_score"], unknown & bool(len(support["rivals"]) or not unknown.all()))
     if not len(support["rivals"]):
         support["rivals"] = np.zeros_like(prototypes[:1])  # a graph takes no empty input
-    return support, ids
+    return support, np.array([c.id for c in classes])
 
 
 def opened(graph: Path) -> onnxruntime.InferenceSession:

@@ -21,8 +21,8 @@ from dataloaders.split import Split
 from dataloaders.transforms import Sample
 from engine.metrics import ConfusionMatrix
 from inference.parser import OneShotParser
+from inference.references import Support
 from inference.settings import DEFAULT_CHECKPOINT
-from inference.support import Support
 from networks import decoding
 from utils.config import ArgumentParser, whole
 from utils.constants import IGNORE, PROTOTYPES

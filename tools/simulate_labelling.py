@@ -19,12 +19,12 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-import numpy as np
 import torch
 from tqdm import tqdm
 
 from dataloaders import catalog
 from dataloaders.layout import IMAGE_FOLDER, LABEL_FOLDER, list_path, pairs_path, supports_path
+from dataloaders.reading import ids_in
 from dataloaders.settings import DATA_ROOT
 from dataloaders.spec import DatasetSpec
 from dataloaders.split import Split
@@ -32,7 +32,7 @@ from dataloaders.transforms import Sample
 from engine.metrics import ConfusionMatrix
 from inference.parser import OneShotParser
 from utils.config import MOST, ArgumentParser, whole
-from utils.constants import IGNORE, PROTOTYPES
+from utils.constants import PROTOTYPES
 from utils.errors import UserError, run_cli
 from utils.files import replacing, write_json, write_text
 from utils.log import percent, table
@@ -119,7 +119,7 @@ def simulate(options: Namespace, spec: DatasetSpec, root: Path, collection: Sequ
     """All steps in turn, each printed when it is done."""
     photos = Split(spec, write_part(spec, root, options.out / "collection", collection), "train")
     tests = Split(spec, root, "test")
-    holds = [set(np.unique(photos.load(n).label).tolist()) - {0, IGNORE} for n in range(len(photos))]
+    holds = [set(ids_in(photos.load(n).label.numpy())) for n in range(len(photos))]
     order = order_of_labelling(holds, options.seed)[: options.correct]
     labelled = [photos.load(place) for place in order]
     steps = []

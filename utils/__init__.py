@@ -1,4 +1,4 @@
-"""Parts that know nothing of parsing: options, device, processes, errors, files, pictures, logs."""
+"""Parts that need neither networks nor data sets: options, device, processes, errors, files, pictures, logs."""
 
 import os
 

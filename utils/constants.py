@@ -7,4 +7,4 @@ PROTOTYPES = ("auto", "support-only", "bank")  # whose to parse with
 LEAST_SIZE = 32  # pixels of the longer side that a user may ask for
 PRECISIONS = ("off", "auto", "bf16", "fp16")  # mixed precision; auto: bf16 where the device is fast at it
 MAX_SIDE = 2**14  # pixels of a photo's longer side that a network is given
-STAGES = 3  # POPNet's; EOPNet's labels are those of the last one
+STAGES = 3  # POPNet's; the labels of other networks are those of the last one

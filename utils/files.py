@@ -1,7 +1,6 @@
-"""Files are written under a temporary name and renamed, so that a reader never meets half of one."""
+"""Files read and written: whole or not at all, with every fault told in one line."""
 
 import codecs
-import contextlib
 import hashlib
 import json
 import os
@@ -14,7 +13,6 @@ from typing import Any
 
 from .errors import UserError
 
-LOCK = "run.lock"  # in a folder that a process holds
 UMASK = os.umask(0)  # read once: other threads make files too, and it can only be read by setting it
 os.umask(UMASK)
 
@@ -50,53 +48,6 @@ def reported(place: Path) -> Iterator[None]:
         raise UserError(
             f"{place}: cannot be written ({error.strerror or error}); choose another folder or free some space"
         ) from error
-
-
-@contextmanager
-def locked(folder: str | Path, wanted: bool = True) -> Iterator[None]:
-    """Hold the folder for this process, which makes it; a process that ends lets it go, however it ends.
-
-    Does nothing unless `wanted`. Raises `UserError` where another process holds the folder.
-    """
-    try:
-        import fcntl
-    except ImportError:  # Windows
-        wanted = False
-    if not wanted:
-        yield
-        return
-    require_writable(folder)
-    with open(Path(folder) / LOCK, "w", encoding="utf-8") as file:
-        try:
-            fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
-            raise UserError(f"{folder}: another run is writing there; wait for its end, or choose another") from error
-        except OSError:  # a file system without locks
-            pass
-        yield
-
-
-@contextmanager
-def alone_in(folder: Path, wait: bool = True) -> Iterator[None]:
-    """Hold a folder, which is made, against other processes that do so; nothing is left in it.
-
-    Waits where another one holds it, or else raises `UserError`.
-    """
-    require_writable(folder)
-    try:
-        import fcntl
-    except ImportError:  # Windows
-        yield
-        return
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        with contextlib.suppress(OSError) if wait else contextlib.nullcontext():  # file systems without locks
-            fcntl.flock(handle, fcntl.LOCK_EX if wait else fcntl.LOCK_EX | fcntl.LOCK_NB)
-        yield
-    except BlockingIOError as error:
-        raise UserError(f"{folder}: another run is writing there; wait for its end, or choose another") from error
-    finally:
-        os.close(handle)
 
 
 def digest(content: bytes) -> str:

@@ -12,7 +12,8 @@ from PIL import Image
 from dataloaders.prepare.formats.common import is_background, is_ignored
 from utils.constants import IGNORE
 from utils.errors import UserError
-from utils.files import alone_in, file_digest, read_json, reported, write_json, write_text
+from utils.files import file_digest, read_json, reported, write_json, write_text
+from utils.locks import alone_in
 from utils.names import JUNK, first_names, is_utf8
 from utils.pictures import orientation
 

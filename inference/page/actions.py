@@ -20,10 +20,11 @@ from ..annotations import names_by_id, read_index_map
 from ..exports.project import FORMS, check_exports, exporting
 from ..extras import Extras
 from ..inputs import Source
+from ..labelled import check_scale
 from ..parser import OneShotParser
 from ..parsing import Parsing
 from ..recipes import read_recipes
-from ..support import Support, check_scale
+from ..references import Support
 from . import view
 from .example import Example
 from .references import Reference, added, fitted, of_painting, pictures, save, support_of

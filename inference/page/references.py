@@ -11,14 +11,15 @@ from PIL import Image
 
 from dataloaders import visualize
 from dataloaders.palette import RGB, palette
+from dataloaders.reading import ids_in
 from utils.constants import IGNORE
 from utils.files import write_json
 
 from ..annotations import IGNORED, UNNAMED
-from ..growing import alone, grow, look
+from ..growing import grow, scene_of, ungrown
 from ..parser import OneShotParser
 from ..parsing import ClassInfo
-from ..support import Support
+from ..references import Support
 from .view import Painting
 
 LEAST_SIDE = 640  # pixels of the longest side that a reference keeps, or what the network sees if that is more
@@ -38,8 +39,7 @@ class Reference(NamedTuple):
     @property
     def classes(self) -> dict[int, str]:
         """The names of the classes that it shows, by id."""
-        ids = [int(i) for i in np.unique(self.labels) if i not in (0, IGNORE)]
-        return {i: self.names.get(i, UNNAMED.format(i)) for i in ids}
+        return {i: self.names.get(i, UNNAMED.format(i)) for i in ids_in(self.labels)}
 
     @property
     def masks(self) -> dict[str, np.ndarray]:
@@ -52,8 +52,8 @@ class Reference(NamedTuple):
 def of_painting(parser: OneShotParser, painting: Painting, growing: bool) -> Reference:
     """The reference that a painting makes: what is not painted grows from the strokes, or does not count."""
     small = fitted(Reference(painting.photo, painting.strokes, painting.names, painting.colors), parser.max_size)
-    sight = look(parser, small.photo, small.labels)
-    labels = grow(small.photo, small.labels, sight) if growing else alone(small.labels, sight)
+    scene = scene_of(parser, small.photo, small.labels)
+    labels = grow(small.photo, small.labels, scene) if growing else ungrown(small.labels, scene)
     return small._replace(labels=labels)
 
 

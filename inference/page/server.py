@@ -14,7 +14,7 @@ from starlette.middleware import Middleware
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from utils.errors import UserError
-from utils.files import LOCK, locked
+from utils.locks import LOCK, locked
 
 from ..parser import OneShotParser
 from . import example, view

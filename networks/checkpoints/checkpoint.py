@@ -39,7 +39,7 @@ class Checkpoint:
     weights: dict[str, Tensor]
     epoch: int  # of the weights, from 0, which decides whether the bank is in use
     earlier_slots: tuple[int, ...] = ()  # as `num_slots`, of the stages that a stage of POPNet stands on
-    stage: int = STAGES  # whose labels the network parses: POPNet's 1, 2 or 3; EOPNet's are those of stage 3
+    stage: int = STAGES  # whose labels the network parses: POPNet's 1, 2 or 3; those of other networks are of stage 3
     class_names: Mapping[int, str] = field(default_factory=dict)  # by label id; empty for the authors' files
     test_size: int = 0  # longest side at which photos were parsed in the evaluation; 0: as they are
     min_score: float | None = None  # score below which a class counts as absent, where it was measured
@@ -137,7 +137,7 @@ def export_released(source: str | Path, out: str | Path, min_score: float | None
 
 
 def check_weights(network: nn.Module, weights: Mapping[str, Tensor], needed: str = "") -> list[str]:
-    """Raise `ValueError`, and return, as `load_weights` does, by the names and shapes alone."""
+    """As `load_weights`, but nothing is loaded: names and shapes are compared, so `network` may hold no memory."""
     state = network.state_dict()
     for name, tensor in weights.items():
         if name not in state:

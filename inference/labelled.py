@@ -1,15 +1,13 @@
-"""The user's labelled photos: put in pairs, checked, and described; and what a reference holds in the end."""
+"""The user's labelled photos: put in pairs, checked, and described; without torch."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
 from dataloaders.palette import palette
 from dataloaders.prepare.formats.common import is_background
-from dataloaders.reading import looks_scaled
-from networks.prototypes import Prototypes
+from dataloaders.reading import ids_in, looks_scaled
 from utils.constants import IGNORE
 from utils.errors import UserError
 from utils.imaging import Photo, to_rgb
@@ -18,18 +16,6 @@ from utils.pictures import Tell, silent
 from .annotations import LARGEST_ID, UNNAMED, Labels, Names, marked, names_beside, names_by_id, read_labels, tell_unfit
 from .parsing import ClassInfo
 from .project_labels import IGNORED
-
-
-@dataclass(frozen=True)
-class Support:
-    """A reference: its classes, their prototypes in the same order, which of them the checkpoint knows by name, and
-    which other classes it knows that compete as background; and lines to tell the user."""
-
-    classes: tuple[ClassInfo, ...]
-    prototypes: Prototypes
-    known: tuple[str, ...] = ()
-    rivals: tuple[str, ...] = ()
-    notes: tuple[str, ...] = ()
 
 
 def check_labels(
@@ -55,7 +41,7 @@ def check_labels(
         _check_pair(to_rgb(photo, depth=depth, tell=tell), named(photo), label, ids_of_masks)
         for photo, label in zip(photos, read, strict=True)
     ]
-    ids = sorted({int(i) for _, label in checked for i in np.unique(label)} - {0, IGNORE})
+    ids = sorted({i for _, label in checked for i in ids_in(label)})
     if not ids:
         raise UserError(f"{named(photos[0])}: its labels hold no class, only background; mark at least one class")
     classes = _describe(ids, {**{i: name for name, i in ids_of_masks.items()}, **names})
@@ -67,7 +53,7 @@ def check_forms(labels: Sequence[np.ndarray | Mapping[str, np.ndarray]], names: 
     maps = [label for label in labels if not isinstance(label, Mapping)]
     if len(maps) in (0, len(labels)):
         return
-    unnamed = sorted({int(i) for label in maps for i in np.unique(label)} - {0, IGNORE, *names})
+    unnamed = sorted({i for label in maps for i in ids_in(label)} - names.keys())
     if unnamed:
         ids = ", ".join(map(str, unnamed))
         raise UserError(f"one reference has named masks, another has ids without names ({ids}); name them with --names")
