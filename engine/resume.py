@@ -7,6 +7,7 @@ from typing import Any
 
 from dataloaders import catalog
 from dataloaders.settings import DataSettings
+from dataloaders.sides import of_both
 from networks.checkpoints import Checkpoint, open_checkpoint
 from networks.settings import NetworkSettings
 from utils.config import flag_of, today_names, unused_by
@@ -67,14 +68,19 @@ def check_data(
     record = checkpoint.record
     then_and_now = {
         "photos of the train list": (record.get("digests", {}).get("train_ids", train_ids), train_ids),
-        "classes": (checkpoint.class_names or class_names, class_names),
-        "novel classes": (record.get("novel", novel), novel),
+        "classes": tuple(map(_plural, (checkpoint.class_names or class_names, class_names))),
+        "novel classes": tuple(_plural(dict(enumerate(names))) for names in (record.get("novel", novel), novel)),
     }
     if changed := [what for what, (one, other) in then_and_now.items() if one != other]:
         raise UserError(
             f"{checkpoint.path}: was trained with other {', '.join(changed)} than the data set has now; put them back, "
             "or choose another --run-dir"
         )
+
+
+def _plural(names: Mapping[int, str]) -> dict[int, str]:
+    """The names as earlier versions wrote also those of merged classes that are no two sides."""
+    return {number: of_both(name) for number, name in names.items()}
 
 
 def remove_earlier(folder: Path) -> None:

@@ -16,6 +16,7 @@ from utils.names import first_names
 from .annotations import (
     BaseIds,
     Names,
+    class_names,
     names_beside,
     read_bank_map,
     read_colors,
@@ -114,13 +115,13 @@ def read_reference(options: argparse.Namespace) -> LabelledReference:
         raise UserError(f"{numbers}; give --labels once for each, the same file again where it holds several photos")
     pairs = zip(options.labels, options.reference, strict=True)
     labels = [read_labels(path, colors, photo) for path, photo in pairs]
-    names = (
-        read_names(options.names, labels)
-        if options.names
-        else names_beside(options.labels if not colors else (), print)
-    )
     if options.names:
-        tell_unfit(labels, names, options.names)  # before the network is loaded
+        names = read_names(options.names, labels)
+        tell_unfit(labels, names, options.names, print)
+    else:
+        names = names_beside(options.labels if not colors else (), print)
+        if not set(class_names(labels, names)) & set(names.values()):
+            names = {}  # a list that lies beside masks with names of their own
     base_ids = read_bank_map(options.bank_map) if options.bank_map else None
     return LabelledReference(options.reference, labels, names, base_ids)
 

@@ -33,7 +33,7 @@ def check_labels(
     read = [read_labels(one, photo=photo) if isinstance(one, (str, Path)) else one for photo, one in pairs]
     check_forms(read, names)
     if given:
-        tell_unfit(read, names, tell=tell)
+        tell_unfit(read, names)
     for photo, label in zip(photos, read, strict=True):
         check_scale(named(photo), label, names)
     ids_of_masks = _ids_by_name(read, names)

@@ -201,6 +201,10 @@ def test_the_command_goes_on_where_it_was(place, capsys):
     found = dataset.dataset(str(place / "out/shards"), format="parquet").to_table().to_pylist()
     assert sorted(row["name"] for row in found) == ["1", "2", "3", "4"], "each photo exactly once"
     (place / "photos/4.jpg").write_bytes(jpeg(4))
+    shard = next((place / "out/shards").glob("*.parquet"))
+    (place / "out/shards/.half.parquet").write_bytes(shard.read_bytes()[:99])  # as of a run that was killed
+    (place / "out/shards/half-0.parquet").write_bytes(b"")
+    (place / "out/done/half.pending.parquet").write_bytes(next((place / "out/done").iterdir()).read_bytes())
     assert parse_collection.main(words(place)) == 0
     assert "4 of 4 photos parsed" in capsys.readouterr().out, "what was mended is tried again"
     found = dataset.dataset(str(place / "out/shards"), format="parquet").to_table().to_pylist()

@@ -13,6 +13,7 @@ from PIL import Image
 from dataloaders import catalog
 from dataloaders.layout import read_ids
 from dataloaders.prepare.__main__ import main
+from dataloaders.prepare.custom import prepare_custom
 from dataloaders.prepare.sources import draw_test
 from dataloaders.split import Split
 from inference.annotations import read_labels
@@ -113,7 +114,9 @@ def test_repeat_shots_come_to_one_list_but_for_photos_of_a_studio():
         lists = draw_test(ids, 0.25, seed, repeats)
         where = {image_id: split for split, members in lists.items() for image_id in members}
         assert where["p03"] == where["p04"] == where["p09"] and where["p20"] == where["p21"]
-        assert 10 <= len(lists["test"]) <= 12 and len(where) == 40
+        assert 8 <= len(lists["test"]) <= 12 and len(where) == 40
+        outfits = draw_test(ids, 0.25, seed, [(8 * i + j, 8 * i + j + 1) for i in range(5) for j in range(7)])
+        assert len(outfits["test"]) == 8, "a second outfit would make it far too long"
         studio = [(i, i + 1) for i in range(30)]
         assert draw_test(ids, 0.25, seed, studio) == draw_test(ids, 0.25, seed)
 
@@ -145,6 +148,25 @@ def test_a_photo_without_a_region_is_not_one_of_nobody(form, spoil, tmp_path, ca
     ids = {image_id for split in splits for image_id in split.ids}
     assert ids == {f"p{i}" for i in range(1, forms.NUMBER)}
     assert "photos without a region that can be drawn (p0)" in capsys.readouterr().out
+
+
+def test_a_listed_photo_that_has_lost_its_regions_is_passed_over(tmp_path, capsys):
+    forms.labelme(tmp_path / "source")
+    prepared(tmp_path)
+    path = next((tmp_path / "source").rglob("p0.json"))
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"shapes": []}))
+    status, _, splits = prepared(tmp_path)
+    usable = {split.ids[number] for split in splits for number in split.usable}
+    assert status == 0 and usable == {f"p{i}" for i in range(1, forms.NUMBER)}
+
+
+def test_a_source_without_any_region_is_told(tmp_path, capsys):
+    forms.labelme(tmp_path / "source", {"label": "shirt", "points": [[3, 3]], "shape_type": "point"})
+    for path in (tmp_path / "source").rglob("*.json"):
+        content = json.loads(path.read_text())
+        path.write_text(json.dumps(content | {"shapes": content["shapes"][:1]}))
+    with pytest.raises(UserError, match="source: no photo has a region that can be drawn"):
+        prepare_custom(tmp_path / "source", tmp_path / "data")
 
 
 def test_blanks_at_the_end_of_a_name_do_no_harm(tmp_path):

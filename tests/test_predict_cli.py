@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+import predict
 from inference.annotations import read_labels, read_names
 from inference.exports import project
 from inference.mask_folder import read_folder
@@ -97,10 +98,21 @@ def test_names_of_masks_must_fit_too(place, capsys):
     assert "names.json: names none of the masks of the labels (hut, mantel)" in complaint(capsys)
     (place / "names.json").write_text('{"1": "hut"}')
     assert run(place, "photos", labels="masks") == 0
-    assert "names: has no name for the masks mantel" in capsys.readouterr().out
+    assert "names.json: has no name for the masks mantel" in capsys.readouterr().out
     (place / "names.json").write_text('{"1": "background", "2": "hat"}')
     assert run(place, "photos") == 2
     assert "names id 1 'background', but the background is 0" in complaint(capsys)
+
+
+def test_a_list_of_names_beside_masks_of_other_names_is_not_of_them(place):
+    box = [[16, 10], [48, 10], [48, 38], [16, 38]]
+    shapes = [{"label": "hut", "points": box, "shape_type": "polygon"}]
+    content = {"imagePath": "ref.png", "imageHeight": 96, "imageWidth": 64, "shapes": shapes}
+    (place / "ref.json").write_text(json.dumps(content))
+    (place / "labels.txt").write_text("hat\ncoat\n")
+    arguments = ["--checkpoint", place / "tiny.pt", "--reference", place / "ref.png", "--labels", place / "ref.json"]
+    assert predict.main([str(word) for word in (*arguments, "--out", place / "out", place / "photos/1.jpg")]) == 0
+    assert list(json.loads((place / "out/1.json").read_text())["classes"]) == ["hut"]
 
 
 def test_an_export_that_is_refused_costs_no_other(place, capsys, monkeypatch):
@@ -240,7 +252,7 @@ def test_what_of_the_names_and_folders_is_left_out_is_told(place, capsys):
     (place / "photos/results/.predict.json").write_text("{}")
     assert run(place, "photos", labels="photos/labels.png", more=("--mask", "all=foreground")) == 0
     told = capsys.readouterr().out
-    assert "names: has no name for the ids 2, 3" in told
+    assert "names.json: has no name for the ids 2, 3" in told
     assert "passed over, no photos or videos: 2 files (gone.jpg, labels.png)" in told
     assert "passed over, sub-folders: more/; name them too" in told
     assert not (place / "out" / "labels.png").exists() and (place / "out" / "ref.png").exists()

@@ -11,6 +11,7 @@ import sys
 import threading
 import warnings
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -86,15 +87,19 @@ def parse(parts: Sequence[Part], options: argparse.Namespace, support: Support) 
 def forget_failures(out: Path) -> None:
     """Take the photos that were not parsed out of earlier results, so that they are tried again."""
     failed = set[str]()
-    shards = [(path, parquet.read_table(path)) for path in _holding_errors(out / "shards")]
-    for _, table in shards:
-        failed.update(table.filter(compute.is_valid(table["error"]))["photo"].to_pylist())
-    notes = sorted((out / "done").glob("*.parquet")) if failed else []
-    for path, table in [*((path, parquet.read_table(path)) for path in notes), *shards]:  # in this order: see below
+    shards = []
+    for path in _whole_files(out / "shards"):
+        table = parquet.read_table(path, columns=["photo", "error"])
+        if lost := table.filter(compute.is_valid(table["error"]))["photo"].to_pylist():
+            failed.update(lost)
+            shards.append(path)
+    notes = _whole_files(out / "done") if failed else []
+    for path in (*notes, *shards):  # killed in between, a later run finds the errors still, and does the rest
+        table = parquet.read_table(path)
         kept = table.filter(compute.invert(compute.is_in(table["photo"], pa.array(failed))))
         if not kept.num_rows:
             path.unlink()
-        elif kept.num_rows < table.num_rows:  # killed in between, a later run finds the errors and does the rest
+        elif kept.num_rows < table.num_rows:
             with replacing(path) as temporary:
                 parquet.write_table(kept, temporary)
 
@@ -109,10 +114,14 @@ def results(out: Path) -> tuple[int, list[str], list[str]]:
     return shards.count_rows(), told[0], told[1]
 
 
-def _holding_errors(folder: Path) -> list[Path]:
-    """The parquet files of results with a photo that was not parsed."""
-    files = sorted(folder.glob("*.parquet"))
-    return [file for file in files if any(parquet.read_table(file, columns=["error"])["error"].is_valid().to_pylist())]
+def _whole_files(folder: Path) -> list[Path]:
+    """The parquet files in a folder; those of a run that died are Ray's to remove."""
+    whole = []
+    for file in sorted(folder.glob("[!.]*.parquet")):
+        with suppress(pa.ArrowInvalid):
+            parquet.read_schema(file)
+            whole.append(file)
+    return whole
 
 
 def _connect(options: argparse.Namespace) -> None:

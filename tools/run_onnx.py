@@ -134,7 +134,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options.add_argument(
         "--names", help='JSON file of class names by id: {"1": "hat"}; for what the network knows of them'
     )
-    options.add_argument("--depth", type=int, default=0, help="bits of 16-bit photos that are in use (default: all)")
+    depths = (0, *range(8, 17))
+    options.add_argument("--depth", type=int, choices=depths, default=0, help="bits of 16-bit photos that are in use")
     options.add_argument("--out", default="parsed", help="folder for the index PNGs (default: %(default)s)")
     chosen = options.parse_args(arguments)
     folder, out = Path(chosen.graphs), Path(chosen.out)

@@ -65,8 +65,8 @@ def prepare_custom(
     labels, by_id = found.labels, {photo.id: photo for photo in photos}
     tell_notes(photos)
     splits, own_val = own_lists(found.splits or {}, photos)
-    offer = Offer(splits, "as the source has them") if splits else _drawn(by_id, seed)
-    splits = choose_lists(root, source, by_id, offer, skip_bad=skip_bad)
+    offer = _offer(splits, by_id, seed, (root, source))
+    splits = choose_lists(root, source, {*by_id, *found.left_out}, offer, skip_bad=skip_bad)
     tell_unlisted(root, by_id, splits)
     listed = {split: [by_id[image_id] for image_id in splits[split] if image_id in by_id] for split in SPLITS}
     draft = root / "dataset.json"
@@ -90,10 +90,17 @@ def prepare_custom(
     return outcome
 
 
-def _drawn(photos: Mapping[str, PreparedPhoto], seed: int) -> Offer:
-    """A test list drawn from the photos, by id: repeat shots of one scene come to one side."""
-    ids = sorted(photos)
-    repeats = repeat_shots([photos[image_id].image for image_id in ids])
+def _offer(
+    splits: dict[str, list[str]], photos: Mapping[str, PreparedPhoto], seed: int, folders: Iterable[Path]
+) -> Offer:
+    """The source's own lists, or a test list drawn from the photos, by id: repeat shots of one scene come to one side.
+
+    These are not looked for where lists in one of the `folders` will be used.
+    """
+    if splits:
+        return Offer(splits, "as the source has them")
+    ids, stand = sorted(photos), any(list_path(folder, SPLITS[0]).exists() for folder in folders)
+    repeats = [] if stand or len(ids) < 2 else repeat_shots([photos[image_id].image for image_id in ids])
     return Offer(draw_test(ids, TEST_SHARE, seed, repeats), "drawn at random from the images")
 
 

@@ -2,7 +2,7 @@
 
 import io
 from collections.abc import Sequence
-from functools import cache
+from functools import lru_cache
 from pathlib import Path
 
 import cv2
@@ -30,7 +30,7 @@ def repeat_shots(photos: Sequence[Path | bytes]) -> list[tuple[int, int]]:
     """
     small = np.stack(parallel_map(_thumbnail, photos, "look for repeat shots", "photo"))
 
-    @cache
+    @lru_cache(2000)  # pairs are sorted, so a photo comes back soon
     def points(index: int) -> tuple[np.ndarray, np.ndarray | None]:
         return _sift_points(photos[index])
 

@@ -13,6 +13,7 @@ from utils.names import composed
 
 JPEGS = (".jpg", ".jpeg")
 PNGS = (".png",)
+MOST = 1.2  # times as many photos as wanted that a drawn test list may have, where scenes are not parted
 
 
 class Offer(NamedTuple):
@@ -99,7 +100,7 @@ def draw_test(
     for scene in _groups(scene_of.tolist()):
         alike += [scene] if len(scene) <= number else [version for version in versions if version[0] in scene]
     for place in np.random.default_rng(seed).permutation(len(alike)).tolist():
-        if len(test) < number:
+        if len(test) < number and len(test) + len(alike[place]) <= max(number, MOST * number):
             test.update(ids[member] for member in alike[place])
     return {
         "train": [image_id for image_id in ids if image_id not in test],

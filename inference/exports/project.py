@@ -36,7 +36,7 @@ class Project:
 
     def __init__(self, form: str, out: Path, classes: Sequence[ClassInfo]) -> None:
         self.folder, self.partial = out / form, out / f".{form}.partial"
-        self._held = ExitStack()
+        self._held, self._finished = ExitStack(), False
         self._held.enter_context(alone_in(self.partial, wait=False))
         with reported(self.partial):
             for old in self.partial.iterdir():  # of a run that was killed
@@ -55,7 +55,8 @@ class Project:
 
     def discard(self) -> None:
         """Remove what is not finished."""
-        shutil.rmtree(self.partial, ignore_errors=True)
+        if not self._finished:  # else the next run's may stand there already
+            shutil.rmtree(self.partial, ignore_errors=True)
         self._held.close()
 
     def finish(self) -> list[str]:
@@ -77,10 +78,9 @@ class Project:
                 old = self.partial.with_suffix(".old")
                 shutil.rmtree(old, ignore_errors=True)  # of a run that was killed
                 os.replace(self.folder, old)
-                os.replace(self.partial, self.folder)
-                shutil.rmtree(old)
-            else:
-                os.replace(self.partial, self.folder)
+            os.replace(self.partial, self.folder)
+            self._finished = True
+            shutil.rmtree(self.partial.with_suffix(".old"), ignore_errors=True)
         return [f"{self.folder}: {len(self.photos)} photos", *lines]
 
 

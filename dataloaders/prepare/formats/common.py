@@ -43,6 +43,7 @@ class Labelled(NamedTuple):
     labels: tuple[str, ...]
     photos: list[PreparedPhoto]
     splits: dict[str, list[Path]] | None = None
+    left_out: tuple[str, ...] = ()  # ids of photos of which no region can be drawn
 
 
 class Names(NamedTuple):

@@ -32,7 +32,7 @@ def read_source(
         content = read_json(annotations)
         if not coco.is_coco(content):
             raise UserError(f"{annotations}: not a COCO annotation file (images, annotations, categories)")
-        return with_regions(coco.read(source, {Path(annotations): content}, labels, depth, skip_bad))
+        return with_regions(source, coco.read(source, {Path(annotations): content}, labels, depth, skip_bad))
     contents, broken = json_files(source)
     unread = LeftOut()
     for path in broken:
@@ -50,7 +50,7 @@ def read_source(
     form, (read, files) = next(iter(forms.items()))
     if form == "COCO":
         check_splits(source, files)
-    labelled = with_regions(read(source, files, labels, depth, skip_bad))
+    labelled = with_regions(source, read(source, files, labels, depth, skip_bad))
     left_out, photos = LeftOut(), {photo.origin for photo in labelled.photos}
     further = [("label maps", path) for path in label_maps(source) if path not in photos]
     further += [(f"{other} files", path) for other, (_, paths) in forms.items() if other != form for path in paths]
@@ -61,14 +61,17 @@ def read_source(
     return labelled
 
 
-def with_regions(labelled: Labelled) -> Labelled:
-    """Without the photos of which no region is drawn: they would teach that nobody is there."""
+def with_regions(source: Path, labelled: Labelled) -> Labelled:
+    """Without the photos of which no region is drawn: they would teach that nobody is there. `UserError` for none."""
+    drawn = [photo for photo in labelled.photos if photo.raw_ids or photo.ignored]
+    empty = [photo.id for photo in labelled.photos if not (photo.raw_ids or photo.ignored)]
     left_out = LeftOut()
-    for photo in labelled.photos:
-        if not (photo.raw_ids or photo.ignored):
-            left_out.add("photos without a region that can be drawn", photo.id)
+    for image_id in empty:
+        left_out.add("photos without a region that can be drawn", image_id)
     left_out.tell()
-    return labelled._replace(photos=[photo for photo in labelled.photos if photo.raw_ids or photo.ignored])
+    if not drawn:
+        raise UserError(f"{source}: no photo has a region that can be drawn; label with polygons or masks")
+    return labelled._replace(photos=drawn, left_out=tuple(empty))
 
 
 def tell_alike(labels: Sequence[str]) -> None:
