@@ -23,6 +23,11 @@ class Sample(NamedTuple):
     foreground: Tensor  # uint8 (H, W): 1 = any part of a person, 0 = background, 255 = ignore
     id: str
 
+    @property
+    def rgb(self) -> np.ndarray:
+        """The photo as pixels, uint8 (H, W, 3)."""
+        return self.image.permute(1, 2, 0).numpy()
+
 
 def resize(sample: Sample, size: tuple[int, int]) -> Sample:
     """Resize to `size` (H, W): photo bilinear with antialiasing, label maps nearest."""

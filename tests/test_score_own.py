@@ -22,7 +22,7 @@ class Known:
 
     def __init__(self, tagged: score_own.Tagged, everywhere: bool) -> None:
         own, count = tagged.ids["accessories"], len(tagged.split.ids)
-        photos = [score_own.rgb_of(tagged.split.load(n)).tobytes() for n in range(count)]
+        photos = [tagged.split.load(n).rgb.tobytes() for n in range(count)]
         self.truth = dict(zip(photos, [tags == own for tags in tagged.tags.values()], strict=True))
         self.everywhere, self.marked = everywhere, []
 

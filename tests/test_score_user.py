@@ -7,7 +7,7 @@ from dataloaders import catalog
 from dataloaders.split import Split
 from networks.decoding import Maps
 from predict import OneShotParser
-from tools import score_user
+from tools import measuring, score_user
 from utils.errors import UserError
 
 from .own_photos import write_checkpoint
@@ -42,7 +42,7 @@ def test_on_a_split(toy_root, tmp_path, references):
     spec = catalog.load("toy")
     split = Split(spec, catalog.locate(spec, toy_root), "test")
     parser = OneShotParser(write_checkpoint(tmp_path / "tiny.pt"), "cpu")
-    groups = list(score_user.draw(split.usable[:14], parses=3, references=references, seed=0))
+    groups = list(measuring.draw(split.usable[:14], parses=3, references=references, seed=0))
     assert all(len(g[0]) == references and not set(g[0]) & set(g[1]) for g in groups)
     rows = score_user.measure(parser, split, spec.classes, iter(groups), score_user.STEPS).rows()
     absent_found, present_missed = ([row[column] for row in rows] for column in (2, 3))
@@ -51,15 +51,15 @@ def test_on_a_split(toy_root, tmp_path, references):
 
 
 def test_a_short_list_is_measured_and_too_short_a_one_refused():
-    groups = list(score_user.draw([0, 1, 3, 4], parses=4, references=2, seed=0))
+    groups = list(measuring.draw([0, 1, 3, 4], parses=4, references=2, seed=0))
     assert [sorted(map(sorted, group)) for group in groups] == [[[0, 4], [1, 3]]] * 2
     with pytest.raises(UserError, match="2 photos for references and 2 to parse: too few"):
-        list(score_user.draw([0, 1, 3, 4], parses=4, references=3, seed=0))
+        list(measuring.draw([0, 1, 3, 4], parses=4, references=3, seed=0))
 
 
 def test_classes_have_the_names_by_which_checkpoints_know_them(toy_root, tmp_path):
     spec = catalog.load("toy")
     split = Split(spec, catalog.locate(spec, toy_root), "test")
     parser = OneShotParser(write_checkpoint(tmp_path / "tiny.pt"), "cpu")
-    support, _ = next(score_user.meetings(parser, split, spec.classes, [([1, 3, 5, 7], [0])]))
+    support, _ = next(measuring.meetings(parser, split, spec.classes, [([1, 3, 5, 7], [0])]))
     assert {"shoes", "legs", "arms"} <= {c.name for c in support.classes}

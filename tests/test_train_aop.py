@@ -24,7 +24,7 @@ from inference.references import remembered_classes
 from inference.settings import SEVERAL_SURER
 from networks.aopnet import AOPNet
 from networks.checkpoints import files, initialise, open_checkpoint
-from tools import label_tagged, measure_bounds, pack_photos, score_user, simulate_labelling
+from tools import label_tagged, measure_bounds, measuring, pack_photos, simulate_labelling
 from utils.constants import IGNORE
 from utils.errors import UserError
 from utils.files import read_json, write_json
@@ -130,8 +130,8 @@ def test_the_bounds_of_a_checkpoint(toy_root, run_folder):
     spec = catalog.load("toy")
     split = Split(spec, catalog.locate(spec, toy_root), "test")
     alone, default = (OneShotParser(run_folder / "last.pt", "cpu", kind) for kind in ("support-only", "auto"))
-    groups = list(score_user.draw(split.usable, 2, 1, 7))
-    pairs = [score_user.meetings(parser, split, spec.classes, groups) for parser in (alone, default)]
+    groups = list(measuring.draw(split.usable, 2, 1, 7))
+    pairs = [measuring.meetings(parser, split, spec.classes, groups) for parser in (alone, default)]
     for (only, _), (support, query) in zip(*pairs, strict=True):
         found = measure_bounds.label_maps(default, query, only, support)
         assert len(found) == len(measure_bounds.ROWS) and {one.shape for one in found} == {query.label.shape}

@@ -20,8 +20,6 @@ from utils.config import ArgumentParser
 from utils.errors import UserError, run_cli
 from utils.imaging import to_rgb
 
-from .score_user import rgb_of
-
 
 def main(arguments: Sequence[str] | None = None) -> None:
     options = ArgumentParser(description=__doc__.splitlines()[0])
@@ -79,7 +77,7 @@ def _load(split: Split, image_id: str) -> tuple[np.ndarray, np.ndarray]:
     if image_id not in split.ids:
         raise UserError(f"{image_id}: not an id of the test list of {split.spec.title}")
     sample = split.load(split.ids.index(image_id))
-    return rgb_of(sample), sample.label.numpy()
+    return sample.rgb, sample.label.numpy()
 
 
 if __name__ == "__main__":

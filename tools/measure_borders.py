@@ -15,8 +15,6 @@ import numpy as np
 import torch
 from tqdm import tqdm
 
-from dataloaders import catalog
-from dataloaders.split import Split
 from engine.metrics import ConfusionMatrix
 from inference.parser import OneShotParser
 from inference.specks import without_specks
@@ -26,7 +24,7 @@ from utils.constants import IGNORE
 from utils.errors import run_cli
 from utils.log import percent, table
 
-from .score_user import draw, measuring_options, meetings, rgb_of
+from .measuring import draw, measuring_options, meetings, split_of, truth_under
 
 TITLES = ("plain", "refined", "refined, without specks")
 NEAR = 3  # pixels
@@ -83,19 +81,17 @@ def main(arguments: Sequence[str] | None = None) -> None:
     options = measuring_options(__doc__ or "")
     options.add_argument("--parses", type=whole(1), default=150, help="how many photos to parse (default: %(default)s)")
     chosen = options.parse_args(arguments)
-    spec = catalog.load(chosen.dataset)
-    split = Split(spec, catalog.locate(spec, chosen.data_root), chosen.split)
+    split = split_of(chosen)
     parser = OneShotParser(chosen.checkpoint)
-    plain, refined, cleaned = borders = [Borders(spec.num_slots) for _ in TITLES]
+    plain, refined, cleaned = borders = [Borders(split.spec.num_slots) for _ in TITLES]
     groups = draw(split.usable, chosen.parses, 1, chosen.seed)
-    for support, query in tqdm(meetings(parser, split, spec.classes, groups), unit="photo", total=chosen.parses):
+    for support, query in tqdm(meetings(parser, split, split.spec.classes, groups), unit="photo", total=chosen.parses):
         ids = [c.id for c in support.classes]
-        truth = query.label.numpy()
-        truth = np.where(np.isin(truth, [*ids, IGNORE]), truth, 0).astype(np.uint8)
+        truth = truth_under(query.label.numpy(), ids)
         table_of_ids = np.array([0, *ids], dtype=np.uint8)
         for refine, one in ((False, plain), (True, refined)):
             parser.network.refine = refine
-            maps = parser.maps(rgb_of(query), support)
+            maps = parser.maps(query.rgb, support)
             slots, foreground, _ = join_tiles(tiles(truth.shape, max(truth.shape)), [maps], parser.min_score)
             one.add(table_of_ids[slots], truth, ids)
         cleaned.add(table_of_ids[without_specks(slots, foreground).labels], truth, ids)

@@ -15,8 +15,6 @@ import torch
 from torch import Tensor
 from tqdm import tqdm
 
-from dataloaders import catalog
-from dataloaders.split import Split
 from dataloaders.transforms import Sample
 from engine.metrics import ConfusionMatrix
 from inference.parser import OneShotParser
@@ -24,12 +22,11 @@ from inference.references import Support
 from networks.aopnet import AOPNet
 from networks.decoding import Maps, class_scores, decode
 from utils.config import whole
-from utils.constants import IGNORE
 from utils.errors import UserError, run_cli
 from utils.imaging import resize_longest
 from utils.log import percent, table
 
-from .score_user import draw, measuring_options, meetings, rgb_of
+from .measuring import draw, measuring_options, meetings, split_of, truth_under
 
 ROWS = ("the reference alone", "with bank and rivals", "classes known", "the query's own prototypes", "closed-set head")
 
@@ -41,11 +38,11 @@ def label_maps(parser: OneShotParser, query: Sample, alone: Support, support: Su
     size = (truth.shape[0], truth.shape[1])
     ids = [c.id for c in support.classes]
     there = torch.tensor([bool((truth == i).any()) for i in ids])
-    photo = rgb_of(query)
+    photo = query.rgb
     maps = [parser.maps(photo, one) for one in (alone, support)]
     decoded = [decode(one, class_scores([one]) >= parser.min_score, size)[0] for one in maps]
     decoded.append(decode(maps[1], there, size)[0])
-    own = np.where(np.isin(truth, [*ids, IGNORE]), truth, 0).astype(np.uint8)
+    own = truth_under(query.label.numpy(), ids)
     if there.any():
         itself = parser.make_support(photo, own, {c.id: c.name for c in support.classes})
         place = torch.tensor([0, *(1 + ids.index(c.id) for c in itself.classes)])
@@ -74,17 +71,15 @@ def main(arguments: Sequence[str] | None = None) -> None:
     options.add_argument("--references", type=whole(1, 100), default=1, help="labelled photos at once")
     options.add_argument("--parses", type=whole(1), default=150, help="how many photos to parse (default: %(default)s)")
     chosen = options.parse_args(arguments)
-    spec = catalog.load(chosen.dataset)
-    split = Split(spec, catalog.locate(spec, chosen.data_root), chosen.split)
+    split = split_of(chosen)
     parsers = [OneShotParser(chosen.checkpoint, "cpu", kind) for kind in ("support-only", "auto")]
     groups = list(draw(split.usable, chosen.parses, chosen.references, chosen.seed))
-    pixels = [ConfusionMatrix(spec.num_slots) for _ in ROWS]
-    alone, default = (meetings(parser, split, spec.classes, groups) for parser in parsers)
+    pixels = [ConfusionMatrix(split.spec.num_slots) for _ in ROWS]
+    alone, default = (meetings(parser, split, split.spec.classes, groups) for parser in parsers)
     pairs = zip(alone, default, strict=True)
     for (only, _), (support, query) in tqdm(pairs, unit="photo", total=chosen.parses):
         ids = torch.tensor([0, *(c.id for c in support.classes)])
-        known = torch.isin(query.label, torch.cat([ids, torch.tensor([IGNORE])]))
-        truth = torch.where(known, query.label.long(), 0)
+        truth = torch.from_numpy(truth_under(query.label.numpy(), ids[1:].tolist())).long()
         for matrix, slots in zip(pixels, label_maps(parsers[1], query, only, support), strict=True):
             matrix.update(ids[slots], truth)
     rows = []

@@ -16,7 +16,7 @@ import numpy as np
 import torch
 from tqdm import tqdm
 
-from dataloaders import catalog, visualize
+from dataloaders import visualize
 from dataloaders.split import Split
 from engine.metrics import ConfusionMatrix
 from inference.parser import OneShotParser
@@ -26,7 +26,7 @@ from utils.errors import run_cli
 from utils.log import percent, table
 
 from .compositions import Composition, Cutout, compose, cut_out
-from .score_user import measuring_options
+from .measuring import measuring_options, split_of, truth_under
 
 ROWS = {
     "single": "the photos that the people are from, one by one",
@@ -53,7 +53,7 @@ class Measure:
         """Photo (H, W, 3), labels and outline of the person (H, W)."""
         sample = self.split.load(index)
         outline = (sample.foreground > 0) & (sample.foreground != IGNORE)
-        return sample.image.permute(1, 2, 0).numpy(), sample.label.numpy().astype(np.uint8), outline.numpy()
+        return sample.rgb, sample.label.numpy().astype(np.uint8), outline.numpy()
 
     def take_reference(self, rng: np.random.Generator) -> None:
         """Draw the reference for what comes next."""
@@ -64,7 +64,7 @@ class Measure:
         support = self.parser.set_reference(image, label, self.names)
         for other in self.others.values():
             other.support = support
-        self.known = [0, IGNORE, *(c.id for c in support.classes)]
+        self.known = [c.id for c in support.classes]
 
     def draw_people(self, count: int, rng: np.random.Generator) -> list[tuple[np.ndarray, np.ndarray, Cutout]]:
         """Photos with labels, and the people cut out of them."""
@@ -78,8 +78,7 @@ class Measure:
 
     def add(self, row: str, labels: np.ndarray, truth: np.ndarray, scale: float = 1.0) -> None:
         """Count labels and truth (h, w) of a person who is `scale` times as large as in the photo."""
-        # What the reference lacks is background.
-        truth = np.where(np.isin(truth, self.known), truth, 0).astype(np.uint8)
+        truth = truth_under(truth, self.known)
         size = [max(1, round(side / scale)) for side in truth.shape[::-1]]
         resized = (cv2.resize(part, size, interpolation=cv2.INTER_NEAREST) for part in (labels, truth))
         self.matrices[row].update(*(torch.from_numpy(part) for part in resized))
@@ -129,8 +128,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     options.add_argument("--pictures", type=whole(1), default=50, help="how many of each kind (default: %(default)s)")
     options.add_argument("--picture", help="also write the first picture of four people as `auto` parses it")
     chosen = options.parse_args(arguments)
-    spec = catalog.load(chosen.dataset)
-    measure = Measure(Split(spec, catalog.locate(spec, chosen.data_root), chosen.split), chosen.checkpoint)
+    measure = Measure(split_of(chosen), chosen.checkpoint)
     picture = chosen.picture
     for number in tqdm(range(chosen.pictures), unit="picture"):
         rng = np.random.default_rng([chosen.seed, number])  # so that a picture does not depend on how many there are

@@ -23,11 +23,10 @@ from engine.metrics import ConfusionMatrix
 from inference.parser import OneShotParser
 from inference.smoothing import Smoother
 from utils.config import whole
-from utils.constants import IGNORE
 from utils.errors import run_cli
 from utils.log import table
 
-from .score_user import measuring_options
+from .measuring import measuring_options, split_of, truth_under
 
 SIZE = (360, 240)  # of a frame
 QUALITY = 40  # of the JPEG compression
@@ -107,7 +106,7 @@ def clips(kind: str, split: Split, count: int, frames: int, seed: int) -> Iterat
             yield walk(seed, first, 1), walk(seed, others[0], frames), walk(seed, others[1], frames)
             continue
         samples = [split.load(int(n)) for n in rng.choice(len(split), 3, replace=False)]
-        photos = [(s.image.permute(1, 2, 0).numpy(), s.label.numpy().astype(np.uint8)) for s in samples]
+        photos = [(s.rgb, s.label.numpy().astype(np.uint8)) for s in samples]
         yield photos[:1], pan(*photos[1], rng, frames), pan(*photos[2], rng, frames)
 
 
@@ -118,9 +117,9 @@ def measure(
     tables = [ClipTables(slots) for _ in range(2)]
     for reference, first, second in tqdm(parts, total=total, unit="clip"):
         support = parser.set_reference(*reference[0])
-        known = [0, IGNORE, *(c.id for c in support.classes)]
+        known = [c.id for c in support.classes]
         frames = [compressed(image) for image, _ in (*first, *second)]
-        truth = [np.where(np.isin(label, known), label, 0).astype(np.uint8) for _, label in (*first, *second)]
+        truth = [truth_under(label, known) for _, label in (*first, *second)]
         for smoother, one in zip((None, Smoother(parser.min_score)), tables, strict=True):
             one.add([parsing.labels for parsing in parser.parse_frames(frames, smoother)], truth, len(first))
     return tables
@@ -131,11 +130,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
     options.add_argument("--clips", type=whole(1), default=6, help="how many of each kind (default: %(default)s)")
     options.add_argument("--frames", type=whole(6), default=16, help="of each part (default: %(default)s)")
     chosen = options.parse_args(arguments)
-    spec = catalog.load(chosen.dataset)
-    split = Split(spec, catalog.locate(spec, chosen.data_root), chosen.split)
+    split = split_of(chosen)
     parser, rows = OneShotParser(chosen.checkpoint), []
     for title, kind in KINDS.items():
-        slots = catalog.load(kind).num_slots if kind else spec.num_slots
+        slots = catalog.load(kind).num_slots if kind else split.spec.num_slots
         parts = clips(kind, split, chosen.clips, chosen.frames, chosen.seed)
         for way, tables in zip(("plain", "--smooth"), measure(parser, parts, slots, chosen.clips), strict=True):
             rows.append([title, way, *(f"{value:.1f}" for value in tables.row())])

@@ -14,7 +14,6 @@ import numpy as np
 import torch
 from tqdm import tqdm
 
-from dataloaders import catalog
 from dataloaders.reading import ids_in
 from dataloaders.split import Split
 from engine.metrics import ConfusionMatrix
@@ -25,7 +24,7 @@ from utils.constants import IGNORE
 from utils.errors import run_cli
 from utils.log import percent, table
 
-from .score_user import draw, measuring_options, rgb_of
+from .measuring import draw, measuring_options, split_of, truth_under
 
 LEAST_PART = 0.1  # of a class's pixels, that a part must have to get a stroke
 OUTSIDE = 1000  # watershed's marker of what is not the person
@@ -84,11 +83,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
     options.add_argument("--photos", type=whole(1), default=60, help="how many references (default: %(default)s)")
     options.add_argument("--share", type=float, default=0.01, help="painted part of a class (default: %(default)s)")
     chosen = options.parse_args(arguments)
-    spec = catalog.load(chosen.dataset)
-    split = Split(spec, catalog.locate(spec, chosen.data_root), chosen.split)
+    split = split_of(chosen)
     parser, rng = OneShotParser(chosen.checkpoint), np.random.default_rng(chosen.seed)
     names = ["whole map", *WAYS]
-    maps, parses = ({name: ConfusionMatrix(spec.num_slots) for name in names} for _ in range(2))
+    maps, parses = ({name: ConfusionMatrix(split.spec.num_slots) for name in names} for _ in range(2))
     groups = draw(split.usable, 6 * chosen.photos, 1, chosen.seed)
     for (reference,), queries in tqdm(groups, unit="reference"):
         photo, label = _load(split, reference)
@@ -111,12 +109,12 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 def _load(split: Split, number: int) -> tuple[np.ndarray, np.ndarray]:
     sample = split.load(number)
-    return rgb_of(sample), sample.label.numpy()
+    return sample.rgb, sample.label.numpy()
 
 
 def _count(matrix: ConfusionMatrix, labels: np.ndarray, truth: np.ndarray, shown: Sequence[int]) -> None:
     """Count a label map; classes of the truth that the reference does not show are background."""
-    known = np.where(np.isin(truth, [*shown, IGNORE]), truth, 0)
+    known = truth_under(truth, shown)
     matrix.update(torch.from_numpy(labels.astype(np.int64)), torch.from_numpy(known.astype(np.int64)))
 
 

@@ -16,14 +16,13 @@ import numpy as np
 from PIL import Image
 from tqdm import tqdm
 
-from dataloaders import catalog
 from dataloaders.prepare.ccp import read_mat, tag_ids
 from dataloaders.split import Split
 from inference.parser import OneShotParser
 from utils.errors import UserError, run_cli
 from utils.log import percent, table
 
-from .score_user import measuring_options, rgb_of
+from .measuring import measuring_options, split_of
 
 TAGS = ("scarf", "belt", "sunglasses", "glasses", "necklace", "boots", "jeans", "blazer", "shorts", "vest")
 SEEN = 0.0005  # share of a photo's pixels from which on a tag counts as there, and as found
@@ -66,12 +65,12 @@ def score(parser: OneShotParser, tagged: Tagged, name: str, alone: bool, seed: i
     seen: dict[bool, list[bool]] = {True: [], False: []}  # whether it was found
     names = {**tagged.split.spec.class_names, own: name}
     for reference in rng.sample(there, min(REFERENCES, len(there))):
-        rgb = rgb_of(tagged.split.load(reference))
+        rgb = tagged.split.load(reference).rgb
         support = parser.make_support(rgb, tagged.labels(reference, tag, alone), names)
         others = [number for number in there if number != reference]
         queries = rng.sample(others, min(WITH, len(others))) + rng.sample(absent, min(WITHOUT, len(absent)))
         for number in queries:
-            found = parser.parse(rgb_of(tagged.split.load(number)), support).labels == own
+            found = parser.parse(tagged.split.load(number).rgb, support).labels == own
             truth = tagged.tags[number] == tag
             shown = bool(truth.any())
             seen[shown].append(bool(found.mean() > SEEN))
@@ -88,8 +87,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     options.add_argument("--tags", nargs="+", default=TAGS, help="(default: %(default)s)")
     options.add_argument("--alone", action="store_true", help="mark nothing else in the references")
     chosen = options.parse_args(arguments)
-    spec = catalog.load(chosen.dataset)
-    tagged = Tagged(chosen.source, Split(spec, catalog.locate(spec, chosen.data_root), chosen.split))
+    tagged = Tagged(chosen.source, split_of(chosen))
     unknown = [tag for tag in chosen.tags if tag not in tagged.ids]
     if unknown:
         raise UserError(f"--tags {unknown[0]}: no tag of {chosen.source}; it has {', '.join(tagged.ids)}")

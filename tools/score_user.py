@@ -8,30 +8,26 @@ follows from the seed. A class counts as found where it takes more than a thousa
 other values of `--min-score` would do, and how well the score tells absent classes from present ones.
 """
 
-import random
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 import torch
 from torch import Tensor
 from tqdm import tqdm
 
-from dataloaders import catalog
 from dataloaders.split import Split
-from dataloaders.transforms import Sample
 from engine.metrics import ConfusionMatrix
 from inference.parser import OneShotParser
-from inference.references import Support
-from inference.settings import DEFAULT_CHECKPOINT
 from networks import decoding
-from utils.config import ArgumentParser, whole
+from utils.config import whole
 from utils.constants import IGNORE, PROTOTYPES
-from utils.errors import UserError, run_cli
+from utils.errors import run_cli
 from utils.log import percent, table
+
+from .measuring import draw, measuring_options, meetings, split_of
 
 STEPS = [round(0.05 * i, 2) for i in range(20)]
 SEEN = 0.001  # share of a photo's pixels from which on a class counts as found
-QUERIES_PER_REFERENCE = 6
 
 
 class Tables:
@@ -76,42 +72,6 @@ class Tables:
         return float((above + ties / 2) / max(1, len(there) * len(absent)))
 
 
-def draw(places: Sequence[int], parses: int, references: int, seed: int) -> Iterator[tuple[list[int], list[int]]]:
-    """Groups of reference photos and of photos to parse under them, as places in the list of ids.
-
-    Raises `UserError` where `places` are too few.
-    """
-    queries, supports = ([place for place in places if place % 2 == odd] for odd in (0, 1))
-    if not queries or len(supports) < references:
-        raise UserError(f"the list has {len(supports)} photos for references and {len(queries)} to parse: too few")
-    rng, drawn = random.Random(seed), 0
-    while drawn < parses:
-        group = rng.sample(supports, references), rng.sample(queries, min(QUERIES_PER_REFERENCE, len(queries)))
-        drawn += len(group[1])
-        yield group
-
-
-def meetings(
-    parser: OneShotParser, split: Split, classes: Sequence[int], groups: Iterable[tuple[list[int], list[int]]]
-) -> Iterator[tuple[Support, Sample]]:
-    """Each photo to parse with the reference that it meets; only pixels of `classes` are marked in this."""
-    kept, names = torch.tensor([*classes, 0, IGNORE]), {i: split.spec.class_name(i) for i in classes}
-    for references, queries in groups:
-        samples = [split.load(number) for number in references]
-        labels = [torch.where(torch.isin(s.label, kept), s.label, 0).numpy() for s in samples]
-        marked = [n for n, label in enumerate(labels) if ((label > 0) & (label != IGNORE)).any()]
-        if not marked:
-            continue
-        support = parser.make_support([rgb_of(samples[n]) for n in marked], [labels[n] for n in marked], names)
-        for number in queries:
-            yield support, split.load(number)
-
-
-def rgb_of(sample: Sample) -> np.ndarray:
-    """The photo of a sample, RGB uint8 (H, W, 3)."""
-    return sample.image.permute(1, 2, 0).numpy()
-
-
 def measure(
     parser: OneShotParser,
     split: Split,
@@ -122,22 +82,11 @@ def measure(
     """Parse the photos of each group under its references."""
     tables = Tables(split.spec.num_slots, steps)
     for support, query in meetings(parser, split, classes, groups):
-        maps = parser.maps(rgb_of(query), support)
+        maps = parser.maps(query.rgb, support)
         presence = None if maps.presence is None else maps.presence.cpu()
         on_cpu = decoding.Maps(maps.classes.cpu(), maps.coarse.cpu(), presence)
         tables.add(on_cpu, query.label.long(), [c.id for c in support.classes])
     return tables
-
-
-def measuring_options(description: str) -> ArgumentParser:
-    """The options that all tools share which parse a split's photos with a checkpoint."""
-    options = ArgumentParser(description=description.splitlines()[0])
-    options.add_argument("--checkpoint", default=DEFAULT_CHECKPOINT, help="checkpoint (default: %(default)s)")
-    options.add_argument("--dataset", default="ccp", help="data set to measure on (default: %(default)s)")
-    options.add_argument("--data-root", default=catalog.DATA_ROOT, help="folder of the sets (default: %(default)s)")
-    options.add_argument("--split", default="val", help="whose photos to take (default: %(default)s)")
-    options.add_argument("--seed", type=whole(0, 2**32), default=7, help="of what is drawn (default: %(default)s)")
-    return options
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -153,8 +102,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     options.add_argument("--min-score", type=float, help="as of predict.py")
     options.add_argument("--sweep", action="store_true", help="a row for every value of --min-score")
     chosen = options.parse_args(arguments)
-    spec = catalog.load(chosen.dataset)
-    split = Split(spec, catalog.locate(spec, chosen.data_root), chosen.split)
+    split = split_of(chosen)
+    spec = split.spec
     options_of_parser = {"adapt": chosen.adapt, "refine": not chosen.no_refine, "min_score": chosen.min_score}
     parser = OneShotParser(chosen.checkpoint, prototypes=chosen.prototypes, **options_of_parser)
     classes = spec.novel(chosen.novel_of) if chosen.novel_of else spec.classes

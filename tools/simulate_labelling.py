@@ -37,8 +37,6 @@ from utils.errors import UserError, run_cli
 from utils.files import replacing, write_json, write_text
 from utils.log import percent, table
 
-from .score_user import rgb_of
-
 ROOT = Path(__file__).resolve().parents[1]
 REFERENCES = (1, 5, 20)  # labelled photos at once, before there is a training
 FIRST = "--method aop --way kway --fold 0 @scripts/aop.args --pseudo-classes 3 --resume auto"
@@ -93,11 +91,11 @@ def measure(parser: OneShotParser, references: Sequence[Sample], tests: Split, p
     """
     began = time.monotonic()
     names = {c: tests.spec.class_name(c) for c in tests.spec.classes if c}
-    parser.set_reference([rgb_of(s) for s in references], [s.label.numpy() for s in references], names)
+    parser.set_reference([s.rgb for s in references], [s.label.numpy() for s in references], names)
     matrix = ConfusionMatrix(tests.spec.num_slots)
     for number in tqdm(range(min(photos, len(tests))), unit="photo", leave=False):
         sample = tests.load(number)
-        matrix.update(torch.from_numpy(parser.parse(rgb_of(sample)).labels), sample.label)
+        matrix.update(torch.from_numpy(parser.parse(sample.rgb).labels), sample.label)
     return matrix.miou(), (time.monotonic() - began) / 60
 
 

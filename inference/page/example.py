@@ -77,4 +77,4 @@ def _labelled(split: Split, image_id: str) -> Reference:
     """A photo of a data set with its label map."""
     sample = split.load(split.ids.index(image_id))
     names = {c: split.spec.class_name(c) for c in split.spec.classes if c}
-    return Reference(sample.image.permute(1, 2, 0).numpy(), sample.label.numpy(), names, {})
+    return Reference(sample.rgb, sample.label.numpy(), names, {})
