@@ -29,7 +29,7 @@ from utils.imaging import Photo
 from utils.pictures import MAX_PIXELS, SUFFIXES, Tell, silent, stored_values
 
 from .mask_folder import read_folder
-from .project_labels import IGNORED, read_coco, read_cvat
+from .project_labels import IGNORED, masks_of, read_coco, read_cvat
 
 LARGEST_ID = 65535
 MOST_INSTANCES = 100  # up to which a mask may number them; greys have larger values
@@ -255,10 +255,7 @@ def _read_labelme(path: Path, photo: Photo | None) -> dict[str, np.ndarray]:
         raise UserError(f"{path}: says no size of its photo; save it in labelme again")
     names = without_background(sorted(labelme.used(content)))
     ids, left_out = labelme.draw(path, content, size, id_of_label(("background", *names)))
-    for reason in dict.fromkeys(left_out):
-        print(f"{path}: {left_out.count(reason)} {reason}: left out")
-    masks = {name: ids == number for number, name in enumerate(names, 1)}
-    return masks | ({IGNORED: ids == IGNORE} if (ids == IGNORE).any() else {})
+    return masks_of(path, ids, ("background", *names), left_out)
 
 
 def _split_colors(path: str | Path, colors: Colors, photo: Path | None) -> dict[str, np.ndarray]:

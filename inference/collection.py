@@ -19,6 +19,7 @@ from utils.names import is_utf8
 from utils.pictures import SUFFIXES, Tell, open_picture
 
 from .inputs import collect, is_of_photos
+from .masks import run_lengths
 from .together import parse_together
 
 if TYPE_CHECKING:  # who only reads need not wait for torch
@@ -116,13 +117,6 @@ def schema() -> pyarrow.Schema:
     of_class = pa.struct({**numbers, "size": pa.list_(pa.int32()), "counts": pa.string()})
     columns = {"photo": pa.string(), "name": pa.string(), "width": pa.int32(), "height": pa.int32()}
     return pa.schema({**columns, "classes": pa.list_(of_class), "error": pa.string(), "note": pa.string()})
-
-
-def run_lengths(mask: np.ndarray) -> dict[str, Any]:
-    """A mask, bool (H, W), as COCO's compressed run lengths: `size` and `counts`."""
-    from pycocotools import mask as coco
-
-    return {"size": list(mask.shape), "counts": coco.encode(np.asfortranarray(mask, dtype=np.uint8))["counts"].decode()}
 
 
 def _found(parsing: Parsing) -> dict[str, Any]:

@@ -1,6 +1,7 @@
 """Masks drawn by a recipe from a label map, and the pictures that people make with them: cut-outs and greyed photos."""
 
 from collections.abc import Mapping
+from typing import Any
 
 import cv2
 import numpy as np
@@ -99,3 +100,10 @@ def person_size(person: np.ndarray) -> tuple[int, int]:
         return 0, 0
     largest = parts[1 + int(np.argmax(parts[1:, cv2.CC_STAT_AREA]))]
     return int(largest[cv2.CC_STAT_HEIGHT]), int(largest[cv2.CC_STAT_WIDTH])
+
+
+def run_lengths(mask: np.ndarray) -> dict[str, Any]:
+    """A mask, bool (H, W), as COCO's compressed run lengths: `size` and `counts`."""
+    from pycocotools import mask as coco
+
+    return {"size": list(mask.shape), "counts": coco.encode(np.asfortranarray(mask, dtype=np.uint8))["counts"].decode()}

@@ -55,9 +55,7 @@ def read_coco(path: Path, content: Mapping[str, Any], photo: Photo | None) -> Ma
     ids, left_out = paint(regions, size)
     left_out += ["annotations of no known category"] * (len(named) - len(regions))
     left_out += [coco.CROWD for annotation, name in named if name is not None and coco.is_crowd(annotation)]
-    for reason in dict.fromkeys(left_out):
-        print(f"{path}: {left_out.count(reason)} {reason}: left out")
-    return _masks(ids, labels)
+    return masks_of(path, ids, labels, left_out)
 
 
 def read_cvat(path: Path, photo: Photo | None) -> Masks:
@@ -75,8 +73,8 @@ def read_cvat(path: Path, photo: Photo | None) -> Masks:
         picture = open_picture(label)
     assert labels is not None  # since there is a labelmap.txt
     if is_coloured(picture, colours):
-        return _masks(by_colour(path, np.array(picture.convert("RGB")), colours, len(labels)), labels)
-    return _masks(stored_values(picture), labels)
+        return masks_of(path, by_colour(path, np.array(picture.convert("RGB")), colours, len(labels)), labels)
+    return masks_of(path, stored_values(picture), labels)
 
 
 def _one_of(path: Path, names: Sequence[str], photo: Photo | None) -> int:
@@ -95,6 +93,12 @@ def _one_of(path: Path, names: Sequence[str], photo: Photo | None) -> int:
     return places[0]
 
 
-def _masks(ids: np.ndarray, labels: Sequence[str]) -> Masks:
+def masks_of(path: Path, ids: np.ndarray, labels: Sequence[str], left_out: Sequence[str] = ()) -> Masks:
+    """The masks in a label map (H, W) of `labels`, the background first; prints what of the file was left out, and why.
+
+    Each of `left_out` is a reason.
+    """
+    for reason in dict.fromkeys(left_out):
+        print(f"{path}: {left_out.count(reason)} {reason}: left out")
     masks = {name: ids == number for number, name in enumerate(labels) if number}
     return masks | ({IGNORED: ids == IGNORE} if (ids == IGNORE).any() else {})

@@ -13,6 +13,7 @@ from utils.distributed import mean_over_ranks, world_size
 from .aopnet import PairOutputs
 from .layers import at_least_float32, labels_on_corners, resize
 from .losses import joint_mean, segmentation_loss
+from .prototypes import at_pixels
 
 UNSUPPORTED = 0.15  # weight of person pixels whose class the support lacks, unless a rival may take them
 CLOSED, CONTRAST, PLACE, PRESENCE = 0.5, 0.5, 2.0, 0.5  # weights of the terms
@@ -54,11 +55,8 @@ def _pairs(outputs: PairOutputs) -> Tensor:
     logits = at_least_float32(outputs.match.logits).flatten(0, 1)
     supports = outputs.shown.shape[1]
     label = outputs.label[:, None].expand(-1, supports, -1, -1).flatten(0, 1)
-    known = F.pad(outputs.shown.flatten(0, 1), (0, IGNORE + 1 - outputs.shown.shape[-1]))
-    known[:, 0] = known[:, IGNORE] = True
-    supported = known.gather(1, label.flatten(1)).view_as(label)
-    others = F.pad(outputs.rivals.flatten(0, 1), (0, IGNORE + 1 - outputs.rivals.shape[-1]))
-    rival = others.gather(1, label.flatten(1)).view_as(label)
+    supported = at_pixels(outputs.shown.flatten(0, 1), label) | (label == 0) | (label == IGNORE)
+    rival = at_pixels(outputs.rivals.flatten(0, 1), label)
     target = torch.where(supported, label, torch.zeros_like(label))
     weight = torch.where(supported | rival, 1.0, UNSUPPORTED) * (target != IGNORE) * _by_area(target)
     losses = F.cross_entropy(logits, target, ignore_index=IGNORE, reduction="none")

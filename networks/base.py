@@ -10,6 +10,7 @@ from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional as F
 
 from utils.constants import IGNORE, WAYS
 
@@ -17,7 +18,7 @@ from .backbones import XCEPTION, Encoder
 from .decoding import Maps, human_mask, shown_winner
 from .heads import AttentionGuidance, BinaryAttentionGuidance, BinaryNearestPrototype, NearestPrototype
 from .layers import Layer, resize, resize_labels
-from .prototypes import PrototypeBank, Prototypes, class_masks, cosine_similarity, masked_average
+from .prototypes import PrototypeBank, Prototypes, at_pixels, class_masks, cosine_similarity, masked_average
 from .settings import NO_DEPARTURES
 
 
@@ -217,11 +218,8 @@ class OneShotNetwork(nn.Module):
 
         `present` (B, K) is that of the prototypes, at feature size; 255 stays.
         """
-        known = torch.zeros(len(label), 256, dtype=torch.bool, device=label.device)
-        first = 0 if self.way == "kway" else 1
-        known[:, first : first + present.shape[1]] = present
-        known[:, 0] = known[:, IGNORE] = True
-        kept = known.gather(1, label.flatten(1).long()).view_as(label)
+        by_id = present if self.way == "kway" else F.pad(present, (1, 0))
+        kept = at_pixels(by_id, label) | (label == 0) | (label == IGNORE)
         return torch.where(kept, label, torch.zeros_like(label))
 
     def _nearest(self, similarity: Tensor, present: Tensor) -> Tensor:

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from utils.constants import IGNORE
 from utils.distributed import gather_batch
 
 from .layers import at_least_float32
@@ -45,6 +46,15 @@ class Prototypes(NamedTuple):
         return cls(
             classes, present, foreground, torch.cat(rivals) if rivals else None, torch.cat(surer) if surer else None
         )
+
+
+def at_pixels(flags: Tensor, label: Tensor) -> Tensor:
+    """Whether the class of each pixel of `label` (B, h, w) is flagged in `flags` (B, K), bool by class id.
+
+    Ids from K on, such as 255, are not.
+    """
+    table = F.pad(flags, (0, IGNORE + 1 - flags.shape[-1]))
+    return table.gather(1, label.flatten(1).long()).view_as(label)
 
 
 def class_masks(labels: Tensor, num_slots: int) -> Tensor:

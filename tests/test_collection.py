@@ -11,8 +11,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from inference.collection import Entry, Part, parts, rows, run_lengths
+from inference.collection import Entry, Part, parts, rows
 from inference.command import read_reference
+from inference.masks import run_lengths
 from predict import OneShotParser
 from tools import parse_collection
 from utils.errors import UserError

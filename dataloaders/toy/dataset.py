@@ -11,6 +11,7 @@ from PIL import Image
 from utils.files import replacing, write_text
 from utils.parallel import parallel_map
 
+from ..layout import IMAGE_FOLDER, label_path, list_path
 from .figure import Figure
 from .outfit import Outfit
 from .paint import Canvas
@@ -33,7 +34,7 @@ def build(
     names = parallel_map(task, numbers, "drawing the toy data set", "picture", progress=progress, spawn=True)
     lists = {"train": names[:train], "test": names[train:]}
     for split, ids in lists.items():  # last, so that a list never names a picture that is not there
-        write_text(Path(root) / "list" / f"meta_{split}_id.txt", "".join(f"{name}\n" for name in ids))
+        write_text(list_path(Path(root), split), "".join(f"{name}\n" for name in ids))
 
 
 def draw(
@@ -57,7 +58,7 @@ def _write(root: Path, seed: int, size: tuple[int, int], number: int) -> str:
     if multiprocessing.parent_process():  # each core has a worker of its own
         cv2.setNumThreads(1)
     name, (picture, label) = f"toy_{number:05d}", draw(seed, number, size)
-    for file, pixels in ((f"trainval_images/{name}.jpg", picture), (f"trainval_classes/{name}.png", label)):
-        with replacing(root / file) as temporary:
+    for file, pixels in ((root / IMAGE_FOLDER / f"{name}.jpg", picture), (label_path(root, name), label)):
+        with replacing(file) as temporary:
             Image.fromarray(pixels).save(temporary, quality=JPEG_QUALITY)  # a PNG has no such setting, and ignores it
     return name

@@ -11,6 +11,7 @@ import numpy as np
 from utils.errors import UserError
 from utils.files import write_text
 
+from ..masks import run_lengths
 from ..parsing import ClassInfo, Parsing
 from .forms import Form
 
@@ -49,14 +50,15 @@ class Coco(Form):
             shown = (parsing.labels == c.id) & pixels
             if not shown.any():
                 continue
-            code = coco_mask.encode(np.asfortranarray(shown, dtype=np.uint8))
+            code = run_lengths(shown)
+            packed = {**code, "counts": code["counts"].encode()}
             self.annotations.append({
                 "id": len(self.annotations) + 1,
                 "image_id": len(self.photos),
                 "category_id": c.id,
-                "segmentation": {"size": [height, width], "counts": code["counts"].decode()},
-                "area": int(coco_mask.area(code)),
-                "bbox": coco_mask.toBbox(code).tolist(),
+                "segmentation": code,
+                "area": int(coco_mask.area(packed)),
+                "bbox": coco_mask.toBbox(packed).tolist(),
                 "iscrowd": 0,
                 "score": round(scores[c.id], 4),
                 **owner,
