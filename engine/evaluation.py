@@ -30,13 +30,13 @@ class Evaluation:
     their mean.
 
     `counts` holds the confusion matrices behind them by query photo, (Q, N, N): in k-way under 0, in 1-way for each
-    class. `labels` is the digest of the label maps that were read.
+    class. `labels_digest` is that of the label maps that were read.
     """
 
     figures: dict[str, Figures]
     foreground: dict[str, float]
     counts: dict[str, dict[int, Tensor]] = field(default_factory=dict)
-    labels: str = ""
+    labels_digest: str = ""
     predictions: dict[int, Tensor] = field(default_factory=dict)  # pair index -> uint8 (H, W)
 
 

@@ -113,7 +113,7 @@ def write_report(
         "way": episodes.way,
         "prototypes": "bank" if bank else "support-only",
         "epoch": checkpoint.epoch,
-        **digests.of_evaluation(episodes, evaluation.labels),
+        **digests.of_evaluation(episodes, evaluation.labels_digest),
         "weights_digest": digests.of_weights(checkpoint.weights),
         "precision": precision,
         "versions": digests.versions(),

@@ -165,7 +165,7 @@ class Run:
             workers=self.settings.workers,
             keep=report.evenly_spaced(len(self.tests.pairs), PICTURES),
         )
-        self.progress.scored_on = digests.of_evaluation(self.tests, evaluation.labels)
+        self.progress.scored_on = digests.of_evaluation(self.tests, evaluation.labels_digest)
         figures = evaluation.figures["npm"]
         named = {"human": figures.human, "base": figures.base, "novel": figures.novel}
         scores = {name: value for name, value in named.items() if value == value}

@@ -37,9 +37,9 @@ from .references import (
     extract_prototypes,
     join_bank,
     joined_names,
+    presence_bias,
     rows_and_rivals,
     shrink_labels,
-    surer,
 )
 from .self_check import poorly_parsed
 from .settings import DEFAULT_CHECKPOINT, check_choices, defaults_of
@@ -147,8 +147,8 @@ class OneShotParser:
         if self.adapt if adapt is None else adapt:
             prototypes = turn(self.network, references, prototypes, unknown)
             notes += [] if unknown else ["adapt: the checkpoint knows all classes by name, so none is turned"]
-        sure = surer([row > 0 for row in rows], bool(rivals) or any(rows), len(pairs))
-        prototypes = prototypes._replace(surer=self._on_device(sure))
+        sure = presence_bias([row > 0 for row in rows], bool(rivals) or any(rows), len(pairs))
+        prototypes = prototypes._replace(presence_bias=self._on_device(sure))
         rival_names = tuple(known[row] for row in rivals)
         support = Support(classes, prototypes, known=joined_names(own, rows, known), rivals=rival_names)
         if unknown:

@@ -12,12 +12,12 @@ from networks.layers import resize_labels
 from networks.prototypes import Prototypes
 from networks.rivals import choose_rivals
 from utils.errors import UserError
-from utils.rivals import UNKNOWN_SURER
+from utils.rivals import UNKNOWN_BIAS
 
 from .annotations import BaseIds, is_unnamed
 from .known_names import known_as, shown_name
 from .parsing import ClassInfo
-from .settings import SEVERAL_SURER
+from .settings import SEVERAL_BIAS
 
 
 @dataclass(frozen=True)
@@ -102,14 +102,14 @@ def join_bank(
     return prototypes._replace(rivals=network.bank.rows[rivals][None] if rivals else None), rivals
 
 
-def surer(known: Sequence[bool], told_apart: bool, photos: int) -> np.ndarray:
+def presence_bias(known: Sequence[bool], told_apart: bool, photos: int) -> np.ndarray:
     """What is added to the logits of the presence, (1, 1 + K), with a reference of so many photos.
 
     Where known classes are told from others, those that are not `known` (K,) are doubted less: the network has learned
     on the known ones when to be sure.
     """
     unknown = np.array([False, *(told_apart and not one for one in known)])
-    sure: np.ndarray = SEVERAL_SURER * np.log(photos) + UNKNOWN_SURER * unknown
+    sure: np.ndarray = SEVERAL_BIAS * np.log(photos) + UNKNOWN_BIAS * unknown
     return sure[None].astype(np.float32)
 
 

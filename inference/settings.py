@@ -9,7 +9,7 @@ from utils.errors import UserError
 DEFAULT_CHECKPOINT = str(Path(__file__).resolve().parents[1] / "data/released/aopnet_lite2_3.1.safetensors")
 DEFAULT_SIZE = 512  # longest side that the network sees, for checkpoints whose evaluation took photos as they are
 PEOPLE = ("off", "auto")  # whether persons are looked for
-SEVERAL_SURER = 0.53  # times log(references), added to the logit of the presence; chosen on CCP-OS's validation list
+SEVERAL_BIAS = 0.53  # times log(references), added to the logit of the presence; chosen on CCP-OS's validation list
 MIN_SCORE = 0.0  # for checkpoints on which no score of absent classes was measured
 
 

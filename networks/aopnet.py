@@ -171,8 +171,8 @@ class AOPNet(OneShotNetwork):
             present = torch.cat([present, others], dim=1)
         matched = self.matcher(query.fine, human, classes[None], present[None], rivals)
         presence = matched.presence[0, :, :count]
-        if prototypes.surer is not None:
-            presence = presence + prototypes.surer[:, 1:]
+        if prototypes.presence_bias is not None:
+            presence = presence + prototypes.presence_bias[:, 1:]
         return Match(matched.logits[0, :, : 1 + count], presence)
 
     def logits(self, query: Features, prototypes: Prototypes, with_agm: bool = False) -> Logits:

@@ -65,8 +65,9 @@ class Outputs(NamedTuple):
 
     logits: Logits
     label: Tensor  # (B, H, W)
-    query: tuple[Tensor, Tensor] | None = None  # prototypes (B, N, D), present (B, N); slot 0 is the background
-    support: tuple[Tensor, Tensor] | None = None
+    query_prototypes: tuple[Tensor, Tensor] | None = None  # (B, N, D), and whether present, (B, N); slot 0: background
+
+    support_prototypes: tuple[Tensor, Tensor] | None = None
 
 
 class OneShotNetwork(nn.Module):

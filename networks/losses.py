@@ -33,9 +33,9 @@ def eopnet_losses(outputs: Outputs, foreground: Tensor, progress: float, tempera
     coarse = segmentation_loss(outputs.logits.coarse, foreground)
     contrast = torch.zeros_like(npm)
     if temperature is not None:
-        if outputs.query is None or outputs.support is None:
+        if outputs.query_prototypes is None or outputs.support_prototypes is None:
             raise ValueError("the network gives no prototypes to contrast; leave the temperature away")
-        contrast = contrastive_loss(*outputs.query, *outputs.support, temperature)
+        contrast = contrastive_loss(*outputs.query_prototypes, *outputs.support_prototypes, temperature)
     return Losses(fine + coarse + contrast, agm, npm, coarse, contrast)
 
 

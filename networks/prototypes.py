@@ -22,7 +22,7 @@ class Prototypes(NamedTuple):
     foreground: Tensor  # (B, 1, D) prototype of the human foreground in the coarse space
     # AOPNet alone: (B, R, D) known classes that it does not show, or zero, which the background takes
     rivals: Tensor | None = None
-    surer: Tensor | None = None  # (B, K) what is added to the logits of the classes' presence
+    presence_bias: Tensor | None = None  # (B, K) what is added to the logits of the classes' presence
 
     @classmethod
     def of_classes(cls, vectors: Tensor, foreground: Tensor, way: str, rivals: Tensor | None = None) -> Prototypes:
@@ -38,13 +38,17 @@ class Prototypes(NamedTuple):
 
     @classmethod
     def join(cls, parts: list[Prototypes]) -> Prototypes:
-        """Several as one batch; all of them have rivals, or none, and so with `surer`."""
+        """Several as one batch; all of them have rivals, or none, and so with `presence_bias`."""
         fields = zip(*((one.classes, one.present, one.foreground) for one in parts), strict=True)
         classes, present, foreground = (torch.cat(field) for field in fields)
         rivals = [one.rivals for one in parts if one.rivals is not None]
-        surer = [one.surer for one in parts if one.surer is not None]
+        biases = [one.presence_bias for one in parts if one.presence_bias is not None]
         return cls(
-            classes, present, foreground, torch.cat(rivals) if rivals else None, torch.cat(surer) if surer else None
+            classes,
+            present,
+            foreground,
+            torch.cat(rivals) if rivals else None,
+            torch.cat(biases) if biases else None,
         )
 
 

@@ -6,7 +6,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from utils.rivals import UNKNOWN_SURER, left_over, taken_pixels, thinned
+from utils.rivals import UNKNOWN_BIAS, left_over, taken_pixels, thinned
 
 from .base import Features, OneShotNetwork
 from .decoding import decode
@@ -55,4 +55,4 @@ def blend_support(
     if unknown and others:
         kept[others] = False
         kept[choose_rivals(network, [(photo, label[0].cpu().numpy())], others, unknown, alone)] = True
-    return blended._replace(rivals=blended.rivals * kept[:, None], surer=lacking * UNKNOWN_SURER)
+    return blended._replace(rivals=blended.rivals * kept[:, None], presence_bias=lacking * UNKNOWN_BIAS)

@@ -14,7 +14,7 @@ from networks.decoding import class_scores, decode
 from networks.fast.folding import fold_batch_norm
 from networks.prototypes import Prototypes
 from networks.rivals import blend_support, choose_rivals
-from utils.rivals import UNKNOWN_SURER, left_over, taken_pixels
+from utils.rivals import UNKNOWN_BIAS, left_over, taken_pixels
 
 SLOTS, PSEUDO = 5, 2
 
@@ -156,10 +156,10 @@ def test_a_rival_that_is_one_of_the_reference_s_own_classes_is_left_out(network)
     blended = blend_support(network, static, query, label, 0)
     rivals = blended.rivals
     assert rivals is not None and (rivals[0] != 0).any(dim=1).nonzero()[:, 0].tolist() == [3]  # 2 is known, 4 is like 1
-    assert blended.surer is not None and blended.surer.nonzero().tolist() == [[0, 1]]
-    doubted = blended._replace(surer=None)
+    assert blended.presence_bias is not None and blended.presence_bias.nonzero().tolist() == [[0, 1]]
+    doubted = blended._replace(presence_bias=None)
     gained = network.match(query, blended).presence - network.match(query, doubted).presence
-    torch.testing.assert_close(gained, UNKNOWN_SURER * F.one_hot(torch.tensor([0]), gained.shape[1]).float())
+    torch.testing.assert_close(gained, UNKNOWN_BIAS * F.one_hot(torch.tensor([0]), gained.shape[1]).float())
 
 
 def test_pixels_are_counted_by_winner_and_class():

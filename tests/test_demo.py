@@ -224,7 +224,7 @@ def test_large_photos_are_kept_small(page, tmp_path):
     Image.fromarray(image).save(tmp_path / "large.png")
     Image.fromarray(label).save(tmp_path / "labels.png")
     taken, *_ = page.take_files([], str(tmp_path / "large.png"), str(tmp_path / "labels.png"), "")
-    assert taken[0].labels.shape == taken[0].photo.shape[:2] == (references.LEAST_SIDE, 160)
+    assert taken[0].labels.shape == taken[0].photo.shape[:2] == (references.KEPT_SIDE, 160)
     shown = parsed(page, taken, [str(tmp_path / "large.png")])
     kept = shown["kept"].parsings[0]
     assert kept.labels.shape == kept.image.shape[:2] == (view.SHOWN_SIDE, 320)

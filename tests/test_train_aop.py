@@ -21,14 +21,14 @@ from engine.settings import EvaluateSettings, TrainSettings
 from engine.stopping import StopSignal
 from inference.parser import OneShotParser
 from inference.references import remembered_classes
-from inference.settings import SEVERAL_SURER
+from inference.settings import SEVERAL_BIAS
 from networks.aopnet import AOPNet
 from networks.checkpoints import files, initialise, open_checkpoint
 from tools import label_tagged, measure_bounds, measuring, pack_photos, simulate_labelling
 from utils.constants import IGNORE
 from utils.errors import UserError
 from utils.files import read_json, write_json
-from utils.rivals import UNKNOWN_SURER
+from utils.rivals import UNKNOWN_BIAS
 
 from .test_train import settings as settings_of_eop
 
@@ -107,13 +107,11 @@ def test_what_a_reference_has_by_name_blends_with_the_bank(run_folder):
     torch.testing.assert_close(meant.prototypes.classes, exact.prototypes.classes)
     twice = parser.make_support([photo] * 2, [labels] * 2, {7: one.upper(), 9: two})
     presence = [parser.maps(photo, support).presence.logit() for support in (both, twice)]
-    torch.testing.assert_close(
-        presence[1] - presence[0], torch.full((2,), SEVERAL_SURER * np.log(2)), atol=1e-3, rtol=0
-    )
-    of_apron = mixed.prototypes._replace(surer=None)
+    torch.testing.assert_close(presence[1] - presence[0], torch.full((2,), SEVERAL_BIAS * np.log(2)), atol=1e-3, rtol=0)
+    of_apron = mixed.prototypes._replace(presence_bias=None)
     doubted = parser.maps(photo, dataclasses.replace(mixed, prototypes=of_apron)).presence.logit()
     gained = parser.maps(photo, mixed).presence.logit() - doubted
-    torch.testing.assert_close(gained, torch.tensor([0, UNKNOWN_SURER]), atol=1e-3, rtol=0)
+    torch.testing.assert_close(gained, torch.tensor([0, UNKNOWN_BIAS]), atol=1e-3, rtol=0)
     alone = OneShotParser(run_folder / "last.pt", device="cpu", prototypes="support-only")
     assert not alone.make_support(photo, labels, {7: one, 9: two}).known
     turned, of_known = (parser.make_support(photo, labels, {7: one, 9: n}, adapt=True) for n in ("apron", two))

@@ -26,7 +26,7 @@ from utils.config import ArgumentParser
 from utils.errors import UserError, run_cli
 from utils.files import read_json, replacing
 from utils.imaging import is_blank, network_size, to_rgb
-from utils.rivals import UNKNOWN_SURER, left_over, taken_pixels, thinned
+from utils.rivals import UNKNOWN_BIAS, left_over, taken_pixels, thinned
 
 # Bounds the memory of a large photo's logits; beyond it the label map is made smaller, then enlarged.
 LOGITS_AT_ONCE = 2**26
@@ -115,11 +115,11 @@ def opened(graph: Path) -> onnxruntime.InferenceSession:
 
 
 def least_scores(min_score: float, unknown: np.ndarray) -> np.ndarray:
-    """The scores (K,) below which a class is absent; lower for those that are `unknown` (K,), as in `references.surer`.
+    """The scores (K,) below which a class is absent; lower for those that are `unknown` (K,).
 
-    A score is the sigmoid of a logit, so what is added to the logit divides the odds.
+    A score is the sigmoid of a logit, so what `references.presence_bias` adds to the logit divides the odds.
     """
-    odds = np.where(unknown, np.exp(-UNKNOWN_SURER), 1) * min_score
+    odds = np.where(unknown, np.exp(-UNKNOWN_BIAS), 1) * min_score
     least: np.ndarray = odds / (odds + 1 - min_score)
     return least.astype(np.float32)
 

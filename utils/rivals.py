@@ -10,7 +10,7 @@ from .constants import IGNORE
 TAKEN, WITHIN = 0.1, 0.2  # who wins more of a class's pixels in the reference, and has more of its own there, is out
 ALIKE, WITHIN_IF_ALIKE = 0.7, 0.1  # cosine of the prototypes above which that share of its own pixels is enough
 SEEN = 0.001  # of all pixels: who wins less is judged by the prototypes alone
-UNKNOWN_SURER = 1.1  # added to the logit of the presence of classes that the bank lacks
+UNKNOWN_BIAS = 1.1  # added to the logit of the presence of classes that the bank lacks
 LOOKED_AT = 256  # longest side, at the least, at which these pixels are counted
 
 

@@ -22,7 +22,7 @@ from ..parsing import ClassInfo
 from ..references import Support
 from .view import Painting
 
-LEAST_SIDE = 640  # pixels of the longest side that a reference keeps, or what the network sees if that is more
+KEPT_SIDE = 640  # pixels of the longest side that a reference keeps, or what the network sees if that is more
 
 
 class Reference(NamedTuple):
@@ -60,7 +60,7 @@ def of_painting(parser: OneShotParser, painting: Painting, growing: bool) -> Ref
 def fitted(reference: Reference, max_size: int) -> Reference:
     """The reference no larger than the network needs it: a visitor's memory is bounded."""
     height, width = reference.labels.shape
-    factor = max(LEAST_SIDE, max_size) / max(height, width)
+    factor = max(KEPT_SIDE, max_size) / max(height, width)
     if factor >= 1:
         return reference
     size = (max(1, round(width * factor)), max(1, round(height * factor)))
