@@ -66,7 +66,6 @@ class Outputs(NamedTuple):
     logits: Logits
     label: Tensor  # (B, H, W)
     query_prototypes: tuple[Tensor, Tensor] | None = None  # (B, N, D), and whether present, (B, N); slot 0: background
-
     support_prototypes: tuple[Tensor, Tensor] | None = None
 
 
