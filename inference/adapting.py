@@ -59,7 +59,7 @@ def _target(slots: Tensor) -> Tensor:
 
 
 def _loss(network: OneShotNetwork, features: Features, target: Tensor, prototypes: Prototypes) -> Tensor:
-    """Cross entropy of a reference under its own prototypes; every class weighs alike, background in the rest."""
+    """Cross entropy of a reference under its own prototypes; every class weighs alike, the background not at all."""
     logits = network.logits(features, prototypes).npm
     losses = F.cross_entropy(logits.float(), target, ignore_index=IGNORE, reduction="none")
     slots = [slot for slot in target.unique().tolist() if slot not in (0, IGNORE)]

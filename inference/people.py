@@ -24,7 +24,7 @@ AGREEMENT = 0.6  # intersection over union of two looks' outlines from which on 
 FILLS = 0.6  # of a photo's longer side: a single person who takes that much of it is parsed with all of the photo
 ATTEMPTS = 2  # to agree, each around what the one before has found
 UPRIGHT = 0.975  # correlation of rows and heights on the body from which on a patch is a person
-MARGIN = 0.15  # around a person's box, of its height: what the network sees with it
+MARGIN = 0.15  # around a person's box, of its longer side: what the network sees with it
 BEYOND = 0.05  # around a detector's box, of its longer side: how far the person may reach beyond it
 
 

@@ -46,7 +46,12 @@ class NetworkSettings:
     warmup_epochs: int = option(
         25, "last epoch (from 0) that uses static prototypes alone; -1: none", least=-1, only_for=PUBLISHED
     )
-    bank_momentum: float = option(0.001, "share of the episode's prototype in the blend with the bank", least=0, most=1)
+    bank_momentum: float = option(
+        0.001,
+        "share of an episode's prototype in what the bank keeps; eop, pop: also in the prototype that is used",
+        least=0,
+        most=1,
+    )
     background: str = option(
         "fixed",
         "average the background over all class slots, or those of the support (ucs)",
