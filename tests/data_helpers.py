@@ -7,6 +7,7 @@ import subprocess
 import sys
 from collections.abc import Iterable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import scipy.io
@@ -14,6 +15,7 @@ from PIL import Image
 
 from dataloaders import catalog
 from dataloaders.layout import label_path
+from dataloaders.oshp_loader import TestEpisodes
 from dataloaders.prepare.build import build_table, dump_supports
 from dataloaders.prepare.ccp import TAGS, prepare_ccp
 from dataloaders.prepare.check import Outcome
@@ -157,3 +159,19 @@ def png_bytes(array: np.ndarray) -> bytes:
     buffer = io.BytesIO()
     Image.fromarray(array).save(buffer, "PNG")
     return buffer.getvalue()
+
+
+def tree(folder: Path) -> dict[str, bytes]:
+    """Every file below `folder`, by its path there, with its content."""
+    return {p.relative_to(folder).as_posix(): p.read_bytes() for p in sorted(folder.rglob("*")) if p.is_file()}
+
+
+def few_pairs(step: int) -> type[TestEpisodes]:
+    """Test episodes of a short list: of every `step` pairs the first."""
+
+    class FewPairs(TestEpisodes):
+        def __init__(self, *arguments: Any, **options: Any) -> None:
+            super().__init__(*arguments, **options)
+            self.pairs = self.pairs[::step]
+
+    return FewPairs

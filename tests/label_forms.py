@@ -2,12 +2,13 @@
 
 import base64
 import csv
-import io
 import json
 import zlib
 
 import numpy as np
 from PIL import Image
+
+from .data_helpers import png_bytes
 
 SIZE = (64, 96)  # height and width
 SHIRT, HAT = (10, 10, 50, 50), (60, 10, 80, 30)  # left, top, right, bottom
@@ -46,12 +47,6 @@ def write(path, content, encoding="utf-8"):
 def photos(folder, name="p{}.jpg"):
     for i in range(NUMBER):
         save(folder / name.format(i), photo(i))
-
-
-def png(pixels):
-    buffer = io.BytesIO()
-    Image.fromarray(pixels).save(buffer, "PNG")
-    return buffer.getvalue()
 
 
 def coco(source, change=None, name="p{}.jpg", encoding="utf-8", file="result.json", folder="images"):
@@ -213,7 +208,7 @@ def supervisely(source, polygons=False):
             points = {"exterior": box(corners), "interior": []}
             objects.append({"classTitle": name, "geometryType": "polygon", "points": points})
         else:
-            content = png(np.full((bottom - top, right - left), 255, np.uint8))
+            content = png_bytes(np.full((bottom - top, right - left), 255, np.uint8))
             bitmap = {"data": base64.b64encode(zlib.compress(content)).decode(), "origin": [left, top]}
             objects.append({"classTitle": name, "geometryType": "bitmap", "bitmap": bitmap})
     for i in range(NUMBER):

@@ -190,6 +190,7 @@ def test_broken_data(damage, data, tmp_path, capsys, monkeypatch):
     ],
 )
 def test_impossible_settings(arguments, told, toy_root, tmp_path, capsys, monkeypatch):
+    monkeypatch.chdir(tmp_path)  # where none of the authors' files is
     line = tell(
         train_cli.main, capsys, monkeypatch, *TINY, "--data-root", str(toy_root), "--run-dir", str(tmp_path), *arguments
     )

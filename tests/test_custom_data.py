@@ -15,8 +15,7 @@ from dataloaders.prepare.custom import prepare_custom
 from dataloaders.split import Split
 from utils.errors import UserError
 
-from .data_helpers import label_map, png_bytes, read, run_module, save_image, save_label
-from .test_prepare import tree
+from .data_helpers import label_map, png_bytes, read, run_module, save_image, save_label, tree
 
 LABELS = ["background", "hat", "left-arm", "right-arm", "shirt", "trousers"]
 NUMBER = 16

@@ -125,3 +125,9 @@ def test_evaluation_refuses_other_settings_too(name, value, files, tmp_path):
     path = of_run(files, tmp_path / "bad.pt", {name: value}, "settings")
     with pytest.raises(UserError, match=rf"bad\.pt: {name} cannot be"):
         open_for_evaluation(EvaluateSettings(checkpoint=str(path)))
+
+
+def test_the_same_files_written_anew_do_open(files, tmp_path):
+    run, released = tmp_path / "good.pt", tmp_path / "good.safetensors"
+    for path in (of_run(files, run, {}), of_released(files, released, json.dumps)):
+        assert open_checkpoint(path).build().num_slots == 5

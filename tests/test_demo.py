@@ -4,6 +4,7 @@ import json
 import socket
 import subprocess
 import sys
+import urllib.request
 import zipfile
 from pathlib import Path
 
@@ -372,6 +373,13 @@ def test_a_program_parses_photos_in_one_call(started, photo, tmp_path):
     with pytest.raises(AppError, match="'hat 1' is not of the form"):
         client.predict(*map(handle_file, photo), "hat 1", files, api_name="/parse_files")
     assert list(client.view_api(return_format="dict")["named_endpoints"]) == ["/parse_files"]
+
+
+@pytest.mark.slow
+def test_the_browser_is_told_to_load_nothing_from_elsewhere(started):
+    with urllib.request.urlopen(started.address, timeout=60) as answer:
+        policy = answer.headers["Content-Security-Policy"]
+    assert policy.startswith("default-src 'self' ") and "http" not in policy and "*" not in policy
 
 
 @pytest.mark.slow

@@ -35,6 +35,9 @@ def test_compiling_takes_encoder_and_decoder_and_keeps_the_names(monkeypatch):
     assert compiled == [network.encoder.body, network.decoder]
 
 
-def test_precision_is_as_asked_and_auto_is_one_the_cpu_can():
+@pytest.mark.parametrize("flags, expected", [("avx2 avx512_bf16", "bf16"), ("avx2 avx512f", "off")])
+def test_auto_is_bf16_where_the_cpu_computes_in_it(flags, expected, tmp_path, monkeypatch):
+    (tmp_path / "cpuinfo").write_text(f"flags : {flags}\n")
+    monkeypatch.setattr("utils.device.Path", lambda _: tmp_path / "cpuinfo")
+    assert resolve_amp("auto", CPU) == expected
     assert resolve_amp("off", CPU) == "off" and resolve_amp("fp16", CPU) == "fp16"
-    assert resolve_amp("auto", CPU) in ("off", "bf16")

@@ -73,7 +73,8 @@ def evaluated(data_root: str) -> dict:
     network, base = tiny_network(num_slots=spec.num_slots), spec.base_classes(1)
     options = {"use_bank": False, "with_agm": True, "progress": False}
     scored = evaluate(network, episodes, base, torch.device("cpu"), **options)
-    return {name: vars(figures) for name, figures in scored.figures.items()} | {"labels": scored.labels}
+    more = {"labels": scored.labels_digest, "foreground": scored.foreground}
+    return {name: vars(figures) for name, figures in scored.figures.items()} | more
 
 
 def pair_losses(rank: int, world: int) -> dict[str, float]:
@@ -139,6 +140,7 @@ def test_metrics_equal_one_process(ranks, toy_root):
             assert rank["figures"][output]["iou"] == pytest.approx(alone[output]["iou"], nan_ok=True)
             assert rank["figures"][output]["accuracy"] == alone[output]["accuracy"]
         assert rank["figures"]["labels"] == alone["labels"]
+        assert rank["figures"]["foreground"] == pytest.approx(alone["foreground"])
 
 
 def test_accumulating_is_not_the_same_as_a_step_each():

@@ -7,7 +7,6 @@ import pytest
 import torch
 
 import train as train_cli
-from dataloaders.oshp_loader import TestEpisodes
 from engine import run as run_module
 from inference.parser import OneShotParser
 from networks.checkpoints import open_checkpoint
@@ -15,6 +14,7 @@ from networks.eopnet import EOPNet
 from networks.popnet import POPNet
 
 from . import earlier
+from .data_helpers import few_pairs
 from .own_photos import parsed
 
 CLASSES = {
@@ -63,12 +63,7 @@ def test_an_earlier_file_opens_with_its_weights_and_words(name, files):
     parsed(OneShotParser(files / name, "cpu", max_size=64))
 
 
-class FewPairs(TestEpisodes):
-    """A short test list."""
-
-    def __init__(self, *arguments, **named):
-        super().__init__(*arguments, **named)
-        self.pairs = self.pairs[::12]
+FewPairs = few_pairs(12)
 
 
 @pytest.mark.parametrize("method", COMMANDS)

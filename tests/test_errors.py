@@ -68,15 +68,16 @@ def test_of_several_processes_the_others_leave_the_line_to_the_launcher(tmp_path
 
 
 def launch(*arguments: str, **more: str) -> subprocess.CompletedProcess:
-    environment = {**os.environ, "NGPU": "2", **more}
+    environment = {**os.environ, "NGPU": "2", "PYTHON": sys.executable, **more}
     command = ["bash", "scripts/ccp_eop_kwf1.sh", *arguments]
     return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=300, env=environment)
 
 
 def test_a_mistake_under_several_processes_is_one_line(tmp_path):
-    done = launch("--data-root", str(tmp_path), "--pretrained", "none", "--device", "cpu")
+    data, out = tmp_path / "data", tmp_path / "run"
+    done = launch("--data-root", str(data), "--run-dir", str(out), "--pretrained", "none", "--device", "cpu")
     assert done.returncode == 2, done.stderr
-    assert done.stderr.count("error: ") == 1 and "Traceback" not in done.stderr and str(tmp_path) in done.stderr
+    assert done.stderr.count("error: ") == 1 and "Traceback" not in done.stderr and str(data) in done.stderr
 
 
 def test_a_mistake_that_one_process_alone_meets_is_one_line(tmp_path):
@@ -131,7 +132,7 @@ def test_results_of_the_authors_checkpoints_do_not_overwrite_each_other(tmp_path
 def test_a_checkpoint_is_found_from_the_callers_folder(tmp_path):
     (tmp_path / "mine.pt").write_text("no checkpoint")
     command = ["bash", str(ROOT / "scripts/evaluate_ccp_eop_kwf1.sh")]
-    environment = {**os.environ, "CHECKPOINT": "mine.pt"}
+    environment = {**os.environ, "CHECKPOINT": "mine.pt", "PYTHON": sys.executable}
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=300, env=environment)
     assert done.returncode == 2 and f"{tmp_path}/mine.pt: " in done.stderr and "no such" not in done.stderr
 

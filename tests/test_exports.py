@@ -248,6 +248,7 @@ def test_the_command_exports_twice_and_reads_its_export(place, capsys):
     told = capsys.readouterr().out
     assert "not exported, since they are videos: clip.mp4" in told and f"{place / 'out/index'}: 2 photos" in told
     assert np.array_equal(*(np.array(Image.open(place / "out" / name)) for name in ("1.png", "index/labels/1.png")))
+    assert (place / "out/index/images/1.jpg").read_bytes() == (place / "photos/1.jpg").read_bytes(), "as it is"
     more = ("--names", place / "out/index/labels.txt", "--out", place / "again")
     assert run(place, "photos/1.jpg", labels="out/index/labels/1.png", reference="photos/1.jpg", more=more) == 0
     assert "classes: hat, coat, shoes\n" in capsys.readouterr().out

@@ -4,14 +4,13 @@ import numpy as np
 import pytest
 import torch
 
+pytest.importorskip("gradio", reason="the page needs gradio: pip install -r requirements-demo.txt")
+
 from inference.growing import Scene, grow, ungrown
+from inference.page.references import Reference
 from networks.base import Features
 from tools.measure_example import miou
 from tools.measure_strokes import stroked, watershed
-
-pytest.importorskip("gradio", reason="the page needs gradio: pip install -r requirements-demo.txt")
-
-from inference.page.references import Reference
 
 SIDE = 64
 

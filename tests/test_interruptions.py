@@ -14,31 +14,23 @@ import torch
 from tensorboardX.proto.event_pb2 import Event
 
 import train as train_cli
-from dataloaders.oshp_loader import TestEpisodes
 from engine import run
 from engine.settings import TrainSettings
 from networks.checkpoints import files
 from utils import log
 from utils.errors import UserError
 
+from .data_helpers import few_pairs
 from .test_train import assert_same, last, settings
 
 KILLS = 10
-
-
-class FewPairs(TestEpisodes):
-    """A test list short enough for runs that are about interruptions."""
-
-    def __init__(self, *arguments: object, **options: object) -> None:
-        super().__init__(*arguments, **options)
-        self.pairs = self.pairs[::100]
 
 
 def work(settings: TrainSettings) -> None:
     """Train in a process group of its own, as a cluster's jobs do."""
     os.setsid()
     multiprocessing.set_start_method("fork", force=True)  # the loader's processes start as they do by default
-    run.TestEpisodes = FewPairs
+    run.TestEpisodes = few_pairs(100)
     torch.set_num_threads(1)
     sys.exit(train_cli.train(settings))
 

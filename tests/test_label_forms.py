@@ -20,6 +20,7 @@ from inference.annotations import read_labels
 from utils.errors import UserError
 
 from . import label_forms as forms
+from .data_helpers import png_bytes
 from .label_forms import FORMS
 
 PLACES = {"shirt": (30, 30), "hat": (20, 70), "": (60, 90)}  # y, x in the scene; nothing lies at the last
@@ -376,7 +377,7 @@ def with_a_bitmap_outside(number, content):
     content["objects"].append({**entry, "bitmap": {**entry["bitmap"], "origin": [-70, 10]}})
 
 
-MASK, EMPTY = (base64.b64encode(forms.png(np.full((10, 10), value, np.uint8))).decode() for value in (255, 0))
+MASK, EMPTY = (base64.b64encode(png_bytes(np.full((10, 10), value, np.uint8))).decode() for value in (255, 0))
 LEFT_OUT = {  # form -> the line that is printed
     "polygons of two points": (
         lambda s: forms.coco(s, forms.with_another([[20, 20, 60, 30]])),

@@ -106,3 +106,11 @@ def test_counts_by_query_come_back_from_their_file(tmp_path):
     (tmp_path / "results.npz").write_bytes(b"PK" + bytes(30))
     with pytest.raises(UserError, match=r"results\.npz: damaged"):
         read_counts(tmp_path / "results.npz")
+
+
+def test_the_table_tells_the_foreground_miou_from_the_iou_of_the_person():
+    figures = {"npm": Figures({0: 50.0}, human=50.0, base=50.0, novel=math.nan, accuracy=50.0)}
+    scores = {"mean": 91.0, "background": 98.0, "human": 84.0}
+    printed = report.text(Evaluation(figures, scores), catalog.load("toy"), 1, None, {"npm": {}})
+    rows = [[cell.strip() for cell in line.split("|")[1:3]] for line in printed.splitlines() if "Foreground" in line]
+    assert rows == [["Foreground mIoU", "91.0"], ["Foreground IoU", "84.0"]]

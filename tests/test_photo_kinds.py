@@ -16,7 +16,6 @@ from dataloaders.layout import IMAGE_FOLDER
 from dataloaders.prepare.__main__ import main as prepare
 from dataloaders.prepare.repeats import repeat_shots
 from dataloaders.split import Split
-from inference.page import view
 from inference.parser import OneShotParser
 from tools import pack_photos
 from utils.errors import UserError
@@ -127,6 +126,10 @@ KINDS = {  # name -> (file, how it is written, its pixels, and by how much they 
     ),
     "a broken profile": ("a.png", saved(RGB, icc_profile=b"nothing of the sort" * 9), RGB, 0),
     "CMYK": ("a.jpg", lambda p: Image.fromarray(RGB).convert("CMYK").save(p, quality=98), RGB, 40),
+    "BMP": ("a.bmp", saved(RGB), RGB, 0),
+    "GIF": ("a.gif", saved(RGB), RGB, 0),
+    "JPEG 2000": ("a.jp2", saved(RGB), RGB, 0),
+    "an animated GIF": ("a.gif", saved(RGB, save_all=True, append_images=[Image.fromarray(255 - RGB)]), RGB, 0),
     "several pages": ("a.tif", pages, RGB, 0),
     "an animation": ("a.webp", frames, RGB, 0),
     "an animated PNG": ("a.png", saved(RGB, save_all=True, append_images=[Image.fromarray(255 - RGB)]), RGB, 0),
@@ -155,12 +158,15 @@ def test_a_kind_of_photo_is_read_alike_everywhere(kind, tmp_path, parser, capsys
     assert np.abs(trained.astype(int) - expected).max() <= tolerance
     photo_file = tmp_path / f"source/images/p0{suffix}"
     assert np.array_equal(parser.parse(photo_file).image, trained)
-    if kind in ("several pages", "an animation", "an animated PNG"):
+    if kind in ("several pages", "an animation", "an animated PNG", "an animated GIF"):
         page = 2 if kind == "several pages" else 1
         assert f"8 photos (p0, p1, p2 ...): page {page} of 2 is taken" in capsys.readouterr().out
 
 
 def test_the_page_and_memory_read_as_files_do(tmp_path):
+    pytest.importorskip("gradio", reason="the page needs gradio: pip install -r requirements-demo.txt")
+    from inference.page import view
+
     with_alpha = np.dstack([RGB, ALPHA])
     Image.fromarray(with_alpha).save(tmp_path / "a.png")
     assert np.array_equal(to_rgb(with_alpha), CUT) and np.array_equal(to_rgb(Image.fromarray(with_alpha)), CUT)

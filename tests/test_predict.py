@@ -11,6 +11,7 @@ from inference.parsing import ClassInfo, Parsing
 from inference.self_check import poorly_parsed
 from inference.tiles import tiles
 from networks.decoding import Maps
+from networks.prototypes import cosine_similarity
 from predict import OneShotParser
 from utils.errors import UserError
 from utils.imaging import resize_longest, to_rgb
@@ -143,15 +144,18 @@ def test_photos_together_and_alone(parser, request):
         assert alone.scores == pytest.approx(parsing.scores, abs=1e-4)
 
 
-def test_a_1way_class_is_judged_as_the_network_judges_it(binary):
+def test_a_1way_class_is_judged_as_the_network_judges_it(checkpoints):
     image, label = picture()
-    support = binary.make_support(image, (label == 2))
-    net = network("1way")
-    with torch.inference_mode():
+    net, parser = network("1way"), OneShotParser(checkpoints["1way"], "cpu")
+    with torch.no_grad():
         features = net.encode(torch.from_numpy(image).permute(2, 0, 1)[None])
         one = torch.from_numpy(label == 2)[None].long()
-        logits = net.logits_at(features, net.extract_prototypes(features, one, one), SIZE)
-    assert (binary.parse(image, support).labels == logits.npm.argmax(dim=1)[0].numpy()).mean() > 0.999
+        prototypes = net.extract_prototypes(features, one, one)
+        for made in (net, parser.network):  # so that the class wins half of the pixels
+            made.npm.set_threshold(cosine_similarity(features.fine, prototypes.classes).median().item())
+        expected = net.logits_at(features, prototypes, SIZE).npm.argmax(dim=1)[0].numpy()
+    assert set(np.unique(expected)) == {0, 1}
+    assert (parser.parse(image, parser.make_support(image, label == 2)).labels == expected).mean() > 0.99
 
 
 def test_the_bank_blends_the_classes_that_are_mapped(checkpoints):
@@ -326,10 +330,6 @@ def test_kinds_of_images(tmp_path):
     flat = Image.fromarray(image).quantize(8)
     flat.save(tmp_path / "flat.png", transparency=0)
     assert (to_rgb(tmp_path / "flat.png")[np.asarray(flat) == 0] == 255).all()
-    Image.fromarray(image).convert("CMYK").save(tmp_path / "print.jpg")
-    assert to_rgb(tmp_path / "print.jpg").shape == image.shape
-    Image.fromarray(image).save(tmp_path / "moving.gif", save_all=True, append_images=[Image.fromarray(255 - image)])
-    assert to_rgb(tmp_path / "moving.gif").shape == image.shape
 
 
 @pytest.mark.parametrize("turn, shape", [(3, (96, 64, 3)), (6, (64, 96, 3)), (8, (64, 96, 3))])
@@ -401,8 +401,11 @@ def test_other_bad_calls(kway, checkpoints, tmp_path):
         OneShotParser(checkpoints["kway"], "cpu").parse(image)
     with pytest.raises(UserError, match="shape"):
         to_rgb(np.zeros((4, 4, 7)))
-    for wrong in ({"prototypes": "other"}, {"max_size": 3}, {"device": "cuda:99"}, {"dataset": "nowhere"}):
-        with pytest.raises(UserError):
+    for wrong, told in (
+        ({"prototypes": "other"}, "prototypes 'other': choose"), ({"max_size": 3}, "max_size 3: must be at least"),
+        ({"device": "cuda:99"}, "--device cuda:99: not available"), ({"dataset": "nowhere"}, "atr, lip, cihp"),
+    ):  # fmt: skip
+        with pytest.raises(UserError, match=told):
             OneShotParser(checkpoints["kway"], **{"device": "cpu", **wrong})
 
 

@@ -19,16 +19,11 @@ from dataloaders.spec import SPLITS
 from engine.settings import TrainSettings
 from utils.errors import UserError
 
-from .data_helpers import make_data, make_source, prepare, read, run_module, save_image
+from .data_helpers import make_data, make_source, prepare, read, run_module, save_image, tree
 from .shared import SHARED
 
 SETS = ["atr", "lip", "cihp", "ccp"]
 CCP = SHARED / "real" / "clothing-co-parsing"
-
-
-def tree(folder):
-    """Every file below `folder` with its content."""
-    return {path.relative_to(folder): path.read_bytes() for path in sorted(folder.rglob("*")) if path.is_file()}
 
 
 def trained_step(name, data_root, run_dir):

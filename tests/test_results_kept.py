@@ -18,14 +18,11 @@ from inference.batches import too_large
 from inference.parsing import ClassInfo, Parsing
 
 from . import label_forms as forms
+from .data_helpers import tree
 from .label_forms import box
 from .own_photos import SIZE, complaint, picture, run
 
 ROOT = Path(__file__).resolve().parents[1]
-
-
-def contents(folder):
-    return {path: path.read_bytes() for path in sorted(folder.rglob("*")) if path.is_file()}
 
 
 def photos_as_png(place):
@@ -56,11 +53,11 @@ TAKEN = {  # what is done first, the arguments of `run`, and where the results g
 def test_no_result_takes_the_place_of_a_file_of_the_users(kind, place, capsys):
     prepare, arguments, out = TAKEN[kind]
     prepare(place)
-    before = contents(place)
+    before = tree(place)
     inputs = arguments.pop("inputs")
     assert run(place, *inputs, more=("--out", place / out), **arguments) == 2
     arguments["inputs"] = inputs
-    assert "choose another --out" in complaint(capsys) and contents(place) == before
+    assert "choose another --out" in complaint(capsys) and tree(place) == before
 
 
 def test_results_are_written_anew_and_are_nobodys_photos(place, capsys):
@@ -172,13 +169,14 @@ def test_a_photo_from_a_pipe(place):
 
 
 def test_a_closed_pipe_ends_quietly_and_odd_names_are_printed(place):
-    (place / "photos/1.jpg").rename(place / "photos/köp上.jpg")
+    (place / "photos/上.txt").write_text("no photo")
     script = "import sys, predict; from utils.errors import run_cli; run_cli(lambda: predict.main(sys.argv[1:]))"
     command = [sys.executable, "-c", script, "--checkpoint", place / "tiny.pt", "--reference", place / "ref.png"]
-    command += ["--labels", place / "labels.png", "--out", place / "out", "--device", "cpu", place / "photos", "gone"]
+    command += ["--labels", place / "labels.png", "--out", place / "out", place / "photos", "--grey"]  # without a mask
     environment = {**os.environ, "PYTHONIOENCODING": "ascii"}
     done = subprocess.run([str(c) for c in command], cwd=ROOT, capture_output=True, env=environment, timeout=120)
     assert done.returncode == 2 and b"Traceback" not in done.stderr
+    assert rb"passed over, no photos or videos: 1 files (\u4e0a.txt)" in done.stdout
     quiet = f"{sys.executable} train.py --dry-run | head -1"
     done = subprocess.run(["bash", "-c", quiet], cwd=ROOT, capture_output=True, text=True, timeout=120)
     assert done.stdout == "{\n" and done.stderr == ""

@@ -6,6 +6,7 @@ import json
 import os
 import shutil
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -23,7 +24,8 @@ TEXT = '#!/usr/bin/env bash\nsource "$(dirname "$0")/common.sh"\n{verb} {what} "
 
 def run(script: str | Path, *arguments: str, **environment: str) -> subprocess.CompletedProcess:
     command = ["bash", str(ROOT / "scripts" / script), *arguments]
-    environment = {k: v for k, v in os.environ.items() if k not in ("CHECKPOINT", "NGPU")} | environment
+    plain = {k: v for k, v in os.environ.items() if k not in ("CHECKPOINT", "NGPU")}
+    environment = plain | {"PYTHON": sys.executable} | environment
     return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=300, env=environment)
 
 
@@ -139,7 +141,7 @@ def test_a_published_set_trains_with_the_published_numbers():
     assert {name: settings[name] for name in published} == published
 
 
-def test_missing_files_are_told_in_one_line():
-    done = run("evaluate_atr_eop_1wf2.sh")
+def test_missing_files_are_told_in_one_line(tmp_path):
+    done = run("evaluate_atr_eop_1wf2.sh", CHECKPOINT=str(tmp_path / "atr_1wf2.pth"))
     assert done.returncode == 2 and done.stdout == ""
     assert done.stderr.count("\n") == 1 and "atr_1wf2.pth" in done.stderr and "train one" in done.stderr

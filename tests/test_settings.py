@@ -1,16 +1,19 @@
 """Options that a method has no use for are refused, and what is refused says what works."""
 
 import dataclasses
+from pathlib import Path
 
 import pytest
 
 from engine import resume
-from engine.checkpoint import open_for_evaluation
+from engine.checkpoint import open_for_evaluation, use_bank
 from engine.settings import EvaluateSettings, TrainSettings
-from networks.checkpoints import save_run
+from inference.settings import DEFAULT_CHECKPOINT
+from networks.checkpoints import open_checkpoint, save_run
 from utils.config import parse
 from utils.errors import UserError
 
+from .data_helpers import REPOSITORY
 from .own_photos import network, write_checkpoint
 
 OF_THE_PUBLISHED = [
@@ -77,3 +80,26 @@ def test_a_number_out_of_range_is_told_the_range(option, value, told):
     with pytest.raises(UserError) as caught:
         parse(TrainSettings, [option, value])
     assert str(caught.value) == f"{option} {told}"
+
+
+def test_old_names_of_options_work_and_tell_the_new_ones(tmp_path, capsys):
+    settings = parse(TrainSettings, ["--hidden", "8", "--hidden-pixels", "class"])
+    assert (settings.channels, settings.unlabelled_person) == (8, "class")
+    told = capsys.readouterr().err.splitlines()
+    assert told == ["--hidden is now --channels", "--hidden-pixels is now --unlabelled-person"]
+    checkpoint = str(write_checkpoint(tmp_path / "tiny.pt"))  # of epoch 3, behind its warm-up
+    for words, bank in (([], True), (["--epoch", "0"], False)):
+        asked = parse(EvaluateSettings, ["--checkpoint", checkpoint, *words])
+        assert use_bank(asked, open_for_evaluation(asked)) == bank
+    assert capsys.readouterr().err == "--epoch is now --prototypes\n"
+
+
+def test_the_trainings_of_the_docs_have_settings_that_exist(monkeypatch):
+    monkeypatch.chdir(REPOSITORY)
+    quick = parse(TrainSettings, ["@scripts/quickstart.args"])
+    assert (quick.dataset, quick.method, quick.resume) == ("toy", "eop", "auto")
+    mine = parse(TrainSettings, ["--dataset", "toy", "@scripts/collection.args", "--train-on", "all"])
+    assert (mine.method, mine.fold, mine.epochs, max(mine.crop_size)) == ("aop", 0, 12, 384)
+    start = open_checkpoint(mine.pretrained)
+    assert Path(mine.pretrained).samefile(DEFAULT_CHECKPOINT)
+    assert (start.settings.encoder, start.settings.channels) == (mine.encoder, mine.channels)

@@ -13,6 +13,8 @@ from dataloaders.toy.outfit import DRESS, LABELS, LEFT_SHOE, PANTS, RIGHT_SHOE, 
 from dataloaders.toy.paint import SUPERSAMPLE, Canvas, ellipse
 from utils import parallel
 
+from .data_helpers import tree
+
 SIZE = (192, 128)
 
 
@@ -24,10 +26,6 @@ def labels() -> list[np.ndarray]:
 def shares(labels: list[np.ndarray]) -> np.ndarray:
     """The share of pictures (18,) that show each class."""
     return np.mean([np.bincount(label.ravel(), minlength=len(LABELS)) > 0 for label in labels], axis=0)
-
-
-def contents(root: Path) -> dict[str, bytes]:
-    return {str(path.relative_to(root)): path.read_bytes() for path in sorted(root.rglob("*")) if path.is_file()}
 
 
 def contrast_at_edges(picture: np.ndarray, label: np.ndarray) -> float:
@@ -134,14 +132,14 @@ def test_the_edges_of_picture_and_label_coincide() -> None:
 
 def test_build_writes_the_layout_and_the_same_bytes_twice(tmp_path: Path) -> None:
     toy.build(tmp_path, train=3, test=2, size=SIZE, progress=False)
-    written = contents(tmp_path)
+    written = tree(tmp_path)
     names = [f"toy_{k:05d}" for k in range(1, 6)]
     expected = {f"trainval_images/{name}.jpg" for name in names} | {f"trainval_classes/{name}.png" for name in names}
     assert set(written) == expected | {"list/meta_train_id.txt", "list/meta_test_id.txt"}
     assert (tmp_path / "list/meta_train_id.txt").read_text().split() == names[:3]
     assert (tmp_path / "list/meta_test_id.txt").read_text().split() == names[3:]
     toy.build(tmp_path, train=3, test=2, size=SIZE, progress=False)
-    assert contents(tmp_path) == written
+    assert tree(tmp_path) == written
 
 
 def test_files_hold_what_draw_returns(tmp_path: Path) -> None:
@@ -159,4 +157,4 @@ def test_worker_processes_draw_the_same_bytes(tmp_path: Path, monkeypatch: pytes
     toy.build(tmp_path / "many", train=12, test=4, size=(96, 64), progress=False)
     monkeypatch.setattr(parallel, "cores", lambda: 1)
     toy.build(tmp_path / "one", train=12, test=4, size=(96, 64), progress=False)
-    assert contents(tmp_path / "many") == contents(tmp_path / "one")
+    assert tree(tmp_path / "many") == tree(tmp_path / "one")

@@ -251,13 +251,14 @@ def test_evaluation_equals_scoring_episode_by_episode(undisturbed, toy_root):
     episodes.pairs = episodes.pairs[::20]
     base = spec.base_classes(1)
     scored = evaluate(network, episodes, base, device, use_bank=True, with_agm=True, keep=[0], progress=False)
-    matrices = {"npm": ConfusionMatrix(18), "agm": ConfusionMatrix(18)}
+    matrices, persons = {"npm": ConfusionMatrix(18), "agm": ConfusionMatrix(18)}, ConfusionMatrix(2)
     for i in range(len(episodes.pairs)):
         batch = {k: torch.as_tensor(v)[None] for k, v in episodes[i].items() if not k.endswith("_id")}
         batch = training.to_device({**batch, "class_id": torch.zeros(1)}, device)
         with torch.no_grad():
             outputs = network(batch, epoch=1)
         human = outputs.logits.coarse.argmax(1)
+        persons.update(human, batch["query_foreground"])
         for name, matrix in matrices.items():
             prediction = getattr(outputs.logits, name).argmax(1) * human
             matrix.update(prediction, outputs.label)
@@ -267,6 +268,9 @@ def test_evaluation_equals_scoring_episode_by_episode(undisturbed, toy_root):
         expected = kway_figures(matrix, spec.classes, base)
         assert scored.figures[name].human == pytest.approx(expected.human, abs=0.05)
         assert scored.figures[name].accuracy == pytest.approx(expected.accuracy, abs=0.05)
+    background, person = persons.iou()
+    expected = {"mean": (background + person) / 2, "background": background, "human": person}
+    assert scored.foreground == pytest.approx(expected, abs=0.05)
 
 
 def test_a_run_as_published_keeps_its_epochs_and_goes_on_after_a_stop_in_any_of_them(toy_root, tmp_path, monkeypatch):

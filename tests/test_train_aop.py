@@ -9,6 +9,7 @@ import torch
 from PIL import Image
 
 import evaluate as evaluate_cli
+import predict
 import train as train_cli
 from dataloaders import catalog
 from dataloaders.layout import read_ids, tagged_path
@@ -19,6 +20,7 @@ from dataloaders.transforms import Sample
 from engine.run import Run
 from engine.settings import EvaluateSettings, TrainSettings
 from engine.stopping import StopSignal
+from inference.command import make_parser
 from inference.parser import OneShotParser
 from inference.references import remembered_classes
 from inference.settings import SEVERAL_BIAS
@@ -265,8 +267,8 @@ def test_photos_with_rare_classes_are_drawn_more_often(toy_root):
 
 
 def test_tagged_photos_are_labelled_where_their_tags_allow_and_trained_on(toy_root, run_folder, tmp_path):
-    spec = catalog.load("toy")
-    root = catalog.locate(spec, toy_root)
+    spec, data = catalog.load("toy"), shutil.copytree(toy_root, tmp_path / "data", symlinks=True)
+    root = catalog.locate(spec, data)
     ids = read_ids(root, "train")[:3]
     names = [spec.labels[c] for c in spec.base_classes(1)[1:3]]
     write_json(tagged_path(root), dict.fromkeys(ids, names))
@@ -276,20 +278,19 @@ def test_tagged_photos_are_labelled_where_their_tags_allow_and_trained_on(toy_ro
             f"--checkpoint={run_folder / 'last.pt'}",
             f"--out={out}",
             "--dataset=toy",
-            f"--data-root={toy_root}",
+            f"--data-root={data}",
             "--sure=0",
         ]
     )
-    tagged_path(root).unlink()
     for image_id in ids:
         found = set(np.unique(np.array(Image.open(out / f"{image_id}.png"))).tolist())
         assert found <= {0, IGNORE, spec.spare_slot(), *(spec.labels.index(name) for name in names)}
-    photos, plain = photos_of(toy_root, tagged=str(out)), photos_of(toy_root)
+    photos, plain = photos_of(data, tagged=str(out)), photos_of(data)
     assert len(photos) == len(plain) + 3
     (out / f".{ids[0]}.left_by_a_kill.png").write_bytes(b"")
     shutil.copy(out / f"{ids[0]}.png", out / f"{read_ids(root, 'test')[0]}.png")
     with pytest.raises(UserError, match=r"^1 tagged photos are on the test or validation list"):
-        photos_of(toy_root, tagged=str(out))
+        photos_of(data, tagged=str(out))
 
 
 def test_a_pack_is_trained_on_elsewhere_and_what_comes_out_parses(toy_root, tmp_path):
@@ -309,3 +310,10 @@ def test_a_pack_is_trained_on_elsewhere_and_what_comes_out_parses(toy_root, tmp_
     assert parsing.make_support(photo, photo[..., 0], {200: "stripe"}).classes[0].name == "stripe"
     with pytest.raises(UserError, match="holds something already"):
         pack_photos.pack(spec, toy_root, bare, 64, 75)
+
+
+@pytest.mark.parametrize("words, refined", [([], True), (["--no-refine"], False)])
+def test_borders_follow_the_photo_unless_that_is_turned_off(words, refined, run_folder):
+    files = ["a.jpg", "--reference", "b.jpg", "--labels", "b.png", "--checkpoint", str(run_folder / "last.pt")]
+    parser = make_parser(predict.parse_options([*files, "--device", "cpu", *words]))
+    assert (parser.network.encode(torch.zeros(1, 3, 64, 48)).guide is not None) == refined

@@ -8,7 +8,7 @@ import torch
 import evaluate as evaluate_cli
 import train as train_cli
 from dataloaders import catalog, oshp_loader
-from dataloaders.oshp_loader import TestEpisodes, TrainEpisodes
+from dataloaders.oshp_loader import TrainEpisodes
 from engine import run, stopping, training
 from engine.checkpoint import open_for_evaluation
 from engine.evaluation import evaluate
@@ -20,6 +20,7 @@ from networks.popnet import POPNet
 from tools import compare
 from utils.errors import UserError
 
+from .data_helpers import few_pairs
 from .samples import LITE0, random_episode
 from .test_train import assert_same, last, note_steps, settings, stop_signal
 
@@ -27,12 +28,7 @@ APART = ("settings", "versions")  # the run folder, and the code's own state
 STEPS = 2  # of each stage, k-way
 
 
-class FewPairs(TestEpisodes):
-    """A short test list."""
-
-    def __init__(self, *arguments, **named):
-        super().__init__(*arguments, **named)
-        self.pairs = self.pairs[::12]
+FewPairs = few_pairs(12)
 
 
 class FewEpisodes(TrainEpisodes):
