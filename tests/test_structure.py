@@ -105,14 +105,13 @@ MAY_USE_SPLITS = {  # beside the class's own file
     "tools/figure.py": "parses photos of the test list by their ids, each by itself",
     "dataloaders/training_photos.py": "loads photos one by one, of which a network makes pairs itself",
     "inference/page/example.py": "shows photos of the user's data on the page, each by itself",
-    "tools/measure_strokes.py": "parses photos as tools/score_user.py does",
-    "tools/measure_borders.py": "parses photos as tools/score_user.py does",
-    "tools/measure_bounds.py": "parses photos as tools/score_user.py does",
+    "tools/measure_strokes.py": "parses photos as tools/measuring.py does",
+    "tools/measuring.py": "parses photos with others as the user's references, through the user's parser",
     "tools/simulate_labelling.py": "parses photos with others as the user's references, through the user's parser",
     "tools/measure_people.py": "composes pictures of photos, and parses them through the user's parser",
     "tools/measure_smoothing.py": "moves photos as a camera would, and parses the frames through the user's parser",
-    "tools/score_own.py": "parses photos as tools/score_user.py does",
-    "tools/score_user.py": "parses photos with others as the user's references, through the user's parser",
+    "tools/score_own.py": "parses photos as tools/measuring.py does",
+    "tools/score_user.py": "parses photos as tools/measuring.py does",
 }
 MAY_FILL_EPISODES = {
     EPISODES_ARE_BUILT_IN: "builds the episodes",
