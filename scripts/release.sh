@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
-# Train the checkpoint that comes with the project, on CCP-OS prepared with --with-tagged; arguments go to all trainings, but the
-# last two have learning rates of their own: bash scripts/release.sh --amp bf16. Started again, it goes on where it was. DATA_ROOT=packed takes the photos from there,
-# EPOCHS="10 10 7 3 1" are those of the five trainings. docs/model-card.md tells what comes out.
+# Train the checkpoint that comes with the project, on CCP-OS prepared with --with-tagged: bash scripts/release.sh --amp bf16.
+# Arguments go to all trainings, but the last two have learning rates of their own. Started again, it goes on where it was.
+# DATA_ROOT=packed takes the photos from there, EPOCHS="10 10 7 3 1" are those of the five trainings. docs/model-card.md tells
+# what comes out.
 source "$(dirname "$0")/common.sh"
 ROOT=${DATA_ROOT:-data/datasets}
 read -r SMALL FIRST SECOND ALL LAST <<< "${EPOCHS:-10 10 7 3 1}"
