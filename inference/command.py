@@ -115,15 +115,25 @@ def read_reference(options: argparse.Namespace) -> LabelledReference:
         raise UserError(f"{numbers}; give --labels once for each, the same file again where it holds several photos")
     pairs = zip(options.labels, options.reference, strict=True)
     labels = [read_labels(path, colors, photo) for path, photo in pairs]
-    if options.names:
-        names = read_names(options.names, labels)
-        tell_unfit(labels, names, options.names, print)
-    else:
-        names = names_beside(options.labels if not colors else (), print)
-        if not set(class_names(labels, names)) & set(names.values()):
-            names = {}  # a list that lies beside masks with names of their own
+    names = names_of(options.names, labels, options.labels if not colors else ())
     base_ids = read_bank_map(options.bank_map) if options.bank_map else None
     return LabelledReference(options.reference, labels, names, base_ids)
+
+
+def names_of(
+    file: str | None, labels: Sequence[np.ndarray | dict[str, np.ndarray]], label_files: Sequence[str]
+) -> Names:
+    """The class names in the `file`, or else in a list beside the files of the `labels`; prints what they leave out.
+
+    Raises `UserError` where those of the `file` fit no label.
+    """
+    if file:
+        names = read_names(file, labels)
+        tell_unfit(labels, names, file, print)
+        return names
+    names = names_beside(label_files, print)
+    # a list may lie beside masks with names of their own
+    return names if set(class_names(labels, names)) & set(names.values()) else {}
 
 
 def make_parser(options: argparse.Namespace, people: str = "off") -> OneShotParser:

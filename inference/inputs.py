@@ -63,13 +63,12 @@ def collect(paths: Sequence[str | Path], labels: Sequence[str | Path] = ()) -> t
     return sources, passed_over
 
 
-def results_of(sources: Sequence[Source], ends: Sequence[str] = ()) -> dict[str, Source]:
-    """The name of each result file and its source; `ends` are of further files that each photo gets.
+def results_of(sources: Sequence[Source], ends: Sequence[str] = ()) -> list[str]:
+    """The names of all result files; `ends` are of further files that each photo gets.
 
     Raises `UserError` where two results have one name, as the mask `b` of the photo `a` and the photo `a_b` have.
     """
-    results: dict[str, Source] = {}
-    owners: dict[str, Source] = {}
+    results, owners = list[str](), dict[str, Source]()
     for source in sources:
         for name in (*source.results, *([] if source.is_video else [f"{source.name}{end}" for end in ends])):
             if owner := owners.get(one_file(name)):
@@ -77,7 +76,8 @@ def results_of(sources: Sequence[Source], ends: Sequence[str] = ()) -> dict[str,
                     raise UserError(f"{name}: two results of {source.path.name} are called so; rename the mask")
                 both = f"{owner.path.name} and of {source.path.name}"
                 raise UserError(f"{name}: would be a result of {both}; give the mask another name, or parse them apart")
-            results[name] = owners[one_file(name)] = source
+            owners[one_file(name)] = source
+            results.append(name)
     return results
 
 

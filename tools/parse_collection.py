@@ -118,19 +118,28 @@ def check_same(options: argparse.Namespace, reference: LabelledReference) -> dic
     """
     path = options.out / RUN
     wanted: dict[str, Any] = {name: value for name, value in vars(options).items() if name not in ELSEWHERE}
-    wanted |= {"digest_of_reference": _digest(reference), "digest_of_weights": file_digest(options.checkpoint)}
+    digests = {"digest_of_reference": _digest(reference), "digest_of_weights": _file_digest(options.checkpoint)}
+    wanted |= digests
     before = read_json(path) if path.exists() else {}
     for name in (name for name, value in wanted.items() if before.get(name, value) != value):
-        what = f"with other {'--' if name in vars(options) else ''}{name.replace('_', '-')}"
-        if name.startswith("digest"):
+        what = f"with other --{name.replace('_', '-')}"
+        if name in digests:
             what = f"of an earlier {name.removeprefix('digest_of_')}, which has been changed since"
         raise UserError(f"{options.out}: holds results {what}; choose another --out")
     return wanted
 
 
+def _file_digest(path: str) -> str:
+    """A digest of a file; empty where it cannot be read, of which the one who then reads it tells."""
+    try:
+        return file_digest(path)
+    except OSError:
+        return ""
+
+
 def _digest(reference: LabelledReference) -> str:
     """A digest of the labelled photos, as they were read."""
-    parts = [[path, file_digest(path)] for path in reference.photos]
+    parts = [[path, _file_digest(path)] for path in reference.photos]
     for label in reference.labels:
         masks = label if isinstance(label, dict) else {"": label}
         parts += [[name, *mask.shape, digest(mask.tobytes())] for name, mask in masks.items()]

@@ -17,8 +17,8 @@ import onnxruntime
 from onnxruntime.capi import onnxruntime_pybind11_state as fault
 from PIL import Image
 
-from inference.annotations import is_unnamed, names_beside, read_index_map, read_names
-from inference.command import tell_passed_over
+from inference.annotations import is_unnamed, read_index_map
+from inference.command import names_of, tell_passed_over
 from inference.inputs import check_results, collect, note_results
 from inference.known_names import known_as
 from inference.labelled import check_labels
@@ -87,7 +87,7 @@ def support_of(
     Raises `UserError` where the two files do not fit, and for a class that is too small.
     """
     label = read_index_map(label_file, photo=photo_file)
-    given = read_names(name_file, [label]) if name_file else names_beside([label_file], print)
+    given = names_of(name_file, [label], [label_file])
     classes, [(photo, slots)] = check_labels([photo_file], [label], given, depth, print)
     names, numbers = [c.name for c in classes], np.arange(1, len(classes) + 1)
     made = {"image": seen(photo, facts)}

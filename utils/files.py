@@ -56,11 +56,8 @@ def digest(content: bytes) -> str:
 
 
 def file_digest(path: str | Path) -> str:
-    """The SHA-256 of a file's content; empty where it cannot be read, which is left to who reads it."""
-    try:
-        return digest(Path(path).read_bytes())
-    except OSError:
-        return ""
+    """The SHA-256 of a file's content, as text. `OSError` is left to the caller."""
+    return digest(Path(path).read_bytes())
 
 
 def require_writable(folder: str | Path) -> None:

@@ -28,6 +28,7 @@ FORMS: dict[str, type[Form]] = {"coco": Coco, "labelme": Labelme, "cvat": Cvat, 
 RECORD, REVIEW = ".export.json", "review.txt"
 KEPT = {"JPEG": ".jpg", "PNG": ".png"}  # photos that every tool shows as they are
 SHOWN_MODES = ("RGB", "L", "RGBA", "P")
+PARTIAL = ".{}.partial"  # in the folder of results: a project that is not finished
 QUALITY = 95  # of the JPEG files that the others become
 
 
@@ -35,9 +36,8 @@ class Project:
     """The project of one form, `out`/`form`. Until `finish` it lies beside that, hidden."""
 
     def __init__(self, form: str, out: Path, classes: Sequence[ClassInfo]) -> None:
-        self.folder, self.partial = out / form, out / f".{form}.partial"
-        self._held, self._finished = ExitStack(), False
-        self._held.enter_context(alone_in(self.partial, wait=False))
+        self.folder, self.partial = out / form, out / PARTIAL.format(form)
+        self._finished = False
         with reported(self.partial):
             for old in self.partial.iterdir():  # of a run that was killed
                 shutil.rmtree(old) if old.is_dir() else old.unlink()
@@ -57,7 +57,6 @@ class Project:
         """Remove what is not finished."""
         if not self._finished:  # else the next run's may stand there already
             shutil.rmtree(self.partial, ignore_errors=True)
-        self._held.close()
 
     def finish(self) -> list[str]:
         """Put the project in its place; returns lines to print. Without a photo there is none.
@@ -74,13 +73,13 @@ class Project:
             write_text(self.partial / REVIEW, "".join(f"{mean:.4f}\t{i}\t{text}\n" for i, (mean, text) in ranked))
             files = {name: file_digest(self.partial / name) for name in _files(self.partial)}
             write_json(self.partial / RECORD, {"photos": self.photos, "files": files})
+            old = self.partial.with_suffix(".old")
+            shutil.rmtree(old, ignore_errors=True)  # of a run that was killed
             if self.folder.exists():
-                old = self.partial.with_suffix(".old")
-                shutil.rmtree(old, ignore_errors=True)  # of a run that was killed
                 os.replace(self.folder, old)
             os.replace(self.partial, self.folder)
             self._finished = True
-            shutil.rmtree(self.partial.with_suffix(".old"), ignore_errors=True)
+            shutil.rmtree(old, ignore_errors=True)
         return [f"{self.folder}: {len(self.photos)} photos", *lines]
 
 
@@ -118,13 +117,15 @@ def check_exports(
 def exporting(forms: Iterable[str], out: Path, classes: Sequence[ClassInfo]) -> Iterator[list[Project]]:
     """The projects to which photos are added within; what is not finished then is removed."""
     projects: list[Project] = []
-    try:
-        for form in forms:
-            projects.append(Project(form, out, classes))
-        yield projects
-    finally:
-        for project in projects:
-            project.discard()
+    with ExitStack() as held:
+        try:
+            for form in forms:
+                held.enter_context(alone_in(out / PARTIAL.format(form), wait=False))
+                projects.append(Project(form, out, classes))
+            yield projects
+        finally:
+            for project in projects:
+                project.discard()
 
 
 def finish(projects: Iterable[Project]) -> list[str]:

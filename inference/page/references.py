@@ -108,8 +108,8 @@ def save(references: Sequence[Reference], support: Support, folder: Path) -> Non
 def _told_apart(classes: Sequence[ClassInfo], colors: Mapping[str, RGB]) -> tuple[ClassInfo, ...]:
     """The classes in the colours that they were painted in, unless an earlier one has it; then in another."""
     shown: dict[RGB, ClassInfo] = {}
+    spare = palette(["background", *map(str, range(len(classes)))])[1:]
     for one in classes:
-        spare = palette(["background", *map(str, range(len(classes)))])[1:]
         wanted = (colors.get(one.name, one.color), one.color, *spare)
         color = next(color for color in wanted if color not in shown)
         shown[color] = one._replace(color=color)

@@ -63,11 +63,13 @@ def read_source(
 
 def with_regions(source: Path, labelled: Labelled) -> Labelled:
     """Without the photos of which no region is drawn: they would teach that nobody is there. `UserError` for none."""
-    drawn = [photo for photo in labelled.photos if photo.raw_ids or photo.ignored]
-    empty = [photo.id for photo in labelled.photos if not (photo.raw_ids or photo.ignored)]
-    left_out = LeftOut()
-    for image_id in empty:
-        left_out.add("photos without a region that can be drawn", image_id)
+    left_out, drawn, empty = LeftOut(), [], []
+    for photo in labelled.photos:
+        if photo.raw_ids or photo.ignored:
+            drawn.append(photo)
+        else:
+            empty.append(photo.id)
+            left_out.add("photos without a region that can be drawn", photo.id)
     left_out.tell()
     if not drawn:
         raise UserError(f"{source}: no photo has a region that can be drawn; label with polygons or masks")
