@@ -149,7 +149,7 @@ class TrainEpisodes(Dataset[Episode]):
         bad = list(self.split.bad)
         lists = {c: (np.setdiff1d(q, bad), np.setdiff1d(s, bad)) for c, (q, s) in lists.items()} if bad else lists
         for class_id, (queries, supports) in lists.items():
-            if not len(queries) or len(np.union1d(queries, supports)) < 2:
+            if not len(queries) or len(supports) <= np.isin(supports, queries).any():
                 of_class = f" of {spec.class_name(class_id)}" if class_id else ""
                 raise UserError(
                     f"{self.split.root}: the train list has too few images{of_class} for a query and a support"

@@ -55,6 +55,9 @@ def fixed_list(
         names = tuple(spec.class_name(c) for c in lacking(spec, index()))
         made = FixedList(*pairs_by_rule(spec, index()), names)
     good = [pair for pair in made.pairs if pair.query not in bad and pair.support not in bad]
+    if not good:
+        source = path if path and path.exists() else index().path
+        raise UserError(f"{source}: every pair has a photo that cannot be used (list/bad_id.txt); mend these photos")
     return made._replace(pairs=good, passed_over=len(made.pairs) - len(good))
 
 

@@ -85,7 +85,7 @@ def cluster(photos: Sequence[Parts], count: int, by_look: bool) -> Sorting:
     if by_look and len(signs):
         signs = _weighed(signs, [named for photo in photos for named in photo.named])
     if count == 1 or len(signs) <= count:
-        labels = np.zeros(len(signs), dtype=int)
+        labels = np.arange(len(signs)) % max(count, 1)
     else:
         cv2.setRNGSeed(0)
         criteria = (cv2.TERM_CRITERIA_EPS + cv2.TERM_CRITERIA_MAX_ITER, 100, 1e-4)

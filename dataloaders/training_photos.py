@@ -73,24 +73,35 @@ class TrainingPhotos(Dataset[TrainingPhoto]):
         seed: int = 0,
     ) -> None:
         self.base = spec.base_classes(fold)
+        if spec.num_slots + pseudo_classes > IGNORE:
+            room = IGNORE - spec.num_slots
+            raise UserError(f"--pseudo-classes {pseudo_classes}: {spec.title} leaves room for {room}")
         table = stage_table(spec, FINE, self.base)
         self.split = Split(spec, root, "train", table)
-        self.split.keep_decoded(cache_bytes)
         self.held_out = self.split.on_validation_list() if train_on == "rest" else []
         self._images = np.setdiff1d(np.arange(len(self.split)), [*self.held_out, *self.split.bad])
         self.tagged = Split(spec, root, "train", table, labels=tagged) if tagged else None
         self._check_tagged()
+        self.keep_decoded(cache_bytes)
         self.crop_size, self.zoom, self.seed = crop_size, zoom, seed
         self._epoch = torch.zeros(1, dtype=torch.int64).share_memory_()
         self._pseudo, holds = self._survey(spec.num_slots, pseudo_classes, look, sorting)
         frequency = holds.mean(axis=0).clip(min=1 / len(self))
-        self._weights = (holds / frequency**balance).max(axis=1).clip(min=1e-9)
+        weights = (holds / frequency**balance).max(axis=1)
+        self._weights = np.where(holds.any(axis=1), weights, 1.0)  # a photo without a class: as of one that all hold
         self._drawn: tuple[int, np.ndarray] | None = None
         self.class_ids = np.zeros(len(self), dtype=np.int64)
 
     def set_epoch(self, epoch: int) -> None:
         """Choose the epoch whose random numbers are drawn."""
         self._epoch.fill_(epoch)
+
+    def keep_decoded(self, size: int) -> None:
+        """As of a `Split`: `size` bytes for the photos of the train list and the tagged ones together."""
+        of_tagged = size * len(self.tagged) // len(self) if self.tagged else 0
+        self.split.keep_decoded(size - of_tagged)
+        if self.tagged:
+            self.tagged.keep_decoded(of_tagged)
 
     def __len__(self) -> int:
         return len(self._images) + (len(self.tagged) if self.tagged else 0)

@@ -270,14 +270,16 @@ class Run:
 
     def _take_folder(self) -> None:
         """What an earlier run left goes once this one puts something in its place."""
-        if self.fresh and self.stage == STAGES:
-            resume.remove_earlier(self.folder)
+        if self.fresh:
+            if self.stage == STAGES or not self.settings.stage:
+                resume.remove_earlier(self.folder)
+            write_json(self.folder / "settings.json", dataclasses.asdict(self.settings))
         self.fresh = False
 
     def _introduce(self, notes: list[str]) -> None:
         settings, world = self.settings, distributed.world_size()
         parameters = sum(p.numel() for p in self.network.parameters())
-        if distributed.rank() == 0:
+        if distributed.rank() == 0 and not self.fresh:
             write_json(self.folder / "settings.json", dataclasses.asdict(settings))
         distributed.say(
             *notes,

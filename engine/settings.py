@@ -130,6 +130,7 @@ class TrainSettings(DataSettings, NetworkSettings, EpisodeSettings, PhotoSetting
         """Raise `UserError` for a value that cannot work beside the others, and as `DataSettings` does."""
         super().check()
         require(self.test_size == 0 or self.test_size >= LEAST_SIZE, "test_size", f"must be 0 or at least {LEAST_SIZE}")
+        require(self.schedule == "poly" or not self.lr_warmup, "lr_warmup", "is for --schedule poly")
         require(self.scale[0] <= self.scale[1], "scale", "needs two factors, the smaller first")
         refuse_unused(self, self.method)
         require(self.zoom[0] <= self.zoom[1], "zoom", "needs two factors, the smaller first")

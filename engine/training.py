@@ -44,7 +44,10 @@ Objective = Callable[[Any, Mapping[str, Tensor]], NamedTuple]
 
 
 class Step(NamedTuple):
-    """What one step did: its batches, the encoder's learning rate, the loss terms as means over its batches."""
+    """What one step did: its batches, the learning rate, the loss terms as means over its batches.
+
+    The rate is the encoder's; where that is frozen, the first of the others that is not 0.
+    """
 
     batches: int
     lr: float
@@ -78,7 +81,7 @@ class Trainer:
         """
         self.network.train()
         for number, group in enumerate(_grouped(batches, self.accumulate), start=bar.n if bar else 0):
-            lr = float(self.schedule.get_last_lr()[0])
+            lr = next((float(rate) for rate in self.schedule.get_last_lr() if rate), 0.0)
             terms = self._gradients(group, objective, epoch, number)
             if self.clip:
                 self.scaler.unscale_(self.optimizer)
@@ -158,7 +161,7 @@ def training_episodes(
             cache_bytes=0 if settings.workers else cache,
         )
         if settings.workers:
-            photos.split.keep_decoded(cache)
+            photos.keep_decoded(cache)
         return photos
     episodes = TrainEpisodes(
         spec,
@@ -191,8 +194,7 @@ def training_batches(
         raise UserError("--batch-size 1: the high feature level normalises one pixel a photo, so it needs 2 or more")
     order = EpisodeBatches(episodes, size, seed=settings.seed, rank=number, world=world, mixed=settings.mixed_batches)
     # The workers live through the epochs; every draw follows from (seed, epoch, index), so none is stale.
-    lasting = settings.workers > 0
-    return order, make_loader(episodes, settings.workers, device, batch_sampler=order, persistent_workers=lasting)
+    return order, make_loader(episodes, settings.workers, device, lasting=True, batch_sampler=order)
 
 
 def objective_of(settings: TrainSettings, epoch: int) -> Objective:
@@ -205,7 +207,7 @@ def objective_of(settings: TrainSettings, epoch: int) -> Objective:
     def published(outputs: Outputs, episode: Mapping[str, Tensor]) -> NamedTuple:
         foreground = episode["query_foreground"]
         if settings.method == "pop":
-            return losses.popnet_losses(outputs, foreground, progress)
+            return losses.popnet_losses(outputs, progress)
         return losses.eopnet_losses(outputs, foreground, progress, temperature)
 
     return published

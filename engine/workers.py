@@ -26,8 +26,12 @@ SHARED_MEMORY, LEAST_SHARED = "/dev/shm", 200_000_000  # bytes; docker gives 64 
 warnings.filterwarnings("ignore", "This DataLoader will create")
 
 
-def make_loader(dataset: Dataset, workers: int, device: torch.device, **options: Any) -> DataLoader:
+def make_loader(
+    dataset: Dataset, workers: int, device: torch.device, lasting: bool = False, **options: Any
+) -> DataLoader:
     """A `DataLoader` whose workers leave stop signals to this process; on CUDA its memory is pinned.
+
+    `lasting` workers live through several epochs.
 
     Where there is little shared memory, through which workers hand over what they load, this process loads by itself.
     """
@@ -35,6 +39,7 @@ def make_loader(dataset: Dataset, workers: int, device: torch.device, **options:
     return DataLoader(
         dataset,
         num_workers=workers,
+        persistent_workers=lasting and workers > 0,
         pin_memory=device.type == "cuda",
         worker_init_fn=leave_signals_to_parent,
         generator=torch.Generator(),  # leaves the global one alone

@@ -8,7 +8,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from utils.constants import IGNORE
-from utils.distributed import mean_over_ranks, world_size
+from utils.distributed import mean_over_ranks
 
 from .aopnet import PairOutputs
 from .layers import at_least_float32, labels_on_corners, resize
@@ -86,9 +86,9 @@ def _presence(outputs: PairOutputs, by: str) -> Tensor:
         return (sides[0] + sides[1]) / 2
     parts, counted = [], []
     for which in (shown & there, shown & ~there):
-        count = mean_over_ranks(which.sum(dim=(0, 1)).to(losses.dtype))
-        parts.append((losses * which).sum(dim=(0, 1)) / count.clamp(min=1 / world_size()))
-        counted.append(count > 0)
+        count = which.sum(dim=(0, 1))
+        parts.append(joint_mean((losses * which).sum(dim=(0, 1)), count))
+        counted.append(mean_over_ranks(count.to(losses.dtype)) > 0)
     both = counted[0] & counted[1]
     return ((parts[0] + parts[1]) / 2 * both).sum() / both.sum().clamp(min=1)
 

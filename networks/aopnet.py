@@ -11,7 +11,7 @@ from .backbones import Encoder
 from .backbones.timm_conv import LOW_STRIDE
 from .base import Features, LabelMaps, Logits, OneShotNetwork
 from .decoding import Maps, class_scores, decode
-from .layers import at_least_float32, labels_on_corners, pad_by_edge, rounded_up
+from .layers import at_least_float32, labels_on_corners, pad_to_multiple, rounded_up
 from .matching import Match, Matcher
 from .prototypes import Prototypes, class_masks, masked_average
 from .pyramid_decoder import PyramidDecoder
@@ -117,7 +117,8 @@ class AOPNet(OneShotNetwork):
     def _feature(self, images: Tensor) -> Tensor:
         """Normalised images (B, 3, H, W) -> the decoder's feature (B, channels, h, w)."""
         # Where a size is odd, the padding of the encoder itself moves to both sides: its features would shift.
-        feature = self.decoder(*self.encoder.features(pad_by_edge(images, max(self.encoder.channels))).values())
+        padded = pad_to_multiple(images, max(self.encoder.channels), mode="replicate")
+        feature = self.decoder(*self.encoder.features(padded).values())
         height, width = rounded_up(images.shape[-2:], LOW_STRIDE)
         return feature[..., :height, :width].contiguous(memory_format=torch.channels_last)
 

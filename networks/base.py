@@ -25,6 +25,8 @@ from .settings import NO_DEPARTURES
 class Features(NamedTuple):
     """An image in the two metric spaces: `coarse` and `fine`, each (B, D, h, w) at stride 4.
 
+    AOPNet has no coarse space: its `coarse` are the logits (B, 2, h, w) of background and foreground.
+
     `guide` (B, 3, H, W), values 0..1, is the image itself where borders are to follow it. `place` (B, 2, h, w) is each
     pixel's place on the body, where the network tells that: height, and distance from the axis, in body heights.
     """

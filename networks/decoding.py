@@ -82,8 +82,7 @@ def winner(logits: Tensor, size: tuple[int, int]) -> Tensor:
 def shown_winner(logits: Tensor, present: Tensor, size: tuple[int, int]) -> Tensor:
     """As `winner`, looking at few slots: `present` (B, N - 1) says which classes the supports show.
 
-    A network gives the classes that a support lacks one and the same logit, the same at every pixel, so the first of
-    them stands for all.
+    A network gives all classes that a support lacks one and the same logit, so the first of them stands for all.
     """
     winners = []
     for one, shown in zip(logits, present, strict=True):

@@ -131,15 +131,15 @@ class NearestPrototype(Layer):
         """
         self.fusion.bias.fill_(threshold - 1)
 
-    def forward(self, similarity: Tensor, slots: int | Tensor | None = None) -> Tensor:
+    def forward(self, similarity: Tensor, classes: int | Tensor | None = None) -> Tensor:
         """Similarity (B, K, h, w) of K foreground classes -> logits (B, 1 + K, h, w), background first.
 
-        The background averages over `slots` classes, K by default. Slots beyond K count as absent classes, with
-        similarity 0: so a parse with few classes keeps the background scale of the training. `slots` may also be a
-        tensor (B, 1, 1, 1), one number for each sample.
+        The background averages over so many `classes`, K by default. Those beyond K count as absent, with similarity 0:
+        so a parse with few classes keeps the background scale of the training. `classes` may also be a tensor
+        (B, 1, 1, 1), one number for each sample.
         """
-        slots = similarity.shape[1] if slots is None else slots
-        distance = 1 - similarity.sum(dim=1, keepdim=True) / slots
+        classes = similarity.shape[1] if classes is None else classes
+        distance = 1 - similarity.sum(dim=1, keepdim=True) / classes
         background = self.fusion(self.background(distance))
         return self.scaler * torch.cat([background, self.foreground(similarity)], dim=1)
 

@@ -93,19 +93,12 @@ def rounded_up(size: Sequence[int], stride: int) -> tuple[int, int]:
     return height, width
 
 
-def pad_to_multiple(x: Tensor, multiple: int) -> Tensor:
-    """Zeros right of and below (B, C, H, W), so that its sides are multiples."""
+def pad_to_multiple(x: Tensor, multiple: int, mode: str = "constant") -> Tensor:
+    """Zeros right of and below (B, C, H, W), so that its sides are multiples; "replicate": its last column and row."""
     if multiple == 1:
         return x
     height, width = rounded_up(x.shape[-2:], multiple)
-    return F.pad(x, (0, width * multiple - x.shape[-1], 0, height * multiple - x.shape[-2]))
-
-
-def pad_by_edge(x: Tensor, multiple: int) -> Tensor:
-    """Copies of the last column and row right of and below (B, C, H, W), so that its sides are multiples."""
-    height, width = rounded_up(x.shape[-2:], multiple)
-    pads = (0, width * multiple - x.shape[-1], 0, height * multiple - x.shape[-2])
-    return F.pad(x, pads, mode="replicate")
+    return F.pad(x, (0, width * multiple - x.shape[-1], 0, height * multiple - x.shape[-2]), mode=mode)
 
 
 def resize_labels(labels: Tensor, size: tuple[int, int] | torch.Size) -> Tensor:

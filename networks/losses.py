@@ -29,7 +29,7 @@ def eopnet_losses(outputs: Outputs, foreground: Tensor, progress: float, tempera
     `foreground` is the query's foreground mask (B, H, W), `progress` = epoch / epochs. `temperature=None` leaves
     the contrastive term out, as 1-way does.
     """
-    fine, agm, npm = popnet_losses(outputs, foreground, progress)
+    fine, agm, npm = popnet_losses(outputs, progress)
     coarse = segmentation_loss(outputs.logits.coarse, foreground)
     contrast = torch.zeros_like(npm)
     if temperature is not None:
@@ -47,11 +47,8 @@ class StageLosses(NamedTuple):
     npm: Tensor
 
 
-def popnet_losses(outputs: Outputs, foreground: Tensor, progress: float) -> StageLosses:
-    """`(1 - progress) CE(AGM) + progress CE(NPM)` at the stage's own labels, `progress` = epoch / epochs of the stage.
-
-    `foreground` is not needed: it is what stage 1 learns as its only class.
-    """
+def popnet_losses(outputs: Outputs, progress: float) -> StageLosses:
+    """`(1 - progress) CE(AGM) + progress CE(NPM)` at the labels of the stage, `progress` = epoch / its epochs."""
     if outputs.logits.agm is None:
         raise ValueError("a step of training needs the logits of AGM too")
     agm = segmentation_loss(outputs.logits.agm, outputs.label)

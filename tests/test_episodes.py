@@ -311,3 +311,13 @@ def test_class_with_one_image_cannot_be_trained_1way(tmp_path):
     path.write_bytes(pickle.dumps(pickle.loads(path.read_bytes()) | {1: [3], 13: [3]}))
     with pytest.raises(UserError, match="too few images of hat"):
         train(root, "ccp", way="1way")
+
+
+def test_a_query_whose_class_has_no_other_support_cannot_be_trained_1way(own_atr):
+    path = own_atr / "support" / "meta_train_atr_supports.pkl"
+    spec = catalog.load("atr")
+    hat = spec.base_classes(1)[1]
+    only = {hat: [0, 5], hat + spec.num_slots - 1: [5]}
+    path.write_bytes(pickle.dumps(pickle.loads(path.read_bytes()) | only))
+    with pytest.raises(UserError, match="too few images of"):
+        train(own_atr, way="1way")

@@ -33,7 +33,7 @@ def test_a_step_trains_the_last_stage_and_leaves_the_others_as_they_are(way):
     episode = random_episode(way)
     losses = []
     for _ in range(5):
-        found = popnet_losses(network(episode, 0), episode["query_foreground"], progress=0.5)
+        found = popnet_losses(network(episode, 0), progress=0.5)
         losses.append(found.total.item())
         optimizer.zero_grad()
         found.total.backward()

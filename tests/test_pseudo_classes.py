@@ -107,3 +107,8 @@ def test_an_encoder_looks_with_its_own_weights_or_not_at_all(name, monkeypatch, 
 def test_few_regions_or_one_pseudo_class_need_no_clusters(count):
     photos = [parts_of(*person(slice(10, 30)))]
     assert cluster(photos, count, by_look=False) == [[0]]
+
+
+def test_few_regions_are_a_pseudo_class_each():
+    photos = [parts_of(*person(slice(10, 30))), parts_of(*person(slice(20, 40)))]
+    assert cluster(photos, 2, by_look=False) == [[0], [1]]

@@ -82,6 +82,11 @@ def test_a_number_out_of_range_is_told_the_range(option, value, told):
     assert str(caught.value) == f"{option} {told}"
 
 
+def test_a_rate_that_falls_in_steps_has_no_warmup():
+    with pytest.raises(UserError, match=r"--lr-warmup.*is for --schedule poly"):
+        parse(TrainSettings, ["--method", "aop", "@scripts/aop.args", "--schedule", "steps"])
+
+
 def test_old_names_of_options_work_and_tell_the_new_ones(tmp_path, capsys):
     settings = parse(TrainSettings, ["--hidden", "8", "--hidden-pixels", "class"])
     assert (settings.channels, settings.unlabelled_person) == (8, "class")

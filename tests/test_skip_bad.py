@@ -69,6 +69,9 @@ def test_pairs_of_a_bad_file_are_passed_over_and_the_result_says_so(spoilt, tmp_
     episodes = TestEpisodes(spec, root, way="kway")
     assert [pair[:2] for pair in episodes.pairs] == [(2, 4)] and episodes.list.passed_over == 2
     assert "2 pairs are passed over" in episodes.list.notes()[0]
+    (root / "support/cihp_meta_test_list.txt").write_bytes(pickle.dumps([row[:2] for row in lists]))
+    with pytest.raises(UserError, match=r"cihp_meta_test_list.txt: every pair has a photo that cannot be used"):
+        TestEpisodes(spec, root, way="kway")
 
 
 def test_a_mended_file_is_told_and_a_further_bad_one_refused(spoilt, tmp_path, capsys):

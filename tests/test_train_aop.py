@@ -266,6 +266,22 @@ def test_photos_with_rare_classes_are_drawn_more_often(toy_root):
     assert other[rare] > one[rare]
 
 
+def test_a_photo_of_nobody_is_drawn_like_any_other(toy_root, tmp_path):
+    root = tmp_path / "toy"
+    shutil.copytree(toy_root, root)
+    photos = photos_of(root, balance=0.0)
+    path = photos.split.root / "trainval_classes" / f"{photos.used_ids()[0]}.png"
+    Image.fromarray(np.zeros(np.asarray(Image.open(path)).shape, np.uint8)).save(path)
+    photos = photos_of(root, balance=0.0)
+    drawn = np.concatenate([photos._order(epoch) for epoch in range(3)])
+    assert np.count_nonzero(drawn == 0) == 3
+
+
+def test_pseudo_classes_beyond_the_ids_of_a_label_map_are_refused(toy_root):
+    with pytest.raises(UserError, match=r"--pseudo-classes 250: Toy-OS leaves room for"):
+        photos_of(toy_root, pseudo_classes=250)
+
+
 def test_tagged_photos_are_labelled_where_their_tags_allow_and_trained_on(toy_root, run_folder, tmp_path):
     spec, data = catalog.load("toy"), shutil.copytree(toy_root, tmp_path / "data", symlinks=True)
     root = catalog.locate(spec, data)

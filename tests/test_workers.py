@@ -58,7 +58,9 @@ def test_a_fork_server_ends_with_its_process_too():
 def test_with_little_shared_memory_the_run_loads_by_itself(monkeypatch, capsys):
     workers.enough_shared_memory.cache_clear()
     monkeypatch.setattr(workers, "LEAST_SHARED", 10**15)
-    made = [make_loader(Sleepers(), 2, torch.device("cpu"), batch_size=20) for _ in range(2)]
+    made = [
+        make_loader(Sleepers(), 2, torch.device("cpu"), lasting=lasting, batch_size=20) for lasting in (False, True)
+    ]
     assert [loader.num_workers for loader in made] == [0, 0]
     assert capsys.readouterr().out.count("docker run --shm-size 1g") == 1
     workers.enough_shared_memory.cache_clear()

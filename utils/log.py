@@ -1,5 +1,6 @@
 """What a run tells: lines on the terminal, TensorBoard, the state of the code."""
 
+import functools
 import subprocess
 import time
 from collections.abc import Mapping, Sequence
@@ -81,8 +82,12 @@ def percent(value: float) -> str:
     return "-" if value != value else f"{value:.1f}"
 
 
+@functools.cache
 def revision() -> str:
-    """The git revision of the code, with `+` for uncommitted changes; empty outside a git checkout."""
+    """The git revision of the code, with `+` for uncommitted changes; empty outside a git checkout.
+
+    That of the first call: what is committed or pulled while a program runs is not what it runs.
+    """
     command = ["git", "describe", "--always", "--dirty=+"]
     folder = Path(__file__).parent
     try:

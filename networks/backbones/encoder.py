@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from utils.device import autocast, resolve_amp
+from utils.errors import UserError
 
 from ..layers import pad_to_multiple, rounded_up
 from . import timm_conv, timm_vit, xception
@@ -59,7 +60,7 @@ class Encoder(nn.Module):
     def ignore_place(self, directions: int) -> None:
         """Take out of the high-level feature as many directions, which `find_place` fills and checkpoints carry."""
         if not 0 < directions < self.width:
-            raise ValueError(f"{directions} directions cannot be taken out of features of {self.width} channels")
+            raise UserError(f"--ignore-place {directions}: must be below {self.width}, the channels of the features")
         self.register_buffer("place", torch.zeros(self.high_channels // self.width, self.width, directions))
 
     @torch.no_grad()

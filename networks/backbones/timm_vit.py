@@ -9,6 +9,7 @@ from torch.nn import functional as F
 
 from utils.errors import UserError
 
+from ..layers import rounded_up
 from .timm_conv import HIGH_STRIDE, LOW_STRIDE, PROBES, UNSUITABLE, Body, freeze_unused, trained_on
 
 MODULES = ("vision_transformer", "eva")  # timm's files of such models
@@ -82,7 +83,7 @@ def body(name: str) -> Body:
         module = PlainTransformer(name)
         channels = BLOCKS * int(module.vit.embed_dim)
         for height, width in PROBES:
-            grid = (-(-height // HIGH_STRIDE), -(-width // HIGH_STRIDE))
+            grid = rounded_up((height, width), HIGH_STRIDE)
             with torch.enable_grad():
                 (feature,) = module.eval()(torch.zeros(1, 3, *(HIGH_STRIDE * side for side in grid)))
             if feature.shape != (1, channels, *grid):
