@@ -224,6 +224,11 @@ def class_names(labels: Sequence[np.ndarray | Mapping[str, np.ndarray]], names: 
     return list(named)
 
 
+def names_in_use(labels: Sequence[np.ndarray | Mapping[str, np.ndarray]], names: Names) -> Names:
+    """Names that stand beside the files of the labels; none where they fit none: masks have names of their own."""
+    return names if set(class_names(labels, names)) & set(names.values()) else {}
+
+
 def read_bank_map(path: str | Path) -> dict[str, int | str]:
     """Classes of the checkpoint, by id or name, for the user's names, from a JSON file. Raises `UserError`."""
     content = read_json(path, by_hand=True)

@@ -87,7 +87,7 @@ def parse_videos(
                 _parse_video(parser, video, Path(out), source, bar, options, extras)
             if video.incomplete:
                 skipped.append(f"{source.path}: {video.incomplete}")
-        except (UserError, MemoryError, RuntimeError) as error:
+        except Exception as error:  # OpenCV has a kind of its own
             if not isinstance(error, UserError) and not out_of_memory(error):
                 raise
             line = str(error)
@@ -98,7 +98,7 @@ def parse_videos(
 def narrow(parser: OneShotParser, size: tuple[int, int]) -> str:
     """A line for a photo of `size` (H, W) of which the network sees a narrow strip; empty for others."""
     seen = network_size(size, parser.max_size, parser.enlarge)
-    if parser.tile or min(seen) >= NARROW or min(size) <= min(seen):
+    if parser.tile or parser.people == "auto" or min(seen) >= NARROW or min(size) <= min(seen):
         return ""
     return f"the network sees {seen[1]}x{seen[0]} pixels of {size[1]}x{size[0]}; --tile parses it at its own scale"
 

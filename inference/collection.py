@@ -68,6 +68,8 @@ def parts(inputs: Sequence[str], labels: Sequence[str] = ()) -> tuple[list[Part]
     own = {Path(label).resolve() for label in labels}
     passed_over: list[str] = []
     for path in (Path(one).absolute() for one in inputs):
+        if not path.exists():
+            raise UserError(f"{path}: no such file or folder; check the path")
         inside = sorted(path.iterdir()) if path.is_dir() else [path]
         in_packs = [part for file in inside if (part := _packed(file))]
         packed += in_packs
@@ -80,7 +82,7 @@ def parts(inputs: Sequence[str], labels: Sequence[str] = ()) -> tuple[list[Part]
     passed_over += [source.path.name for source in sources if source.is_video]
     photos = [str(source.path) for source in sources if not source.is_video]
     chunks = (photos[start : start + FILES_A_PART] for start in range(0, len(photos), FILES_A_PART))
-    return [*(Part("files", tuple(chunk)) for chunk in chunks), *packed], passed_over
+    return [*(Part("files", tuple(chunk)) for chunk in chunks), *dict.fromkeys(packed)], passed_over
 
 
 def rows(parser: OneShotParser, entries: Sequence[Entry]) -> list[dict[str, Any]]:
@@ -179,13 +181,16 @@ def _of_parquet(path: str) -> Iterator[Entry]:
         wanted = f"one of {', '.join(NAMES)}, and one of {', '.join(IMAGES)}"
         raise UserError(f"{path}: has the columns {', '.join(columns)}; a photo needs {wanted}")
     number = 0
-    for batch in file.iter_batches(AT_ONCE, columns=[name, image]):
-        for row in batch.to_pylist():
-            value = row[image]
-            content = value.get("bytes") if isinstance(value, dict) else value  # a dict: as Hugging Face writes images
-            fault = None if isinstance(content, bytes) else f"{path}: row {number} holds no bytes of a photo"
-            yield Entry(f"{path}#{number}", str(row[name]), content if fault is None else None, fault)
-            number += 1
+    try:
+        for batch in file.iter_batches(AT_ONCE, columns=[name, image]):
+            for row in batch.to_pylist():
+                value = row[image]
+                content = value.get("bytes") if isinstance(value, dict) else value  # a dict: Hugging Face's images
+                fault = None if isinstance(content, bytes) else f"{path}: row {number} holds no bytes of a photo"
+                yield Entry(f"{path}#{number}", str(row[name]), content if fault is None else None, fault)
+                number += 1
+    except (OSError, pyarrow.ArrowException) as error:
+        yield Entry(path, Path(path).stem, error=f"{path}: cannot be read to its end ({error}); write it anew")
 
 
 def _of_tar(path: str) -> Iterator[Entry]:

@@ -16,8 +16,8 @@ from utils.names import first_names
 from .annotations import (
     BaseIds,
     Names,
-    class_names,
     names_beside,
+    names_in_use,
     read_bank_map,
     read_colors,
     read_labels,
@@ -131,9 +131,7 @@ def names_of(
         names = read_names(file, labels)
         tell_unfit(labels, names, file, print)
         return names
-    names = names_beside(label_files, print)
-    # a list may lie beside masks with names of their own
-    return names if set(class_names(labels, names)) & set(names.values()) else {}
+    return names_in_use(labels, names_beside(label_files, print))
 
 
 def make_parser(options: argparse.Namespace, people: str = "off") -> OneShotParser:

@@ -54,7 +54,7 @@ class Extras:
         self.write(parsing, drawn, folder, source.name)
 
     def draw(self, parsing: Parsing) -> dict[str, np.ndarray]:
-        """The masks by their names, uint8 (H, W), 0 or 255."""
+        """The masks by their names, uint8 (H, W), 0 to 255."""
         return {mask: parsing.mask(recipe) for mask, recipe in self.recipes.items()}
 
     def write(self, parsing: Parsing, drawn: Mapping[str, np.ndarray], folder: str | Path, name: str) -> None:

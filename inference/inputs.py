@@ -18,6 +18,7 @@ VIDEOS = (
     ".mts", ".m2ts",
 )  # fmt: skip
 RECORD = ".predict.json"  # in a folder of results: their names
+EXPORT_RECORD = ".export.json"  # in a folder of an export
 FRAMES = "_frames"  # behind the name of a video: the folder of its frames
 
 
@@ -68,12 +69,13 @@ def results_of(sources: Sequence[Source], ends: Sequence[str] = ()) -> list[str]
 
     Raises `UserError` where two results have one name, as the mask `b` of the photo `a` and the photo `a_b` have.
     """
+    twice = [end for end, count in Counter(map(one_file, ends)).items() if count > 1]
+    if twice:
+        raise UserError(f"NAME{twice[0]}: two results of a photo or frame are called so; rename the mask")
     results, owners = list[str](), dict[str, Source]()
     for source in sources:
         for name in (*source.results, *([] if source.is_video else [f"{source.name}{end}" for end in ends])):
             if owner := owners.get(one_file(name)):
-                if owner is source:
-                    raise UserError(f"{name}: two results of {source.path.name} are called so; rename the mask")
                 both = f"{owner.path.name} and of {source.path.name}"
                 raise UserError(f"{name}: would be a result of {both}; give the mask another name, or parse them apart")
             owners[one_file(name)] = source
@@ -143,7 +145,9 @@ def _files(path: Path, labels: Collection[tuple[int, int] | str], passed_over: l
 
 def is_of_photos(folder: Path) -> bool:
     """Whether a folder, which is none of results, holds photos or videos that the user may want parsed."""
-    if folder.name.startswith(".") or (folder / RECORD).exists() or not os.access(folder, os.R_OK):
+    if folder.name.startswith(".") or not os.access(folder, os.R_OK | os.X_OK):
+        return False
+    if any((folder / record).exists() for record in (RECORD, EXPORT_RECORD)):
         return False
     return any(file.suffix.lower() in SUFFIXES + VIDEOS for file in folder.iterdir())
 

@@ -13,7 +13,18 @@ from utils.errors import UserError
 from utils.imaging import Photo, to_rgb
 from utils.pictures import Tell, silent
 
-from .annotations import LARGEST_ID, UNNAMED, Labels, Names, marked, names_beside, names_by_id, read_labels, tell_unfit
+from .annotations import (
+    LARGEST_ID,
+    UNNAMED,
+    Labels,
+    Names,
+    marked,
+    names_beside,
+    names_by_id,
+    names_in_use,
+    read_labels,
+    tell_unfit,
+)
 from .parsing import ClassInfo
 from .project_labels import IGNORED
 
@@ -28,12 +39,11 @@ def check_labels(
     """
     if len(photos) != len(labels) or not photos:
         raise UserError(f"{len(photos)} reference photos but {len(labels)} label maps; give one for each photo")
-    given, names = names, names_by_id(names) if names else names_beside(labels, tell)
-    pairs = list(zip(photos, labels, strict=True))
-    read = [read_labels(one, photo=photo) if isinstance(one, (str, Path)) else one for photo, one in pairs]
+    read = [_read(one, photo) for photo, one in zip(photos, labels, strict=True)]
+    given, names = names, names_by_id(names) if names else names_in_use(read, names_beside(labels, tell))
     check_forms(read, names)
     if given:
-        tell_unfit(read, names)
+        tell_unfit(read, names, tell=tell)
     for photo, label in zip(photos, read, strict=True):
         check_scale(named(photo), label, names)
     ids_of_masks = _ids_by_name(read, names)
@@ -46,6 +56,13 @@ def check_labels(
         raise UserError(f"{named(photos[0])}: its labels hold no class, only background; mark at least one class")
     classes = _describe(ids, {**{i: name for name, i in ids_of_masks.items()}, **names})
     return classes, [(rgb, _slots(label, ids)) for rgb, label in checked]
+
+
+def _read(labels: Labels, photo: Photo) -> np.ndarray | Mapping[str, np.ndarray]:
+    """The labels of a photo as an array or masks, whatever form they have."""
+    if isinstance(labels, (str, Path)):
+        return read_labels(labels, photo=photo)
+    return labels if isinstance(labels, Mapping) else np.asarray(labels)
 
 
 def check_forms(labels: Sequence[np.ndarray | Mapping[str, np.ndarray]], names: Names) -> None:
@@ -115,7 +132,7 @@ def _join_masks(masks: Mapping[str, np.ndarray], ids: Mapping[str, int], photo: 
     shapes = {array.shape for array in arrays.values()}
     if len(shapes) != 1 or len(next(iter(shapes))) != 2:
         sizes = ", ".join(f"{name} {array.shape}" for name, array in arrays.items())
-        raise UserError(f"the masks differ in size ({sizes}); draw all of them (H, W) on the same photo")
+        raise UserError(f"{photo}: the masks differ in size ({sizes}); draw all of them (H, W) on the same photo")
     label = np.zeros(shapes.pop(), dtype=np.int32)
     for name in sorted(arrays, key=lambda name: -arrays[name].sum()):
         label[arrays[name]] = ids[name]

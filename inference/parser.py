@@ -27,7 +27,7 @@ from utils.imaging import Photo, is_blank, network_size, resize_longest, to_rgb
 from .adapting import adapt as turn
 from .annotations import BaseIds, Labels, Names
 from .boxes import Box
-from .labelled import check_labels, named
+from .labelled import check_labels
 from .parsing import Parsing, labels_of
 from .people import Place, Sight, apart, find_people, places_of_boxes
 from .references import (
@@ -139,12 +139,13 @@ class OneShotParser:
         references = [self._reference(rgb, slots) for rgb, slots in pairs]
         own, known = [c.name for c in classes], self.class_names
         prototypes = average_prototypes(extract_prototypes(self.network, *photo, len(own)) for photo in references)
-        check_seen(prototypes, own, named(images[0]), self.max_size)
+        check_seen(prototypes, own, zip(images, pairs, strict=True), self.max_size)
         photos = [(features, slots) for (features, _), (_, slots) in zip(references, pairs, strict=True)]
         rows, rivals = rows_and_rivals(self.network, known, self.prototypes, own, base_ids)
         prototypes, rivals = join_bank(self.network, prototypes, photos, rows, rivals)
         unknown = [slot for slot, row in enumerate(rows, start=1) if not row]
-        if self.adapt if adapt is None else adapt:
+        adapt = self.adapt if adapt is None else adapt
+        if adapt:
             prototypes = turn(self.network, references, prototypes, unknown)
             notes += [] if unknown else ["adapt: the checkpoint knows all classes by name, so none is turned"]
         sure = presence_bias([row > 0 for row in rows], bool(rivals) or any(rows), len(pairs))
@@ -153,7 +154,7 @@ class OneShotParser:
         support = Support(classes, prototypes, known=joined_names(own, rows, known), rivals=rival_names)
         if unknown:
             themselves = [self._class_maps(features, support) for features, _ in references]
-            notes += poorly_parsed(themselves, [slots for _, slots in references], own, unknown, self.min_score)
+            notes += poorly_parsed(themselves, [slots for _, slots in references], own, unknown, self.min_score, adapt)
         return dataclasses.replace(support, notes=tuple(notes))
 
     @overload
@@ -195,8 +196,8 @@ class OneShotParser:
         """
         if smoother is None:
             return self.parse(list(frames))
-        if self.tile:
-            raise UserError("frames in windows cannot be smoothed; leave out tile")
+        if self.tile or self.people != "off":
+            raise UserError("frames that are parsed in parts cannot be smoothed; leave out tile and people")
         if self.support is None:
             raise UserError("there is no reference yet; call set_reference first")
         return self._parse(frames, self.support, [None] * len(frames), smoother)

@@ -128,7 +128,8 @@ class Parsing:
                 painted[info.id] = np.rint(share * np.array(info.color))
         picture = cv2.multiply(self.image, _looked_up(kept, self.labels), scale=1 / 255)
         picture = cv2.add(picture, _looked_up(painted, self.labels))
-        picture = visualize.numbered(picture, {person["id"]: person["box"] for person in self.people})
+        boxes = {person["id"]: person["box"] for person in self.people if person["box"][2]}  # some take no pixel
+        picture = visualize.numbered(picture, boxes)
         if not legend or not shown:
             return picture
         return np.concatenate([picture, visualize.legend([c[1:] for c in shown], picture.shape[1])])

@@ -12,10 +12,12 @@ from networks.layers import resize_labels
 from networks.prototypes import Prototypes
 from networks.rivals import choose_rivals
 from utils.errors import UserError
+from utils.imaging import Photo
 from utils.rivals import UNKNOWN_BIAS
 
 from .annotations import BaseIds, is_unnamed
 from .known_names import known_as, shown_name
+from .labelled import named
 from .parsing import ClassInfo
 from .settings import SEVERAL_BIAS
 
@@ -46,13 +48,21 @@ def extract_prototypes(network: OneShotNetwork, photo: Features, label: Tensor, 
     return network.extract_prototypes(photo, binary, foreground)
 
 
-def check_seen(prototypes: Prototypes, names: Sequence[str], photo: str, max_size: int) -> None:
-    """Raise `UserError` where the prototypes lack a class: it is too small in the `photo` at `max_size` pixels."""
+def check_seen(
+    prototypes: Prototypes,
+    names: Sequence[str],
+    photos: Iterable[tuple[Photo, tuple[np.ndarray, np.ndarray]]],
+    max_size: int,
+) -> None:
+    """Raise `UserError` where the prototypes lack a class: it is too small at `max_size` pixels in the first of the
+    `photos`, each with its pair of RGB and slots (H, W), that holds it."""
     present = prototypes.present.flatten()[-len(names) :].tolist()  # in k-way the background's slot comes first
-    unseen = ", ".join(name for name, seen in zip(names, present, strict=True) if not seen)
-    if unseen:
-        where = f"beside its neighbours at {max_size} pixels"
-        raise UserError(f"{photo}: {unseen} is too small to be seen {where}; raise max_size")
+    if all(present):
+        return
+    slot = present.index(False) + 1
+    photo = next(named(one) for one, (_, slots) in photos if (slots == slot).any())
+    where = f"beside its neighbours at {max_size} pixels"
+    raise UserError(f"{photo}: {names[slot - 1]} is too small to be seen {where}; raise max_size")
 
 
 def average_prototypes(photos: Iterable[Prototypes]) -> Prototypes:

@@ -11,12 +11,17 @@ POOR = 0.2  # IoU
 
 
 def poorly_parsed(
-    maps: Sequence[Maps], labels: Sequence[Tensor], names: Sequence[str], unknown: Sequence[int], min_score: float
+    maps: Sequence[Maps],
+    labels: Sequence[Tensor],
+    names: Sequence[str],
+    unknown: Sequence[int],
+    min_score: float,
+    adapted: bool = False,
 ) -> list[str]:
     """A line that names those of the slots `unknown`, if any, that are hardly found in the labelled photos themselves.
 
     `maps` are those of each photo under the reference, `labels` its slots (h, w), -1 for what does not count; `names`
-    are those of the slots from 1 on.
+    are those of the slots from 1 on, `adapted` tells whether the prototypes are turned already.
     """
     hits, unions = (torch.zeros(1 + len(names)) for _ in range(2))
     for one, label in zip(maps, labels, strict=True):
@@ -30,5 +35,5 @@ def poorly_parsed(
     poor = [f"{names[slot - 1]} {100 * share:.0f} %" for slot, share in shares.items() if share < POOR]
     if not poor:
         return []
-    remedy = "mark more of them, give further references, or try --adapt"
+    remedy = "mark more of them, or give further references" if adapted else "mark more of them, or try --adapt"
     return [f"hardly found even in the reference itself (IoU): {', '.join(poor)}; {remedy}"]

@@ -11,6 +11,7 @@ from networks.decoding import Maps
 DECAY = 0.8  # of a frame's weight from one frame to the next, where the picture is as it was
 STAY = 0.5  # of the presence with which a class appears: with how much it stays
 TOLERANCE = 12.0  # of 255: a pixel that differs by this much from where it came from keeps a third of that
+LEAST_SIDE = 32  # of the pictures that OpenCV finds the motion in: smaller ones can crash it
 CUT = 24.0  # of 255: where pixels differ by this much in the mean, another picture begins
 
 
@@ -36,7 +37,7 @@ class Smoother:
         presence = maps.presence if maps.presence is not None else sums.new_zeros(0)
         shown = torch.zeros_like(presence, dtype=torch.bool)
         if grey.shape == self._grey.shape and sums.shape == self._sums.shape:
-            places = _places(size) + self._flow.calc(grey, self._grey, np.zeros((*size, 2), np.float32))
+            places = _places(size) + self._flow_of(grey, self._grey)
             moved = cv2.remap(
                 self._grey, places[..., 0], places[..., 1], cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE
             )
@@ -50,6 +51,14 @@ class Smoother:
         presence = torch.where(stays, presence.clamp(min=self._min_score), presence)
         self._shown = presence >= self._min_score
         return Maps(means[:-2], means[-2:], None if maps.presence is None else presence)
+
+    def _flow_of(self, grey: np.ndarray, before: np.ndarray) -> np.ndarray:
+        """Where each pixel of a grey frame (h, w) has come from, less its own place: (h, w, 2), x and y."""
+        rows, columns = grey.shape
+        spare = (0, max(0, LEAST_SIDE - rows)), (0, max(0, LEAST_SIDE - columns))
+        now, then = (np.pad(one, spare, mode="edge") for one in (grey, before))
+        flow: np.ndarray = self._flow.calc(now, then, np.zeros((*now.shape, 2), np.float32))
+        return flow[:rows, :columns]
 
 
 def _moved(past: Tensor, places: np.ndarray, kept: np.ndarray) -> Tensor:

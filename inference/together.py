@@ -27,12 +27,11 @@ def parse_together(
     try:
         own = None if boxes is None else [boxes[key] for key in photos]
         yield from zip(photos, parser.parse(list(photos.values()), boxes=own), strict=True)
-    except (MemoryError, RuntimeError) as error:
+    except Exception as error:  # OpenCV has a kind of its own
         if not out_of_memory(error):
             raise
         for key, rgb in photos.items():
             if len(photos) == 1:
-                remedy = "choose a smaller --max-size, or --tile"
-                yield key, UserError(f"memory has run out ({str(error)[:80]}); {remedy}")
+                yield key, UserError(f"memory has run out ({str(error)[:80]}); choose a smaller --max-size")
             else:
                 yield from parse_together(parser, {key: rgb}, boxes)

@@ -136,6 +136,10 @@ def write_video(path: str | Path, frames: Iterable[Frame], frame_rate: float) ->
                     written += 1
         finally:
             writer.release()
+        with _in_utf8(temporary) as name:  # OpenCV does not tell of a disk that is full
+            stated = _stated(cv2.VideoCapture(name))[0]
+        if stated < written:
+            raise UserError(f"{path}: the video cannot be written whole; free some space, or choose another --out")
 
 
 def _stated(capture: cv2.VideoCapture) -> tuple[float, float]:

@@ -44,8 +44,9 @@ def test_a_folder_of_photos_comes_in_parts_and_its_videos_are_passed_over(place)
     assert found == [Part("files", tuple(str(place / f"photos/{n}.jpg") for n in (1, 2)))]
     assert sorted(passed_over) == ["clip.mp4", "notes.txt"]
     assert next(iter(found[0].entries())) == Entry(str(place / "photos/1.jpg"), "1")
-    with pytest.raises(UserError, match="no such file"):
-        parts([str(place / "nowhere")])
+    for missing in ("nowhere", "nowhere.tar"):
+        with pytest.raises(UserError, match="no such file"):
+            parts([str(place / missing)])
 
 
 def test_photos_beside_a_tar_are_taken_too(place):
@@ -98,6 +99,17 @@ def test_a_parquet_file_gives_its_photos(tmp_path):
     parquet.write_table(pa.table({"id": [7], "label": [1]}), tmp_path / "some.parquet")
     with pytest.raises(UserError, match=r"some\.parquet: has the columns id, label; a photo needs one of"):
         list(part.entries())
+    named_twice, _ = parts([str(tmp_path), str(tmp_path / "some.parquet")])
+    assert named_twice == [part]
+    noise = [np.random.default_rng(number).bytes(40_000) for number in range(3)]
+    table = pa.table({"id": [1, 2, 3], "image": noise})
+    parquet.write_table(table, tmp_path / "some.parquet", row_group_size=1, compression="none", use_dictionary=False)
+    content = bytearray((tmp_path / "some.parquet").read_bytes())
+    start = content.index(noise[1][:64])
+    content[start - 60 : start] = bytes(60)  # the head of the second page of photos
+    (tmp_path / "some.parquet").write_bytes(bytes(content))
+    *_, last = part.entries()
+    assert "some.parquet: cannot be read to its end" in (last.error or "")
     (tmp_path / "some.parquet").write_bytes(b"PAR1")
     assert "not a readable parquet file" in (next(part.entries()).error or "")
 

@@ -42,7 +42,8 @@ def page(tmp_path_factory):
 def parsed(page, taken, files, opacity=0.5, adapt=False) -> dict:
     """What the page shows when all photos are parsed, by what it is."""
     steps = list(page.parse(taken, files, opacity, adapt))
-    assert len(steps) == 2 + len(files), "one before, one for each photo, and the end"
+    assert len(steps) == 2 + len(steps[-1][0].files), "one before, one for each photo that can be read, and the end"
+    assert steps[0][0] is None, "what was parsed before is not kept while others are shown"
     names = ("kept", "bars", "table", "archive", "visible", "which")
     sliders = [step[6 + number]["value"] for number, step in enumerate(steps[1:-1])]
     return {**dict(zip(names, steps[-1], strict=False)), "overlays": [after for _, after in sliders]}
@@ -233,6 +234,27 @@ def test_large_photos_are_kept_small(page, tmp_path):
         assert Image.open(file).size == (400, 1600)
 
 
+def test_a_photo_that_cannot_be_read_is_left_out_and_told(page, photo, tmp_path, monkeypatch):
+    told: list[str] = []
+    monkeypatch.setattr(gr, "Info", told.append)
+    text = tmp_path / "text.png"
+    text.write_text("no picture")
+    taken, *_ = page.take_example()
+    shown = parsed(page, taken, [photo[0], str(text), photo[0]])
+    assert told == [line for line in told if line.startswith("left out: text.png: not an image")] and len(told) == 1
+    assert shown["kept"].files == [photo[0]] * 2 and len(shown["overlays"]) == 2
+    assert "2 of 2 photos parsed" in shown["bars"]
+
+
+def test_a_class_that_is_lost_when_a_reference_is_made_smaller_is_told(page):
+    photo = np.random.default_rng(0).integers(0, 255, (900, 3000, 3), dtype=np.uint8)
+    labels = np.zeros(photo.shape[:2], np.uint8)
+    labels[100:800, 200:700], labels[500, 2000:2008:2] = 1, [2, 3, 4, 5]
+    names = {1: "coat", 2: "ring", 3: "ring", 4: "ring", 5: "ring"}
+    new = references.Reference(photo, labels, names, {})
+    assert "ring: too small to be seen at" in refused(page._add, [], new)
+
+
 def refused(action, *arguments) -> str:
     with pytest.raises(gr.Error) as raised:
         action(*arguments)
@@ -269,8 +291,7 @@ def test_bad_input_is_told_on_the_page(page, photo, tmp_path):
     taken, *_ = page.take_files([], image_file, label_file, "")
     assert "no reference yet" in refused(parsed, page, [], [image_file])
     assert "no photos yet" in refused(parsed, page, taken, None)
-    assert "text.png: not an image" in refused(parsed, page, taken, [image_file, text])
-    assert "bomb.png" in refused(parsed, page, taken, [bomb])
+    assert "none of these photos can be read" in refused(parsed, page, taken, [bomb, text])
     assert "at most" in refused(parsed, page, taken, [image_file] * (actions.MAX_PHOTOS + 1))
 
 
@@ -325,7 +346,7 @@ def test_a_port_that_cannot_be_is_refused(port, page):
         server.serve(page.parser, "tiny.pt", "data", "127.0.0.1", port)
 
 
-def test_many_classes_and_pixels_are_refused(page, photo, tmp_path):
+def test_many_classes_and_pixels_are_refused(page, photo, tmp_path, capsys):
     many, large = str(tmp_path / "many.png"), str(tmp_path / "large.png")
     Image.fromarray(
         np.kron(np.arange(32 * 21, dtype=np.uint16).reshape(32, 21) % 200, np.ones((3, 3), np.uint16))
@@ -333,7 +354,8 @@ def test_many_classes_and_pixels_are_refused(page, photo, tmp_path):
     Image.new("L", (6000, 4001)).save(large)
     assert "more than 64 classes" in refused(page.take_files, [], photo[0], many, "")
     taken, *_ = page.take_files([], *photo, "")
-    assert "24 million" in refused(parsed, page, taken, [large])
+    assert "none of these photos can be read" in refused(parsed, page, taken, [large])
+    assert "24 million" in capsys.readouterr().out
 
 
 def test_a_missing_checkpoint_is_told(tmp_path):

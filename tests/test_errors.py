@@ -8,6 +8,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
 import torch
@@ -32,6 +33,14 @@ def status_and_line(main, capsys) -> tuple[int, str]:
     with pytest.raises(SystemExit) as stopped:
         run_cli(main)
     return stopped.value.code, capsys.readouterr().err
+
+
+def test_memory_that_runs_out_in_opencv_is_one_line(capsys):
+    def full() -> None:
+        raise cv2.error("(-4:Insufficient memory) Failed to allocate 9000 bytes in function 'OutOfMemoryError'")
+
+    status, line = status_and_line(full, capsys)
+    assert status == 2 and line.startswith("error: memory has run out")
 
 
 def test_a_message_is_one_line_whatever_it_quotes():

@@ -1,5 +1,7 @@
 """OneShotParser: any classes, several references, 1-way, bank, sizes, kinds of images, and bad input."""
 
+import json
+
 import numpy as np
 import pytest
 import torch
@@ -7,6 +9,7 @@ from PIL import Image
 
 from inference import references
 from inference.annotations import marked
+from inference.labelled import check_labels
 from inference.parsing import ClassInfo, Parsing
 from inference.self_check import poorly_parsed
 from inference.tiles import tiles
@@ -251,6 +254,42 @@ def test_a_class_that_cannot_be_seen_is_named(kway):
     label[1, 1], label[1, 2] = 1, 2
     with pytest.raises(UserError, match=r"hat is too small.*raise max_size|coat is too small.*raise max_size"):
         kway.set_reference(image, label, {1: "hat", 2: "coat"})
+
+
+def test_the_photo_that_holds_what_cannot_be_seen_is_named(kway, tmp_path):
+    image, label = picture()
+    paths = [str(tmp_path / f"{number}.png") for number in range(2)]
+    for path in paths:
+        Image.fromarray(image).save(path)
+    small = np.where(label == 1, 1, 0).astype(np.uint8)
+    small[0, 0], small[0, 1] = 2, 3
+    with pytest.raises(UserError, match=r"1\.png: class [23] is too small to be seen"):
+        kway.make_support(paths, [np.where(label == 1, 1, 0), small])
+
+
+def test_labels_may_be_a_pil_image(kway):
+    image, label = picture()
+    given = kway.make_support(Image.fromarray(image), Image.fromarray(label), {1: "hat", 2: "coat", 3: "shoes"})
+    assert [c.name for c in given.classes] == ["hat", "coat", "shoes"]
+
+
+def test_ids_that_the_names_leave_out_are_told(kway):
+    image, label = picture()
+    assert "names: has no name for the ids 2, 3" in kway.make_support(image, label, {1: "hat"}).notes
+
+
+def test_a_list_beside_masks_with_names_of_their_own_is_not_theirs(tmp_path):
+    image, label = picture()
+    Image.fromarray(image).save(tmp_path / "photo.png")
+    shapes = [
+        {"label": name, "shape_type": "rectangle", "points": [[4, top], [40, top + 20]]}
+        for name, top in (("hat", 5), ("coat", 50))
+    ]
+    size = {"imageHeight": len(label), "imageWidth": label.shape[1]}
+    (tmp_path / "photo.json").write_text(json.dumps({"shapes": shapes, "imagePath": "photo.png", **size}))
+    (tmp_path / "labels.txt").write_text("foo\nbar\nbaz\n")
+    classes, _ = check_labels([tmp_path / "photo.png"], [tmp_path / "photo.json"], {})
+    assert sorted(c.id for c in classes) == [1, 2] and {c.name for c in classes} == {"hat", "coat"}
 
 
 def test_tiles_cover_every_pixel_once():

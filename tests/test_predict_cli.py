@@ -15,6 +15,7 @@ from PIL import Image
 import predict
 from inference.annotations import read_labels, read_names
 from inference.exports import project
+from inference.inputs import Source, is_of_photos, results_of
 from inference.mask_folder import read_folder
 from utils.errors import UserError
 from utils.locks import alone_in
@@ -80,6 +81,20 @@ def test_names_that_are_one_file_on_some_systems_get_results_of_their_own(place)
     assert run(place, "one", "two") == 0
     maps = [path.name for path in (place / "out").glob("*.png")]
     assert len(maps) == 4 == len({unicodedata.normalize("NFC", name).casefold() for name in maps})
+
+
+def test_two_results_of_a_frame_with_one_name_are_refused_too(place):
+    clip = Source(place / "clip.mp4", "clip", more=("_frames",))
+    with pytest.raises(
+        UserError, match=r"_people\.png: two results of a photo or frame are called so"
+    ):
+        results_of([clip], ["_people.png", "_People.png"])
+
+
+def test_a_folder_of_an_export_is_no_folder_of_photos(place):
+    assert is_of_photos(place / "photos")
+    (place / "photos/.export.json").write_text("{}")
+    assert not is_of_photos(place / "photos")
 
 
 def test_labels_and_references_are_counted(place, capsys):

@@ -1,7 +1,10 @@
 """Videos: labels steadied over time, each frame's label map, and a part of a clip."""
 
 import json
+import os
 import struct
+import subprocess
+import sys
 
 import cv2
 import numpy as np
@@ -16,7 +19,7 @@ from networks.decoding import Maps
 from tools.measure_smoothing import ClipTables, pan, walk
 from utils.errors import UserError
 
-from .own_photos import complaint, run
+from .own_photos import ROOT, complaint, run
 
 SIDE = (96, 64)
 
@@ -240,6 +243,39 @@ def test_drawn_clips_move():
 
 def test_frames_in_windows_are_not_smoothed():
     frame = np.zeros((48, 32, 3), dtype=np.uint8)
-    for tile, told in ((True, "leave out tile"), (False, "no reference yet")):
+    for options, told in (({"tile": True}, "leave out tile"), ({"people": "auto"}, "and people"), ({}, "no reference")):
         with pytest.raises(UserError, match=told):
-            OneShotParser(device="cpu", tile=tile).parse_frames([frame], Smoother(0.5))
+            OneShotParser(device="cpu", **options).parse_frames([frame], Smoother(0.5))
+
+
+@pytest.mark.parametrize("size", [(24, 384), (20, 128), (64, 8)])
+def test_low_and_narrow_frames_are_smoothed_too(size):
+    rng, smoother = np.random.default_rng(0), Smoother()
+    maps = Maps(torch.randn(2, *size), torch.randn(2, *size), None)
+    for _ in range(2):
+        smoothed = smoother(rng.integers(0, 255, (*size, 3), dtype=np.uint8), maps, size)
+        assert smoothed.classes.shape == maps.classes.shape and smoothed.classes.isfinite().all()
+
+
+FULL = """
+import resource
+import numpy as np
+from inference.videos import write_video
+from utils.errors import UserError
+resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, 20_000))
+frames = ((np.random.default_rng(n).integers(0, 255, (96, 64, 3), dtype=np.uint8), n / 10) for n in range(40))
+try:
+    write_video("full.mp4", frames, 10.0)
+except UserError as error:
+    print(error)
+"""
+
+
+def test_a_video_that_finds_no_room_is_told_and_not_kept(tmp_path):
+    pytest.importorskip("resource")
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    done = subprocess.run(
+        [sys.executable, "-c", FULL], cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=120
+    )
+    assert "full.mp4: the video cannot be written whole; free some space" in done.stdout, done.stderr
+    assert list(tmp_path.iterdir()) == []

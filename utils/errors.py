@@ -17,6 +17,7 @@ NO_MEMORY = (
     "out of memory",
     "cannot allocate memory",
     "unable to allocate",
+    "insufficient memory",  # OpenCV
 )
 LAUNCHER_TELLS = "ONE_SHOT_LAUNCHER_TELLS"  # environment variable: the launcher prints its processes' mistakes
 
@@ -53,7 +54,7 @@ def run_cli(main: Callable[[], int | None]) -> None:
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # for what is printed on the way out
         status = 141
-    except (MemoryError, OSError, RuntimeError) as error:
+    except Exception as error:
         message = _of_the_system(error)
         if message is None:
             raise

@@ -17,7 +17,7 @@ from utils.locks import alone_in
 from utils.names import JUNK, first_names, is_utf8
 from utils.pictures import orientation
 
-from ..inputs import Source
+from ..inputs import EXPORT_RECORD, Source
 from ..parsing import ClassInfo, Parsing
 from .coco import Coco
 from .cvat import Cvat
@@ -25,7 +25,7 @@ from .forms import Form, Index, refuse_unless
 from .labelme import Labelme
 
 FORMS: dict[str, type[Form]] = {"coco": Coco, "labelme": Labelme, "cvat": Cvat, "index": Index}
-RECORD, REVIEW = ".export.json", "review.txt"
+REVIEW = "review.txt"
 KEPT = {"JPEG": ".jpg", "PNG": ".png"}  # photos that every tool shows as they are
 SHOWN_MODES = ("RGB", "L", "RGBA", "P")
 PARTIAL = ".{}.partial"  # in the folder of results: a project that is not finished
@@ -72,7 +72,7 @@ class Project:
             ranked = sorted(self.certainty.items(), key=lambda item: (item[1][0], item[0]))
             write_text(self.partial / REVIEW, "".join(f"{mean:.4f}\t{i}\t{text}\n" for i, (mean, text) in ranked))
             files = {name: file_digest(self.partial / name) for name in _files(self.partial)}
-            write_json(self.partial / RECORD, {"photos": self.photos, "files": files})
+            write_json(self.partial / EXPORT_RECORD, {"photos": self.photos, "files": files})
             old = self.partial.with_suffix(".old")
             shutil.rmtree(old, ignore_errors=True)  # of a run that was killed
             if self.folder.exists():
@@ -171,7 +171,7 @@ def _changed(folder: Path) -> str:
 def _record(folder: Path) -> dict[str, Any]:
     """What an export has noted about itself; empty where there is none."""
     try:
-        content = read_json(folder / RECORD)
+        content = read_json(folder / EXPORT_RECORD)
         return {"photos": [str(name) for name in content["photos"]], "files": dict(content["files"])}
     except (UserError, KeyError, TypeError, ValueError):
         return {}

@@ -80,24 +80,35 @@ class Page:
         self, references: list[Reference], files: Sequence[str] | None, opacity: float, adapt: bool = False
     ) -> Iterator[tuple[Any, ...]]:
         """Photo by photo: what is kept, bars, table, zip file, Gradio's updates of the visible classes and of the
-        slider's class, and a slider before/after for each of `MAX_PHOTOS`.
+        slider's class, and a slider before/after for each of `MAX_PHOTOS`. Photos that cannot be read are left out.
         """
         with errors_as_toasts(*(files or ())):
             files = self._checked(references, files)
             names, sliders = [Path(file).name for file in files], [gr.skip()] * MAX_PHOTOS
-            yield (gr.skip(), view.progress(names, 0), *[gr.skip()] * 4, *[gr.update(visible=False)] * MAX_PHOTOS)
+            yield (None, view.progress(names, 0), *[gr.skip()] * 4, *[gr.update(visible=False)] * MAX_PHOTOS)
             support = support_of(self.parser, references, adapt)
             classes = [c.name for c in support.classes]
             opacities, parsings, folder = dict.fromkeys(classes, opacity), [], self._folder()
-            for number, (file, name) in enumerate(zip(files, names, strict=True)):
-                parsing = self.parser.parse(to_rgb(file, MAX_PIXELS, tell=partial(view.toast, file)), support)
-                parsing.save(folder, view.title(number + 1, name))
+            read: list[str] = []
+            for file in files:
+                number = len(read)
+                try:
+                    rgb = to_rgb(file, MAX_PIXELS, tell=partial(view.toast, file))
+                except UserError as error:
+                    view.toast(file, f"left out: {error}")
+                    del names[number]
+                    continue
+                read.append(file)
+                parsing = self.parser.parse(rgb, support)
+                parsing.save(folder, view.title(number + 1, names[number]))
                 parsings.append(view.reduced(parsing))
-                sliders[number] = view.compared(parsings[-1], opacities, name)
+                sliders[number] = view.compared(parsings[-1], opacities, names[number])
                 yield (gr.skip(), view.progress(names, number + 1), *[gr.skip()] * 4, *sliders)
                 sliders[number] = gr.skip()
+            if not read:
+                raise UserError("none of these photos can be read; choose others")
             save(references, support, folder / "reference")
-        kept = Kept(parsings, opacities, list(files), support)
+        kept = Kept(parsings, opacities, read, support)
         visible = gr.update(choices=classes, value=classes)
         faded = gr.update(choices=[ALL_CLASSES, *classes], value=ALL_CLASSES)
         archive = view.packed(folder, "parsed.zip")
@@ -157,7 +168,10 @@ class Page:
 
     def _add(self, references: Sequence[Reference], new: Reference) -> Taken:
         with errors_as_toasts():
-            references = added(references, fitted(new, self.parser.max_size))
+            small = fitted(new, self.parser.max_size)
+            if lost := ", ".join(name for i, name in new.classes.items() if i not in small.classes):
+                raise UserError(f"{lost}: too small to be seen at {max(small.labels.shape)} pixels; mark more of it")
+            references = added(references, small)
             if len(references) > MAX_REFERENCES:
                 raise UserError(f"there are {MAX_REFERENCES} references already; remove them and begin anew")
             support = support_of(self.parser, references)

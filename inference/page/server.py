@@ -62,9 +62,10 @@ def serve(parser: OneShotParser, checkpoint: str, data_root: str, host: str, por
 def sweep() -> None:
     """Remove what servers that were killed have left behind: visitors' photos. A server that runs holds its folder."""
     for folder in Path(tempfile.gettempdir()).glob(f"{FOLDER}*"):
-        if (folder / LOCK).is_file():  # else it is not a server's
-            with contextlib.suppress(UserError), locked(folder):
-                shutil.rmtree(folder, ignore_errors=True)
+        with contextlib.suppress(UserError, OSError):  # another user's may not be entered
+            if (folder / LOCK).is_file():  # else it is not a server's
+                with locked(folder):
+                    shutil.rmtree(folder, ignore_errors=True)
 
 
 def local_only(app: ASGIApp) -> ASGIApp:
