@@ -23,12 +23,13 @@ from .recolouring import recolour
 from .spec import DatasetSpec
 from .split import Split
 from .stages import FINE, stage_table
+from .surroundings import GREY, window
 from .transforms import Sample, resize
 
 FEATURE_STRIDE = 4
 ASPECT = (0.85, 1.18)  # range of the random change of the aspect ratio
 TURNED, TURN = 0.5, 10.0  # how often a photo is turned, and by how many degrees at most
-GREY = 127
+SMALL = (0.35, 1.0)  # range of the factor for photos in larger surroundings
 PSEUDO_SIDE = 192  # longest side at which the pseudo-classes are kept
 
 
@@ -63,6 +64,7 @@ class TrainingPhotos(Dataset[TrainingPhoto]):
         fold: int,
         crop_size: tuple[int, int],
         zoom: tuple[float, float],
+        surroundings: float = 0.0,
         pseudo_classes: int,
         look: FeatureExtractor | None = None,
         sorting: Sorting | None = None,
@@ -83,7 +85,7 @@ class TrainingPhotos(Dataset[TrainingPhoto]):
         self.tagged = Split(spec, root, "train", table, labels=tagged) if tagged else None
         self._check_tagged()
         self.keep_decoded(cache_bytes)
-        self.crop_size, self.zoom, self.seed = crop_size, zoom, seed
+        self.crop_size, self.zoom, self.surroundings, self.seed = crop_size, zoom, surroundings, seed
         self._epoch = torch.zeros(1, dtype=torch.int64).share_memory_()
         self._pseudo, holds = self._survey(spec.num_slots, pseudo_classes, look, sorting)
         frequency = holds.mean(axis=0).clip(min=1 / len(self))
@@ -141,13 +143,15 @@ class TrainingPhotos(Dataset[TrainingPhoto]):
             sample = _turned(sample, float(rng.uniform(-TURN, TURN)))
         frame = body_frame(sample.foreground.numpy())
         rows, columns = sample.label.shape
-        factor = height * rng.uniform(*self.zoom) / max(rows, columns)
+        surrounded = self.surroundings > 0 and rng.random() < self.surroundings
+        factor = height * rng.uniform(*(SMALL if surrounded else self.zoom)) / max(rows, columns)
         across = factor * rng.uniform(*ASPECT)
         sample = resize(sample, (max(16, int(rows * factor)), max(16, int(columns * across))))
         factors = np.array(sample.label.shape) / (rows, columns)
         spare = np.array(sample.label.shape) - self.crop_size
-        corner = np.where(spare > 0, [rng.integers(0, max(s, 0) + 1) for s in spare], spare // 2)
-        sample = recolour(_window(sample, corner, self.crop_size), rng)
+        anywhere = [rng.integers(min(s, 0) if surrounded else 0, max(s, 0) + 1) for s in spare]
+        corner = np.where((spare > 0) | surrounded, anywhere, spare // 2)
+        sample = recolour(window(sample, corner, self.crop_size, surrounded), rng)
         grid = [np.linspace(0, n - 1, -(-n // FEATURE_STRIDE)) for n in self.crop_size]  # where the labels are taken
         places = frame.places(*((c + g) / f for c, g, f in zip(corner, grid, factors, strict=True)))
         return {
@@ -207,16 +211,4 @@ def _turned(sample: Sample, degrees: float) -> Sample:
     image = F.rotate(sample.image, degrees, InterpolationMode.BILINEAR, fill=[GREY] * 3)
     maps = torch.stack([sample.label, sample.foreground])
     label, foreground = F.rotate(maps, degrees, InterpolationMode.NEAREST, fill=[IGNORE] * 2)
-    return Sample(image, label, foreground, sample.id)
-
-
-def _window(sample: Sample, corner: np.ndarray, size: tuple[int, int]) -> Sample:
-    """The window of `size` (H, W) with its first pixel at `corner`; outside the photo grey, and 255 in the maps."""
-    (top, left), (height, width) = corner.tolist(), size
-    image = F.crop(sample.image, top, left, height, width)
-    maps = torch.stack([sample.label, sample.foreground])
-    inside = F.crop(torch.ones_like(sample.label)[None], top, left, height, width)[0].bool()
-    label, foreground = F.crop(maps, top, left, height, width)
-    image = torch.where(inside, image, torch.full_like(image, GREY))
-    label, foreground = (torch.where(inside, part, torch.full_like(part, IGNORE)) for part in (label, foreground))
     return Sample(image, label, foreground, sample.id)

@@ -58,6 +58,9 @@ class PhotoSettings:
     zoom: tuple[float, float] = option(
         (0.88, 1.32), "range of a photo's longer side, in heights of the crop", above=0, most=16, only_for=AOP
     )
+    surroundings: float = option(
+        0.0, "share of photos that are shown small, in surroundings that go on", least=0, most=1, only_for=AOP
+    )
     tagged: str = option("", "folder of label maps of further photos, see tools/label_tagged.py", only_for=AOP)
     balance: float = option(
         0.0, "how much oftener photos with rare classes are drawn: 0 not, 1 fully", least=0, most=1, only_for=AOP

@@ -152,6 +152,7 @@ def training_episodes(
             root,
             **shared,
             zoom=settings.zoom,
+            surroundings=settings.surroundings,
             pseudo_classes=settings.pseudo_classes,
             look=look,
             sorting=sorting,

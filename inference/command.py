@@ -74,6 +74,7 @@ def add_parser_options(options: argparse.ArgumentParser) -> None:
     add("--tile", action="store_true", help="parse photos larger than --max-size in windows, at their own scale")
     add("--adapt", action="store_true", help="turn the prototypes until the reference itself is parsed well")
     add("--no-refine", action="store_true", help="leave the borders as coarse as the network's features")
+    add("--no-closer", action="store_true", help="do not look again, closer, at people who are small in a photo")
     add("--min-score", type=float, help="score below which a class is absent (default: as measured for the weights)")
     add(
         "--depth",
@@ -151,6 +152,7 @@ def make_parser(options: argparse.Namespace, people: str = "off") -> OneShotPars
         depth=options.depth,
         adapt=options.adapt,
         refine=not options.no_refine,
+        closer=not options.no_closer,
         amp=options.amp,
     )
 

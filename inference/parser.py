@@ -18,7 +18,7 @@ from torch import Tensor
 from dataloaders import catalog
 from networks.base import Features
 from networks.checkpoints import open_checkpoint
-from networks.decoding import Maps
+from networks.decoding import Maps, human_mask
 from networks.fast.folding import fold_batch_norm
 from utils.device import autocast, choose_device, free_memory, resolve_amp, tune
 from utils.errors import UserError
@@ -27,6 +27,7 @@ from utils.imaging import Photo, is_blank, network_size, resize_longest, to_rgb
 from .adapting import adapt as turn
 from .annotations import BaseIds, Labels, Names
 from .boxes import Box
+from .closer import closer_pair, closer_window
 from .labelled import check_labels
 from .parsing import Parsing, labels_of
 from .people import Place, Sight, apart, find_people, places_of_boxes
@@ -68,27 +69,16 @@ class OneShotParser:
     A class whose score stays below `min_score` is taken to be absent from a photo; the default is what was measured for
     the checkpoint. `adapt` turns those of classes not in the bank until the reference itself is parsed well: seconds.
     `amp` is the precision: "off" is single, "auto" bf16 where the device is fast at it. Where the network can, borders
-    follow the photo, unless `refine` is False. `depth` is that of 16-bit photos in bits, 0 for what their files say.
+    follow the photo, unless `refine` is False, and people who are small in a photo are parsed in a window around them,
+    unless `closer` is False. `depth` is that of 16-bit photos in bits, 0 for what their files say.
     Raises `UserError` for a checkpoint that cannot be used and for arguments out of range.
     """
 
     def __init__(
-        self,
-        checkpoint: str | Path = DEFAULT_CHECKPOINT,
-        device: str = "auto",
-        prototypes: str = "auto",
-        *,
-        max_size: int = 0,
-        tile: bool = False,
-        people: str = "off",
-        min_score: float | None = None,
-        dataset: str = "",
-        way: str = "",
-        depth: int = 0,
-        adapt: bool = False,
-        refine: bool = True,
-        amp: str = "off",
-    ) -> None:
+        self, checkpoint: str | Path = DEFAULT_CHECKPOINT, device: str = "auto", prototypes: str = "auto", *,
+        max_size: int = 0, tile: bool = False, people: str = "off", min_score: float | None = None, dataset: str = "",
+        way: str = "", depth: int = 0, adapt: bool = False, refine: bool = True, closer: bool = True, amp: str = "off",
+    ) -> None:  # fmt: skip
         check_choices(prototypes, max_size, depth, min_score, people, tile, amp)
         spec = catalog.load(dataset) if dataset else None
         opened = open_checkpoint(checkpoint, num_slots=spec.num_slots if spec else None, way=way)
@@ -96,6 +86,7 @@ class OneShotParser:
         self.amp = resolve_amp(amp, self.device)
         self.network = opened.build().to(self.device)
         self.network.refine = self.network.refine and refine
+        self.closer = self.network.looks_closer and closer
         fold_batch_norm(self.network)
         tune(self.network, self.device)
         self.notes, self.depth = list(opened.notes), depth
@@ -136,11 +127,12 @@ class OneShotParser:
         maps = labels if isinstance(labels, (list, tuple)) else [labels]
         notes = list[str]()
         classes, pairs = check_labels(images, maps, names or {}, self.depth, notes.append)
-        references = [self._reference(rgb, slots) for rgb, slots in pairs]
+        closer = [closer_pair(*pair, self._human) for pair in pairs] if self.closer else pairs
+        references = [self._reference(rgb, slots) for rgb, slots in closer]
         own, known = [c.name for c in classes], self.class_names
         prototypes = average_prototypes(extract_prototypes(self.network, *photo, len(own)) for photo in references)
         check_seen(prototypes, own, zip(images, pairs, strict=True), self.max_size)
-        photos = [(features, slots) for (features, _), (_, slots) in zip(references, pairs, strict=True)]
+        photos = [(features, slots) for (features, _), (_, slots) in zip(references, closer, strict=True)]
         rows, rivals = rows_and_rivals(self.network, known, self.prototypes, own, base_ids)
         prototypes, rivals = join_bank(self.network, prototypes, photos, rows, rivals)
         unknown = [slot for slot, row in enumerate(rows, start=1) if not row]
@@ -262,9 +254,15 @@ class OneShotParser:
             if smoother is not None:
                 maps = [smoother(rgb, maps[0], network_size(rgb.shape[:2], self.max_size, self.enlarge))]
             decoded = join_tiles(own, maps, self.min_score)
+            window = closer_window(decoded.foreground) if self.closer and len(own) == 1 and smoother is None else None
+            if window:
+                decoded = self._decode([rgb[window]], support)[0].placed(window, rgb.shape[:2])
             # black, of one colour, or noise: nobody is there
             results.append(decoded.blank() if is_blank(rgb) else decoded)
         return results
+
+    def _human(self, rgb: np.ndarray) -> np.ndarray:
+        return human_mask(self.features(rgb).coarse, rgb.shape[:2])[0].cpu().numpy()
 
     def _reference(self, rgb: np.ndarray, slots: np.ndarray) -> tuple[Features, Tensor]:
         """Features of a labelled photo (batch 1), and its slots (h, w) at their size."""

@@ -43,6 +43,12 @@ class SlotMap(NamedTuple):
         """The same photo with nobody in it."""
         return SlotMap(np.zeros_like(self.slots), np.zeros_like(self.foreground), torch.zeros_like(self.scores))
 
+    def placed(self, window: tuple[slice, slice], size: tuple[int, int]) -> "SlotMap":
+        """As the window of a photo of `size` (H, W) in which nobody else is."""
+        slots, foreground = (np.zeros(size, dtype=part.dtype) for part in (self.slots, self.foreground))
+        slots[window], foreground[window] = self.slots, self.foreground
+        return SlotMap(slots, foreground, self.scores)
+
 
 def tiles(size: tuple[int, int], side: int, overlap: float = 0.25) -> list[Tile]:
     """Cover a photo of `size` (H, W) with windows of at most `side` pixels that overlap by the share `overlap`.

@@ -53,6 +53,7 @@ class AOPNet(OneShotNetwork):
 
     method = "aop"
     refine = True
+    looks_closer = True
     takes_rivals = True
     bank_share = BANK_SHARE
     min_presence: float = MIN_PRESENCE

@@ -83,6 +83,7 @@ class OneShotNetwork(nn.Module):
     decoder: Layer
     min_presence = 0.0  # below which a class counts as absent, where the network judges that; else 0
     refine = False  # whether borders follow the photo, where the network can do that
+    looks_closer = False  # whether people who are small in a photo are parsed in a window of their own
     takes_rivals = False  # whether known classes that the support does not show compete as background
     screened = False  # POPNet's background may keep to the classes that the support shows
     departures = NO_DEPARTURES  # EOPNet's step of training may be as published

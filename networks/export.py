@@ -38,13 +38,14 @@ class ParserGraph(nn.Module):
 
     def forward(
         self, image: Tensor, prototypes: Tensor, foreground: Tensor, rivals: Tensor, min_score: Tensor, canvas: Tensor
-    ) -> tuple[Tensor, Tensor]:
+    ) -> tuple[Tensor, Tensor, Tensor]:
         """RGB image (3, h, w) float 0..255, prototypes (K, D) and (D,), scores below which a class is absent, (K,).
 
         `rivals` (R, D) are classes that the reference does not show but the network knows, or rows of zeros.
         `canvas`, uint8 (H, W), says by its shape at what size the label map is wanted: the photo's own.
         Gives the label map (H, W) int64, 0 for the background and 1..K for the classes in the order of their
-        prototypes, and the score of each class (K,). A class with an empty prototype is absent.
+        prototypes, the score of each class (K,), and where people are (H, W) bool. A class with an empty prototype is
+        absent.
         """
         features = self.network.encode(image[None])
         support = Prototypes.of_classes(prototypes, foreground, self.network.way, rivals)
@@ -53,4 +54,5 @@ class ParserGraph(nn.Module):
         scores = scores + 0 * (foreground.sum() + rivals.sum())  # keeps inputs that a network has no use for
         kept = (scores >= min_score) & (prototypes != 0).any(dim=1)
         height, width = canvas.shape
-        return decoding.decode(maps, kept, (height, width))[0], scores
+        labels, person = decoding.decode(maps, kept, (height, width))
+        return labels, scores, person

@@ -85,9 +85,7 @@ def test_names_that_are_one_file_on_some_systems_get_results_of_their_own(place)
 
 def test_two_results_of_a_frame_with_one_name_are_refused_too(place):
     clip = Source(place / "clip.mp4", "clip", more=("_frames",))
-    with pytest.raises(
-        UserError, match=r"_people\.png: two results of a photo or frame are called so"
-    ):
+    with pytest.raises(UserError, match=r"_people\.png: two results of a photo or frame are called so"):
         results_of([clip], ["_people.png", "_People.png"])
 
 

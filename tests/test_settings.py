@@ -27,7 +27,7 @@ OF_EOP = [
 ]  # fmt: skip
 OF_POP = [("--background", "ucs"), ("--stage", "1")]
 OF_AOP = [
-    ("--zoom", "0.5", "1"), ("--tagged", "x"), ("--balance", "1"), ("--pseudo-classes", "2"),
+    ("--zoom", "0.5", "1"), ("--tagged", "x"), ("--balance", "1"), ("--surroundings", "1"), ("--pseudo-classes", "2"),
     ("--presence-by", "question"),
 ]  # fmt: skip
 OTHERS = {"aop": OF_THE_PUBLISHED + OF_EOP + OF_POP, "eop": OF_POP + OF_AOP, "pop": OF_EOP + OF_AOP}

@@ -60,7 +60,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     folder = Path(chosen.out)
     export(network, folder)
     defaults = defaults_of(checkpoint.test_size, checkpoint.min_score, network.min_presence)
-    facts: dict[str, Any] = defaults._asdict()
+    facts: dict[str, Any] = {**defaults._asdict(), "closer": network.looks_closer}
     if network.takes_rivals:
         known = remembered_classes(network, checkpoint.class_names)
         bank = {name: network.bank.rows[row].tolist() for name, row in known.items()}
@@ -92,7 +92,7 @@ def export(network: OneShotNetwork, folder: Path) -> None:
             "min_score": torch.zeros(len(prototypes)),
             "canvas": canvas_of((90, 70)),
         },
-        ("labels", "scores"),
+        ("labels", "scores", "person"),
         folder / "parser.onnx",
     )
 
@@ -119,14 +119,14 @@ def check(network: OneShotNetwork, folder: Path, size: tuple[int, int], classes:
         expected = ReferenceGraph(network)(image, labels, ids)
         own = (size[0] * 3 // 2, size[1] * 2)
         rivals = torch.randn(2, expected[0].shape[1], generator=torch.Generator().manual_seed(1))
-        parsed, scores = ParserGraph(network)(image, *expected, rivals, torch.zeros(classes), canvas_of(own))
+        parsed, scores, _ = ParserGraph(network)(image, *expected, rivals, torch.zeros(classes), canvas_of(own))
     reference, parser = (onnxruntime.InferenceSession(folder / f"{name}.onnx") for name in ("reference", "parser"))
     inputs = {"image": image.numpy(), "labels": labels.numpy(), "class_ids": ids.numpy()}
     prototypes, foreground = reference.run(None, inputs)
     made = {"prototypes": prototypes, "foreground": foreground, "min_score": np.zeros(classes, np.float32)}
     made["rivals"] = rivals.numpy()
     made["canvas"] = canvas_of(own).numpy()
-    graph_labels, graph_scores = parser.run(None, {"image": image.numpy(), **made})
+    graph_labels, graph_scores, _ = parser.run(None, {"image": image.numpy(), **made})
     agreement = float((graph_labels == parsed.numpy()).mean())
     pairs = ((prototypes, expected[0]), (foreground, expected[1]), (graph_scores, scores))
     close = all(np.allclose(a, b.numpy(), rtol=1e-3, atol=1e-3) for a, b in pairs)

@@ -18,6 +18,7 @@ from onnxruntime.capi import onnxruntime_pybind11_state as fault
 from PIL import Image
 
 from inference.annotations import is_unnamed, read_index_map
+from inference.closer import closer_pair, closer_window
 from inference.command import names_of, tell_passed_over
 from inference.inputs import check_results, collect, note_results
 from inference.known_names import known_as
@@ -68,7 +69,7 @@ def choose_rivals(
     others, small = made["rivals"], thinned(labels)
     scores = np.zeros(len(others), dtype=np.float32)
     alone = {**made, "prototypes": others, "rivals": np.zeros_like(others[:1]), "min_score": scores}
-    won, _ = parser.run(None, {**alone, "canvas": np.zeros(small.shape, dtype=np.uint8)})
+    won, *_ = parser.run(None, {**alone, "canvas": np.zeros(small.shape, dtype=np.uint8)})
     taken = taken_pixels(won, small, ids[unknown].tolist(), len(others))
     return others[left_over(taken, made["prototypes"][unknown], others, range(len(others)))]
 
@@ -79,7 +80,7 @@ def support_of(
     facts: dict[str, Any],
     photo_file: str,
     label_file: str,
-    name_file: str,
+    name_file: str | None,
     depth: int = 0,
 ) -> tuple[dict[str, np.ndarray], np.ndarray]:
     """What the parser's graph takes of a labelled photo, and the ids (K,) of its classes.
@@ -90,6 +91,8 @@ def support_of(
     given = names_of(name_file, [label], [label_file])
     classes, [(photo, slots)] = check_labels([photo_file], [label], given, depth, print)
     names, numbers = [c.name for c in classes], np.arange(1, len(classes) + 1)
+    if facts["closer"]:
+        photo, slots = closer_pair(photo, slots, lambda rgb: people_of(reference, parser, facts, rgb))
     made = {"image": seen(photo, facts)}
     prototypes, foreground = reference.run(None, {**made, "labels": slots, "class_ids": numbers})
     unseen = ", ".join(name for name, prototype in zip(names, prototypes, strict=True) if not prototype.any())
@@ -104,6 +107,41 @@ def support_of(
     if not len(support["rivals"]):
         support["rivals"] = np.zeros_like(prototypes[:1])  # a graph takes no empty input
     return support, np.array([c.id for c in classes])
+
+
+def people_of(
+    reference: onnxruntime.InferenceSession,
+    parser: onnxruntime.InferenceSession,
+    facts: dict[str, Any],
+    rgb: np.ndarray,
+) -> np.ndarray:
+    """Where people are in a photo, (H, W) bool, whatever the classes."""
+    made, everywhere = {"image": seen(rgb, facts)}, np.ones(rgb.shape[:2], dtype=np.int64)
+    prototypes, foreground = reference.run(None, {**made, "labels": everywhere, "class_ids": np.ones(1, np.int64)})
+    support = {"prototypes": prototypes, "foreground": foreground, "rivals": np.zeros_like(prototypes)}
+    return parse(parser, {**facts, "closer": False}, rgb, {**support, "min_score": np.zeros(1, np.float32)})[1]
+
+
+def parse(
+    parser: onnxruntime.InferenceSession, facts: dict[str, Any], rgb: np.ndarray, support: dict[str, np.ndarray]
+) -> tuple[np.ndarray, np.ndarray]:
+    """The slots of an RGB photo (H, W, 3), uint16 (H, W), and where people are, (H, W) bool. People who are small are
+    parsed in a window around them, as `inference.parser` does."""
+    height, width = rgb.shape[:2]
+    factor = min(1.0, (LOGITS_AT_ONCE / ((len(support["prototypes"]) + 1) * height * width)) ** 0.5)
+    canvas = np.zeros((max(1, int(height * factor)), max(1, int(width * factor))), dtype=np.uint8)
+    found, _, person = parser.run(None, {"image": seen(rgb, facts), **support, "canvas": canvas})
+    sized = [
+        Image.fromarray(part).resize((width, height), Image.Resampling.NEAREST)
+        for part in (found.astype(np.uint16), person)
+    ]
+    slots, people = (np.asarray(part) for part in sized)
+    window = closer_window(people) if facts["closer"] else None
+    if window:
+        parts = parse(parser, facts, rgb[window], support)
+        slots, people = np.zeros_like(slots), np.zeros_like(people)
+        slots[window], people[window] = parts
+    return slots, people
 
 
 def opened(graph: Path) -> onnxruntime.InferenceSession:
@@ -145,7 +183,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     check_results(out, sources, [chosen.reference, chosen.labels, folder])
     facts = read_json(folder / "graphs.json")
     reference, parser = (opened(folder / f"{name}.onnx") for name in ("reference", "parser"))
-    if {given.name: given.shape for given in parser.get_inputs()}["min_score"] == []:  # one for all classes
+    if len(parser.get_outputs()) < 3:
         raise UserError(f"{folder}: its graphs are of an earlier version; export the checkpoint again")
     support, ids = support_of(reference, parser, facts, chosen.reference, chosen.labels, chosen.names, chosen.depth)
 
@@ -160,13 +198,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
             print(f"skipped: {error}", file=sys.stderr)
             skipped += 1
             continue
-        height, width = photo.shape[:2]
-        factor = min(1.0, (LOGITS_AT_ONCE / (len(table) * height * width)) ** 0.5)
-        canvas = np.zeros((max(1, int(height * factor)), max(1, int(width * factor))), dtype=np.uint8)
-        slots, _ = parser.run(None, {"image": seen(photo, facts), **support, "canvas": canvas})
+        slots, _ = parse(parser, facts, photo, support)
         labels = np.zeros_like(table[slots]) if is_blank(photo) else table[slots]
         with replacing(out / f"{source.name}.png") as temporary:
-            Image.fromarray(labels).resize((width, height), Image.Resampling.NEAREST).save(temporary)
+            Image.fromarray(labels).save(temporary)
         print(f"written: {out / source.name}.png")
     return 1 if skipped else 0
 
