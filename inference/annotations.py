@@ -22,7 +22,7 @@ from dataloaders.prepare.formats.common import (
 from dataloaders.prepare.formats.folders import LABEL_FOLDERS
 from dataloaders.prepare.formats.shapes import stated_size
 from dataloaders.reading import ids_in, labels_upright, looks_smoothed, open_labels
-from utils.constants import IGNORE
+from utils.constants import IGNORE, LARGEST_ID
 from utils.errors import UserError
 from utils.files import read_json
 from utils.imaging import Photo
@@ -31,7 +31,6 @@ from utils.pictures import MAX_PIXELS, SUFFIXES, Tell, silent, stored_values
 from .mask_folder import read_folder
 from .project_labels import IGNORED, masks_of, read_coco, read_cvat
 
-LARGEST_ID = 65535
 MOST_INSTANCES = 100  # up to which a mask may number them; greys have larger values
 UNNAMED = "class {}"  # what a class without a name is called, by its id
 Labels = np.ndarray | Mapping[str, np.ndarray] | str | Path
@@ -159,7 +158,7 @@ def names_by_id(content: object, source: str = "names") -> dict[int, str]:
     """
     entries: Any = enumerate(content) if isinstance(content, (list, tuple)) else getattr(content, "items", list)()
     try:
-        names = {int(class_id): name for class_id, name in entries}
+        names = {int(class_id): name.strip() if isinstance(name, str) else name for class_id, name in entries}
     except (TypeError, ValueError, OverflowError):
         names = {}
     of_text = all(isinstance(name, str) and (name.strip() or not class_id) for class_id, name in names.items())

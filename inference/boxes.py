@@ -24,17 +24,18 @@ Box = Sequence[float]
 Boxes = Mapping[Path, Sequence[Box]]
 
 
-def check_box(box: Box, size: tuple[int, int], name: str) -> None:
-    """Raise `UserError` for a box that does not lie in a photo of `size` (H, W); `name` is what to call the photo."""
+def check_box(box: Box, size: tuple[int, int], name: str) -> Box:
+    """The box as four floats. Raises `UserError` where it does not lie in a photo of `size` (H, W), called `name`."""
     try:
         x, y, width, height = map(float, box)
     except (TypeError, ValueError) as error:
         raise UserError(f"{name}: the box {box!r} is not four numbers; give x, y, width, height in pixels") from error
     inside = [min(a + b, length) - max(a, 0) for a, b, length in ((x, width, size[1]), (y, height, size[0]))]
     if not (inside[0] >= (1 - OVERHANG) * width > 0 and inside[1] >= (1 - OVERHANG) * height > 0):  # nor is NaN
-        numbers = ", ".join(f"{value:g}" for value in box)
+        numbers = f"{x:g}, {y:g}, {width:g}, {height:g}"
         sizes = f"the photo is {size[1]}x{size[0]} upright"
         raise UserError(f"{name}: the box [{numbers}] does not lie in it ({sizes}); give x, y, width, height in pixels")
+    return x, y, width, height
 
 
 def boxes_for(people: str, images: str | None, sources: Sequence[Source]) -> Boxes | None:

@@ -1,5 +1,6 @@
 """Which photos and videos a command line names, and under which names their results are written."""
 
+import functools
 import os
 import re
 from collections import Counter
@@ -50,7 +51,16 @@ def collect(paths: Sequence[str | Path], labels: Sequence[str | Path] = ()) -> t
     different result names. Raises `UserError` for a missing path and a folder without any.
     """
     passed_over, known = list[str](), {_identity(Path(label)) for label in labels}
-    files = list(dict.fromkeys(file for path in paths for file in _files(Path(path), known, passed_over)))
+    files, results, alone = dict[Path, None](), functools.cache(_noted), len(paths) == 1
+    for path in map(Path, paths):
+        if not path.exists() or path.is_dir():
+            files |= dict.fromkeys(_files_in(path, known, passed_over, alone))
+        elif alone or (path.name not in results(path.parent) and _identity(path) not in known):
+            files[path] = None
+        else:
+            passed_over.append(path.name)  # `photos/*` names results and labels too
+    if not files:
+        raise UserError(f"{paths[0]}: neither this nor what is named beside it is a photo to parse; name one")
     stems = Counter(one_file(file.stem) for file in files)
     names: set[str] = set()
     sources = []
@@ -121,9 +131,8 @@ def remove_frames(folder: Path) -> None:
             file.unlink()
 
 
-def _files(path: Path, labels: Collection[tuple[int, int] | str], passed_over: list[str]) -> list[Path]:
-    if path.exists() and not path.is_dir():
-        return [path]
+def _files_in(path: Path, labels: Collection[tuple[int, int] | str], passed_over: list[str], alone: bool) -> list[Path]:
+    """The photos and videos in a folder; that of results alone is passed over unless it is `alone`."""
     if not path.is_dir():
         raise UserError(f"{path}: no such file or folder; check the path")
     results, sources = _noted(path), []
@@ -136,7 +145,9 @@ def _files(path: Path, labels: Collection[tuple[int, int] | str], passed_over: l
             sources += [file] if file.name not in results else []
         elif file.name not in results:
             passed_over.append(file.name)
-    if not sources:
+    if not sources and results and not alone:  # a folder of results
+        passed_over.append(f"{path.name}/")
+    elif not sources:
         below = first_names([name for name in passed_over if name.endswith("/")])
         other = f"its folders, such as {below}" if below else "one that does"
         raise UserError(f"{path}: the folder holds no photos or videos; name {other}")

@@ -8,13 +8,12 @@ import numpy as np
 from dataloaders.palette import palette
 from dataloaders.prepare.formats.common import is_background
 from dataloaders.reading import ids_in, looks_scaled
-from utils.constants import IGNORE
+from utils.constants import IGNORE, LARGEST_ID
 from utils.errors import UserError
 from utils.imaging import Photo, to_rgb
 from utils.pictures import Tell, silent
 
 from .annotations import (
-    LARGEST_ID,
     UNNAMED,
     Labels,
     Names,
@@ -62,7 +61,11 @@ def _read(labels: Labels, photo: Photo) -> np.ndarray | Mapping[str, np.ndarray]
     """The labels of a photo as an array or masks, whatever form they have."""
     if isinstance(labels, (str, Path)):
         return read_labels(labels, photo=photo)
-    return labels if isinstance(labels, Mapping) else np.asarray(labels)
+    if not isinstance(labels, Mapping):
+        return np.asarray(labels)
+    if unnamed := next((key for key in labels if not isinstance(key, str)), None):
+        raise UserError(f"{named(photo)}: a mask is called {unnamed!r}; call each by the name of its class")
+    return labels
 
 
 def check_forms(labels: Sequence[np.ndarray | Mapping[str, np.ndarray]], names: Names) -> None:

@@ -12,6 +12,9 @@ from utils.errors import UserError
 from utils.names import JUNK, first_names
 from utils.pictures import SUFFIXES, colours_in_use
 
+NOISE = 0.02  # of the greatest value: what JPEG may leave of black
+GREY_INSIDE = 0.6  # share of the pixels of a mask that are not black which may be grey: of thin things, many are
+FEW_VALUES = 64  # a picture of so many is a label map
 GREY_EDGES = 0.2  # share of the pixels of a mask that may be neither black nor white
 LABEL_STUDIO = re.compile(r"(?:(task-\d+(?:-annotation-\d+)?)-)?.*-tag-(.+)-\d+")  # task-1-annotation-2-by-3-tag-NAME-0
 
@@ -65,8 +68,12 @@ def _mask(path: Path, picture: Image.Image) -> np.ndarray:
     if values.min() == values.max():
         raise UserError(f"{path}: the mask is the same all over; draw the class in white on black")
     shares = values.astype(np.float32) / values.max()
-    if ((shares > 0.1) & (shares < 0.9)).mean() > GREY_EDGES:
-        raise UserError(f"{path}: looks like a photo, and not like a mask; draw the class in white on black")
+    grey = (shares < 0.9) & (shares > NOISE)
+    if grey.mean() > GREY_EDGES or grey.sum() > GREY_INSIDE * (shares > NOISE).sum():
+        values = np.unique(values[shares > NOISE])
+        what = f"holds {len(values)} values or colours" if len(values) <= FEW_VALUES else "looks like a photo"
+        remedy = "draw the class in white on black, or give a label map of all classes as a file"
+        raise UserError(f"{path}: {what}, and is no mask of one class; {remedy}")
     mask = np.asarray(shares > 0.5)
     corners = mask[[0, 0, -1, -1], [0, -1, 0, -1]]
     if corners.all() and mask.mean() > 0.5 and without_background([path.stem]):

@@ -96,8 +96,7 @@ def places_of_boxes(boxes: Sequence[Box], size: tuple[int, int]) -> list[Place]:
     A pixel in several boxes goes to the one whose middle is nearest, in halves of its width and height.
     Raises `UserError` for a box outside the photo.
     """
-    for box in boxes:
-        check_box(box, size, "the photo")
+    boxes = [check_box(box, size, "the photo") for box in boxes]
     rows, columns = (np.arange(length, dtype=np.float32) + 0.5 for length in size)
     best, ids = np.full(size, np.inf, np.float32), np.zeros(size, np.int32)
     for number, (x, y, width, height) in enumerate(boxes, start=1):

@@ -15,7 +15,7 @@ from dataloaders.prepare.formats.shapes import stated_size
 from utils.constants import IGNORE
 from utils.errors import UserError
 from utils.imaging import Photo
-from utils.names import composed, first_names
+from utils.names import composed, first_names, of_link, path_parts, shared_parts
 from utils.pictures import open_picture, stored_values
 from utils.zips import unpacked
 
@@ -62,7 +62,7 @@ def read_cvat(path: Path, photo: Photo | None) -> Masks:
     """The masks of the photo in a zip of CVAT's "Segmentation mask 1.1". Raises `UserError` as `read_coco` does."""
 
     def wanted(names: Sequence[str]) -> list[str]:
-        files = [name for name in names if Path(name).parent.name == "SegmentationClass"]
+        files = [name for name in names if "SegmentationClass" in Path(name).parts[:-1]]
         maps = [name for name in names if Path(name).name == "labelmap.txt"]
         if not files or not maps:
             raise UserError(f"{path}: no labelmap.txt or SegmentationClass; export it as 'Segmentation mask 1.1'")
@@ -83,8 +83,14 @@ def _one_of(path: Path, names: Sequence[str], photo: Photo | None) -> int:
         if len(names) == 1:
             return 0
         raise UserError(f"{path}: holds {len(names)} photos; give the reference as a path, to find it by its name")
-    stems = [composed(Path(unquote(name).replace("\\", "/")).stem).lower() for name in names]
-    places = [i for i, stem in enumerate(stems) if stem == composed(Path(photo).stem).lower()]
+    parts = [path_parts(unquote(of_link(name))) for name in names]
+    stem = composed(Path(photo).stem).lower()
+    places = [i for i, own in enumerate(parts) if own and Path(own[-1]).stem.lower() == stem]
+    # where several have its name: the one of its form, and of most of its folders
+    own, name = Path(photo).absolute().with_suffix(""), composed(Path(photo).name)
+    folders = {i: shared_parts(own, [*parts[i][:-1], Path(parts[i][-1]).stem]) for i in places}
+    fits = {i: (folders[i], parts[i][-1] == name) for i in places}
+    places = [i for i in places if fits[i] == max(fits.values())]
     if len(places) != 1:
         what = f"has {len(places) or 'no'} photos called {Path(photo).stem!r}"
         raise UserError(

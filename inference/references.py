@@ -82,6 +82,8 @@ def rows_and_rivals(
 
     Raises `UserError` where "bank" is asked for and no class is remembered.
     """
+    if mapping and kind == "support-only":
+        raise UserError("--bank-map: joins classes to the bank, which --prototypes support-only leaves out; drop one")
     if not (kind == "bank" or (kind == "auto" and network.takes_rivals)):
         return [0] * len(names), []
     rows, remembered = bank_rows(network, known, names, mapping), remembered_classes(network, known)

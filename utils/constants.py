@@ -1,6 +1,7 @@
 """The few values in which networks and data must agree."""
 
 IGNORE = 255  # label of pixels that do not count
+LARGEST_ID = 65535  # of a label map of a user: 16 bits
 WAYS = ("kway", "1way")
 METHODS = ("eop", "pop", "aop")
 PROTOTYPES = ("auto", "support-only", "bank")  # whose to parse with

@@ -1,6 +1,7 @@
 """Files read and written: whole or not at all, with every fault told in one line."""
 
 import codecs
+import errno
 import hashlib
 import json
 import os
@@ -28,7 +29,7 @@ def replacing(path: str | Path) -> Iterator[Path]:
     with reported(path):
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
-            handle, name = tempfile.mkstemp(prefix=f".{path.stem}.", suffix=path.suffix, dir=path.parent)
+            handle, name = tempfile.mkstemp(prefix=_start(path), suffix=path.suffix, dir=path.parent)
             os.close(handle)
             temporary = Path(name)
             temporary.chmod(0o666 & ~UMASK)
@@ -45,9 +46,14 @@ def reported(place: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        raise UserError(
-            f"{place}: cannot be written ({error.strerror or error}); choose another folder or free some space"
-        ) from error
+        too_long = error.errno == errno.ENAMETOOLONG
+        remedy = "give it a shorter name" if too_long else "choose another folder or free some space"
+        raise UserError(f"{place}: cannot be written ({error.strerror or error}); {remedy}") from error
+
+
+def _start(path: Path) -> str:
+    """How the temporary names of a file begin; the name of the file may be as long as the system allows."""
+    return f".{path.stem}." if len(os.fsencode(path.name)) < 200 else f".{digest(os.fsencode(path.stem))[:16]}."
 
 
 def digest(content: bytes) -> str:
@@ -73,7 +79,7 @@ def require_writable(folder: str | Path) -> None:
 def remove_leftovers(path: str | Path) -> None:
     """Remove temporary files of `path` that killed processes left; no other process may be writing `path`."""
     path = Path(path)
-    for leftover in path.parent.glob(f".{path.stem}.*{path.suffix}"):
+    for leftover in path.parent.glob(f"{_start(path)}*{path.suffix}"):
         leftover.unlink(missing_ok=True)
 
 

@@ -4,6 +4,7 @@ import re
 import unicodedata
 from collections.abc import Sequence
 from pathlib import Path
+from urllib.parse import unquote
 
 JUNK = ("__macosx", "thumbs.db", "desktop.ini")  # what systems leave in folders and archives
 
@@ -21,6 +22,14 @@ def one_file(name: str) -> str:
 def path_parts(name: str) -> list[str]:
     """The folders and the file of a path that a label file holds, with any slashes."""
     return [part for part in re.split(r"[\\/]+", composed(name)) if part not in ("", ".", "..")]
+
+
+def of_link(name: str) -> str:
+    """The path that a link of an annotation tool means: Label Studio's behind `?d=`, others before a query."""
+    before, _, query = name.partition("?")
+    if query.startswith("d="):
+        return unquote(query[2:].partition("&")[0])
+    return before if "://" in name else name
 
 
 def shared_parts(path: Path, parts: Sequence[str]) -> int:

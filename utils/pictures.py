@@ -16,6 +16,7 @@ from .errors import UserError
 from .heif import HEIF_SUFFIXES, is_heif, register_heif
 
 MAX_PIXELS = 100_000_000
+XMP = ("xmp", "XML:com.adobe.xmp")  # where Pillow keeps that
 SUFFIXES = (
     ".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".apng", ".webp", ".bmp", ".dib", ".tif", ".tiff", ".gif", ".avif",
     *HEIF_SUFFIXES, ".jp2", ".ppm", ".pgm", ".tga",
@@ -84,6 +85,8 @@ def orientation(picture: Image.Image) -> int:
     if picture.format == "TIFF":  # Pillow has turned it
         return 1
     try:
+        for other in XMP:  # Pillow would go by that where EXIF says nothing; browsers do not
+            picture.info.pop(other, None)
         value = picture.getexif().get(Exif.Orientation, 1)
         value = value[0] if isinstance(value, tuple) else value
         return value if value in range(1, 9) else 1

@@ -21,7 +21,7 @@ from .formats.common import LeftOut
 from .formats.recognise import read_source, tell_alike
 from .photos import PreparedPhoto
 from .repeats import repeat_shots
-from .sources import Offer, draw_test
+from .sources import Offer, can_be_id, draw_test
 from .validation import LEAST
 
 TEST_SHARE = 0.25
@@ -154,6 +154,8 @@ def with_ids_of_their_own(photos: Sequence[PreparedPhoto]) -> list[PreparedPhoto
     taken: set[str] = set()
     renamed = []
     for photo in photos:
+        if not can_be_id(photo.id):
+            raise UserError(f"{photo.origin}: {photo.id!r} cannot be an id (line breaks, backslashes); rename it")
         name, number = photo.id, 2
         while name in taken:
             name, number = f"{photo.id}_{number}", number + 1

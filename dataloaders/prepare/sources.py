@@ -36,7 +36,7 @@ def files_by_id(folder: Path, suffixes: Sequence[str]) -> dict[str, Path]:
         image_id = composed(path.stem).strip()  # a blank before the dot would be lost in an id list
         if image_id in files:
             raise UserError(f"{path}: {files[image_id].name} has the same id; remove one of them")
-        if not _can_be_id(image_id):
+        if not can_be_id(image_id):
             raise UserError(f"{folder}: file name {path.name!r} cannot be an id (line breaks, backslashes); rename it")
         files[image_id] = path
     return files
@@ -138,7 +138,8 @@ def _leads_on(path: Path, followed: set[Path]) -> bool:
     return True
 
 
-def _can_be_id(stem: str) -> bool:
+def can_be_id(stem: str) -> bool:
+    """Whether a name fits on a line of an id list, as UTF-8."""
     try:
         stem.encode("utf-8")
     except UnicodeEncodeError:

@@ -10,10 +10,10 @@ from urllib.parse import unquote
 
 import numpy as np
 
-from utils.constants import IGNORE
+from utils.constants import IGNORE, LARGEST_ID
 from utils.errors import UserError
 from utils.files import read_lines
-from utils.names import JUNK, composed, first_names, path_parts, shared_parts
+from utils.names import JUNK, composed, first_names, of_link, path_parts, shared_parts
 from utils.pictures import SUFFIXES, picture_size
 
 from ...reading import ids_in, read_image
@@ -27,10 +27,13 @@ SPLIT_WORDS = {  # folder or list of a source -> ours
     "train": "train", "training": "train", "valid": "val", "val": "val", "validation": "val",
     "test": "test", "testing": "test",
 }  # fmt: skip
-BACKGROUND_WORDS = ("background", "bg", "unlabeled", "unlabelled", "unlabel")
+BACKGROUND_WORDS = ("background", "bg", "unlabeled", "unlabelled", "unlabel", "null", "none")
+DOUBTFUL_WORDS = ("void", "other", "others", "unknown", "nothing", "noclass")  # the background, where they stand first
 IGNORE_WORDS = ("ignore",)  # labelme's __ignore__: what must not count
 STORED_FORM = "labels fit only the form in which a turned photo is stored, so that form is used"
 NUMBERED = re.compile(r"(\d+)\s*[:;,=\s]\s*(\S.*)")
+OF_LABELMAP = re.compile(r"([^:]+):\d+,\d+,\d+:.*")  # a line of CVAT's labelmap.txt
+OF_CODE = re.compile(r"""(['"]?)(.*?)\1,?""")  # a name as it stands in a list of Python or JSON
 Files = Mapping[Path, dict[str, Any]]
 """The JSON files of one form, with their content."""
 IdOf = Callable[[str], int | None]
@@ -88,7 +91,7 @@ class PhotoIndex:
         beside = Path(os.path.normpath(named_by.parent / name.replace("\\", "/")))  # for lines that name it
         if name and beside.is_file():
             return beside
-        parts = path_parts(name)
+        parts = path_parts(of_link(name))
         last = parts[-1].lower() if parts else ""
         candidates = self.by_name.get(last) or self.by_name.get(composed(unquote(last)), [])
         if not candidates:
@@ -193,19 +196,22 @@ def names_file(source: Path) -> Names | None:
 def read_names_file(path: Path) -> Names:
     """Label names of a text file: one a line from the background on, which may be left out, or "id name" lines.
 
+    Also of CVAT's labelmap.txt. 255 and what has the name of ignored pixels is no class.
     Raises `UserError` for a file that is missing, holds a name or an id twice, or names a class for id 0 or the
     background later.
     """
     if not path.is_file():
         raise UserError(f"{path}: no such file")
-    lines = [line for line in read_lines(path, "one label name a line") if not is_ignored(line)]
+    lines = [line for line in _plain(read_lines(path, "one label name a line")) if not is_ignored(line)]
     numbered = [match for match in map(NUMBERED.fullmatch, lines) if match]
     ids = [int(match[1]) for match in numbered]
-    if lines and len(numbered) == len(lines) and ids == sorted(set(ids)) and ids[0] in (0, 1) and ids[-1] < IGNORE:
-        by_id = {int(match[1]): match[2] for match in numbered}
+    if lines and len(numbered) == len(lines) and max(ids) <= LARGEST_ID:
+        if twice := next((i for i in ids if ids.count(i) > 1), None):
+            raise UserError(f"{path}: names id {twice} twice; keep one of the lines")
+        by_id = {int(match[1]): match[2] for match in numbered if int(match[1]) != IGNORE}
         if not is_background(by_id.get(0, "background")):
             raise UserError(f"{path}: names id 0 {by_id[0]!r}, but 0 is the background; number the classes from 1")
-        names, sure = [by_id.get(i, f"class-{i}") for i in range(1, ids[-1] + 1)], True
+        names, sure = [by_id.get(i, f"class-{i}") for i in range(1, max(by_id, default=0) + 1)], True
     else:
         sure = bool(lines) and is_background(lines[0])
         names = lines[1:] if sure else lines
@@ -216,14 +222,39 @@ def read_names_file(path: Path) -> Names:
     return Names(("background", *named_once(path, names)), sure, path)
 
 
+def _plain(lines: Sequence[str]) -> list[str]:
+    """Lines of names without what CVAT, or a list in Python or JSON, puts around each of them."""
+    lines = [line for line in lines if not line.startswith("#") or not line[1:].lstrip().startswith("label:")]
+    if lines and all(map(OF_LABELMAP.fullmatch, lines)):
+        return [line.split(":")[0] for line in lines]
+    of_code = [match for line in lines if (match := OF_CODE.fullmatch(line))]
+    around = [match[0] != match[2] for match in of_code]
+    return [match[2] for match in of_code] if len(around) > 1 and all(around[:-1]) else lines
+
+
 def check_names(names: Names, highest: int) -> None:
     """Raise `UserError` where the names may belong to other ids than they would get; `highest` is in use."""
-    if not names.sure and highest == len(names.labels) - 2:
-        first = names.labels[1]
+    first = next(iter(names.labels[1:]), "")
+    if not names.sure and (highest == len(names.labels) - 2 or "".join(words(first)) in DOUBTFUL_WORDS):
         raise UserError(
             f"{names.path}: {len(names.labels) - 1} names for ids 0 to {highest}; if {first!r} is the background, "
             f"write 'background' in its place, else put a line 'background' above it"
         )
+
+
+def splits_by_folder(source: Path, photos: Sequence[Path]) -> dict[str, list[Path]] | None:
+    """The photos of each of the source's lists by the folders that are named after splits; None where none is.
+
+    Where only some are in such folders, the others are for training.
+    """
+    splits: dict[str, list[Path]] = defaultdict(list)
+    for photo in photos:
+        folders = photo.relative_to(source).parts[:-1] if photo.is_relative_to(source) else ()
+        splits[next((SPLIT_WORDS[w] for w in map(str.lower, folders) if w in SPLIT_WORDS), "")].append(photo)
+    others = splits.pop("", [])
+    if splits and others:
+        splits["train"] += others
+    return dict(splits) or None
 
 
 def drawn_size(path: Path, photo: Path, height: Any, width: Any) -> Size:

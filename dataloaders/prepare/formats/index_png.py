@@ -82,7 +82,7 @@ def read(source: Path, labels: tuple[str, ...] | None, depth: int = 0, skip_bad:
 def _folders(source: Path) -> Found:
     """Folders of photos and of label maps, maybe with Pascal VOC's lists and CVAT's colours."""
     pairs = pairs_in(source)
-    homes = dict.fromkeys([source, *(pair.home for pair in pairs)])
+    homes = dict.fromkeys([source, *(folder for pair in pairs for folder in (pair.home, pair.maps))])
     files = files_of(source, pairs)
     names, colours = _same({home / LABELMAP: labelmap(home / LABELMAP) for home in homes}, (None, None))
     named = {home / "labels.txt": names_file(home) for home in homes}

@@ -23,6 +23,7 @@ from .common import (
     fitted_photo,
     id_of_label,
     names_file,
+    splits_by_folder,
     without_background,
 )
 from .shapes import Unusable, draw_shape
@@ -60,7 +61,8 @@ def read(
     if labels is None:
         labels = ("background", *without_background(sorted({n for content in files.values() for n in used(content)})))
     draw_one = partial(_draw, labels, depth)
-    return Labelled(labels, make_photos(source, draw_one, drawings, "draw labelme shapes", skip_bad=skip_bad))
+    made = make_photos(source, draw_one, drawings, "draw labelme shapes", skip_bad=skip_bad)
+    return Labelled(labels, made, splits_by_folder(source, [photo.origin for photo in made if photo.origin]))
 
 
 def draw(path: Path, content: Mapping[str, Any], size: tuple[int, int], id_of: IdOf) -> tuple[np.ndarray, list[str]]:

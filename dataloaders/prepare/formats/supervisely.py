@@ -11,7 +11,17 @@ from PIL import Image
 from utils.errors import UserError
 
 from ..photos import PreparedPhoto, make_photos
-from .common import Files, Labelled, LeftOut, PhotoIndex, drawn_size, fitted_photo, id_of_label, without_background
+from .common import (
+    Files,
+    Labelled,
+    LeftOut,
+    PhotoIndex,
+    drawn_size,
+    fitted_photo,
+    id_of_label,
+    splits_by_folder,
+    without_background,
+)
 from .shapes import BROKEN, Unusable, draw_bitmap, draw_polygon
 
 
@@ -47,7 +57,8 @@ def read(
     photos = index.found([(path, f"../img/{path.name.removesuffix('.json')}") for path in paths], skip_bad)
     annotated = [Annotated(paths[place], photo, files[paths[place]]) for place, photo in photos]
     draw = partial(_draw, labels, depth)
-    return Labelled(labels, make_photos(source, draw, annotated, "draw Supervisely objects", skip_bad=skip_bad))
+    made = make_photos(source, draw, annotated, "draw Supervisely objects", skip_bad=skip_bad)
+    return Labelled(labels, made, splits_by_folder(source, [photo.origin for photo in made if photo.origin]))
 
 
 def _draw(labels: tuple[str, ...], depth: int, annotated: Annotated) -> PreparedPhoto:
