@@ -1,12 +1,12 @@
 #!/usr/bin/env bash
 # Train the checkpoint that comes with the project, on CCP-OS prepared with --with-tagged: bash scripts/release.sh --amp bf16.
-# Arguments go to all trainings, but the last two have learning rates of their own. Started again, it goes on where it was.
-# DATA_ROOT=packed takes the photos from there, EPOCHS="10 10 7 3 1" are those of the five trainings. docs/model-card.md tells
-# what comes out.
+# Arguments go to all trainings, but the last four have learning rates of their own. Started again, it goes on where it was.
+# DATA_ROOT=packed takes the photos from there, EPOCHS="10 10 7 3 1 4 1" are those of the seven trainings. docs/model-card.md
+# tells what comes out.
 source "$(dirname "$0")/common.sh"
 ROOT=${DATA_ROOT:-data/datasets}
-read -r SMALL FIRST SECOND ALL LAST <<< "${EPOCHS:-10 10 7 3 1}"
-[ -n "$LAST" ] || { echo "error: EPOCHS: needs five numbers, those of the five trainings" >&2; exit 2; }
+read -r SMALL FIRST SECOND ALL ASKED FAR LAST <<< "${EPOCHS:-10 10 7 3 1 4 1}"
+[ -n "$LAST" ] || { echo "error: EPOCHS: needs seven numbers, those of the seven trainings" >&2; exit 2; }
 RECIPE=(--dataset ccp --data-root "$ROOT" --method aop --way kway --fold 0 @scripts/aop.args --pseudo-classes 3 --resume auto "$@")
 WIDE=(--zoom 0.7 1.5 --weight-decay 0.05 --cache-mb 6000)
 
@@ -30,4 +30,12 @@ label first
 "$PYTHON" train.py "${RECIPE[@]}" "${WIDE[@]}" --pretrained runs/release_second/last.pt --tagged runs/release_first/tagged \
     --train-on all --lr 0.0002 --epochs "$ALL" --run-dir runs/release_all
 "$PYTHON" train.py "${RECIPE[@]}" "${WIDE[@]}" --pretrained runs/release_all/last.pt --tagged runs/release_first/tagged \
-    --train-on all --lr 0.00015 --presence-by question --epochs "$LAST" --run-dir runs/release
+    --train-on all --lr 0.00015 --presence-by question --epochs "$ASKED" --run-dir runs/release_asked
+
+# 6. and 7. The same with better labels, and with people who are as small, and as far from the middle, as in everyday photos.
+label asked
+SMALL_TOO=(--tagged runs/release_asked/tagged --train-on all --surroundings 0.3)
+"$PYTHON" train.py "${RECIPE[@]}" "${WIDE[@]}" --pretrained runs/release_asked/last.pt "${SMALL_TOO[@]}" \
+    --lr 0.0002 --epochs "$FAR" --run-dir runs/release_far
+"$PYTHON" train.py "${RECIPE[@]}" "${WIDE[@]}" --pretrained runs/release_far/last.pt "${SMALL_TOO[@]}" \
+    --lr 0.00015 --presence-by question --epochs "$LAST" --run-dir runs/release

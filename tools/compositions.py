@@ -11,6 +11,10 @@ LEAST_MARGIN = 12  # columns beside a person of which a background can be made
 MOST_MARGIN = 0.05  # of the photo's height: in a narrow strip no bystander is whole
 LEAST_SCALE = 0.25  # of a person beside the tallest
 GAPS = (0.02, 0.3)  # between two people, of the height of the taller one
+ASPECTS, HEIGHTS = (
+    (0.7, 1.4),
+    (0.5, 0.9),
+)  # of a picture with a small person: its width, and what is above of what is free
 FADE = 0.5  # share of a person's zone in which its background passes into the next one's
 
 
@@ -74,12 +78,31 @@ def compose(cutouts: Sequence[Cutout], rng: np.random.Generator) -> Composition:
     image = _background([one.margin for one in cutouts], [0, *middles, left], height)
     label, outlines = np.zeros(image.shape[:2], np.uint8), np.zeros(image.shape[:2], np.uint8)
     for number, (one, box) in enumerate(zip(people, boxes, strict=True), start=1):
-        share = cv2.GaussianBlur(one.outline.astype(np.float32), (0, 0), 0.7)[..., None] * one.outline[..., None]
-        image[box] = np.round(share * one.image + (1 - share) * image[box])
+        _paste(image, one, box)
         label[box], outlines[box] = one.label, one.outline * number
     zones = itertools.pairwise([0, *middles, left])
     frames = [frame_of(box, zone, height) for box, zone in zip(boxes, zones, strict=True)]
     return Composition(image, label, outlines, scales, frames)
+
+
+def set_small(one: Cutout, margin: np.ndarray, share: float, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
+    """A picture (H, W, 3) and its label map (H, W): a person who takes that share of the longer side, anywhere in a
+    background of another photo's margin (H', columns, 3)."""
+    rows, columns = one.label.shape
+    height = round(max(rows, columns) / share)
+    width = max(columns, round(height * rng.uniform(*ASPECTS)))
+    image, label = _background([margin], [0, width], height), np.zeros((height, width), np.uint8)
+    top = round((height - rows) * rng.uniform(*HEIGHTS))
+    left = round((width - columns) * rng.uniform(0, 1))
+    box = slice(top, top + rows), slice(left, left + columns)
+    _paste(image, one, box)
+    label[box] = one.label
+    return image, label
+
+
+def _paste(image: np.ndarray, one: Cutout, box: tuple[slice, slice]) -> None:
+    share = cv2.GaussianBlur(one.outline.astype(np.float32), (0, 0), 0.7)[..., None] * one.outline[..., None]
+    image[box] = np.round(share * one.image + (1 - share) * image[box])
 
 
 def _resized(one: Cutout, scale: float) -> Cutout:

@@ -1,0 +1,102 @@
+"""How well people are parsed who are small in their photos, at once and with a closer look.
+
+    python -m tools.measure_small --split val
+    python -m tools.measure_small --split test --parses 120
+
+A person of the split is cut out and set into surroundings made of another photo's margin. References are whole photos
+with an odd place in the split's list, people those with an even place. The first row has the photos as they are. The
+last column tells what is left: the photo is cut to the true person.
+"""
+
+from collections.abc import Sequence
+
+import cv2
+import numpy as np
+import torch
+from tqdm import tqdm
+
+from dataloaders.split import Split
+from engine.metrics import ConfusionMatrix
+from inference.closer import MARGIN
+from inference.parser import OneShotParser
+from inference.references import Support
+from utils.config import whole
+from utils.constants import IGNORE
+from utils.errors import run_cli
+from utils.log import percent, table
+
+from .compositions import Cutout, cut_out, set_small
+from .measuring import draw, measuring_options, split_of, truth_under
+
+SHARES = (0.75, 0.6, 0.4, 0.25)  # of the picture's longer side that a person takes
+WAYS = ("at once (`--no-closer`)", "with a closer look (default)", "cut to the true person")
+AS_IT_IS = "the photos as they are"
+
+
+class Measure:
+    """Confusions of each way to parse, for each share."""
+
+    def __init__(self, split: Split, checkpoint: str) -> None:
+        self.split = split
+        self.parsers = [OneShotParser(checkpoint, closer=closer) for closer in (False, True)]
+        titles = [AS_IT_IS, *(f"{share:.0%} of the longer side" for share in SHARES)]
+        self.matrices = {title: [ConfusionMatrix(split.spec.num_slots) for _ in WAYS] for title in titles}
+
+    def cutout(self, index: int) -> Cutout | None:
+        """The person of a photo; None where its margin is too narrow for a background."""
+        sample = self.split.load(index)
+        outline = (sample.foreground == 1).numpy()
+        return cut_out(sample.rgb, sample.label.numpy().astype(np.uint8), outline)
+
+    def add(self, title: str, support: Support, image: np.ndarray, label: np.ndarray) -> None:
+        """Parse a picture in every way."""
+        truth = truth_under(label, [c.id for c in support.classes])
+        person = _around(label)
+        cut = np.zeros_like(truth, dtype=np.uint16)
+        cut[person] = self.parsers[0].parse(image[person], support).labels
+        labels = [*(parser.parse(image, support).labels for parser in self.parsers), cut]
+        for matrix, parsed in zip(self.matrices[title], labels, strict=True):
+            matrix.update(torch.from_numpy(parsed.astype(np.int64)), torch.from_numpy(truth))
+
+    def meet(self, references: Sequence[int], queries: Sequence[int], rng: np.random.Generator) -> None:
+        """Parse some people under a reference."""
+        sample = self.split.load(references[0])
+        names = self.split.spec.class_names
+        support = self.parsers[0].make_support(sample.rgb, sample.label.numpy(), names)
+        people = {index: self.cutout(index) for index in queries}
+        margins = [one.margin for one in people.values() if one is not None]
+        for index, person in people.items():
+            if person is not None and len(margins) > 1:
+                query = self.split.load(index)
+                self.add(AS_IT_IS, support, query.rgb, query.label.numpy().astype(np.uint8))
+                others = [margin for margin in margins if margin is not person.margin]
+                for share, title in zip(SHARES, list(self.matrices)[1:], strict=True):
+                    background = others[int(rng.integers(len(others)))]
+                    self.add(title, support, *set_small(person, background, share, rng))
+
+    def report(self) -> str:
+        """The table, in percent."""
+        rows = [[title, *(percent(matrix.miou()) for matrix in own)] for title, own in self.matrices.items()]
+        return table(["a person takes", *(f"mIoU %, {way}" for way in WAYS)], rows)
+
+
+def _around(label: np.ndarray) -> tuple[slice, slice]:
+    """The window around the labelled pixels, with the margin of a closer look."""
+    left, top, width, height = cv2.boundingRect(((label > 0) & (label != IGNORE)).astype(np.uint8))
+    margin = round(MARGIN * max(width, height))
+    return slice(max(0, top - margin), top + height + margin), slice(max(0, left - margin), left + width + margin)
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    options = measuring_options(__doc__ or "")
+    options.add_argument("--parses", type=whole(1), default=60, help="how many people (default: %(default)s)")
+    chosen = options.parse_args(arguments)
+    measure = Measure(split_of(chosen), chosen.checkpoint)
+    groups = list(draw(measure.split.usable, chosen.parses, 1, chosen.seed))
+    for number, (references, queries) in enumerate(tqdm(groups, unit="reference")):
+        measure.meet(references, queries, np.random.default_rng([chosen.seed, number]))
+    print(measure.report())
+
+
+if __name__ == "__main__":
+    run_cli(main)
