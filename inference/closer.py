@@ -11,9 +11,11 @@ import numpy as np
 
 Window = tuple[slice, slice]  # rows and columns of a photo
 
-FILLS = 0.7  # of the photo's longer side: people who take that much are not looked at again
-MARGIN = 0.15  # around them, of their own longer side; both were chosen on the validation list of CCP-OS
-LEAST_SHARE = 0.02  # of the largest patch of people, in pixels: what is smaller is none
+# The next four were chosen on the validation list of CCP-OS.
+MARGIN = 0.08  # around people, of their own longer side
+NARROWEST = 0.5  # width of the window, at the least, of its height, or height of its width
+LARGEST = 0.92  # of the photo's longer side: a larger window would show the same
+LEAST_SHARE = 0.05  # of the largest patch of people, in pixels: what is smaller is none
 GRID = 64  # steps of the window along the longer side
 LOOKED_AT = 512  # longest side, at the least, at which patches are looked for
 
@@ -27,18 +29,22 @@ def closer_window(foreground: np.ndarray, marked: np.ndarray | None = None) -> W
     _, _, stats, _ = cv2.connectedComponentsWithStats(foreground[::step, ::step].astype(np.uint8), connectivity=8)
     boxes, areas = stats[1:, : cv2.CC_STAT_AREA] * step, stats[1:, cv2.CC_STAT_AREA]
     boxes = boxes[areas >= LEAST_SHARE * areas.max(initial=0)]
-    if marked is not None:
+    if marked is not None and marked.any():
         boxes = np.concatenate([boxes, [cv2.boundingRect(marked.astype(np.uint8))]])
     if not len(boxes):
         return None
     first, last = boxes[:, :2].min(axis=0), (boxes[:, :2] + boxes[:, 2:]).max(axis=0)  # x and y
-    side, longest = int((last - first).max()), max(foreground.shape)
-    if not 0 < side <= FILLS * longest:
+    size, middle = np.array(foreground.shape[::-1]), (first + last) / 2
+    sides = last - first + 2 * MARGIN * (last - first).max()
+    sides = np.maximum(sides, NARROWEST * sides.max()).clip(max=size)
+    first = (middle - sides / 2).clip(0, size - sides)
+    grid = max(1, int(size.max()) // GRID)  # a pixel more or less is the same window
+    last = (np.ceil((first + sides) / grid) * grid).clip(max=size).astype(int)
+    first = (np.floor(first / grid) * grid).astype(int)
+    if not 0 < (last - first).max() <= LARGEST * size.max():
         return None
-    margin, grid = MARGIN * side, max(1, longest // GRID)  # on a grid: a pixel more or less is the same window
-    (left, top), (right, bottom) = np.floor((first - margin) / grid) * grid, np.ceil((last + margin) / grid) * grid
-    height, width = foreground.shape
-    return slice(max(0, int(top)), min(height, int(bottom))), slice(max(0, int(left)), min(width, int(right)))
+    (left, top), (right, bottom) = first.tolist(), last.tolist()
+    return slice(top, bottom), slice(left, right)
 
 
 def closer_pair(

@@ -18,7 +18,7 @@ from torch import Tensor
 from dataloaders import catalog
 from networks.base import Features
 from networks.checkpoints import open_checkpoint
-from networks.decoding import Maps, human_mask
+from networks.decoding import Maps
 from networks.fast.folding import fold_batch_norm
 from utils.device import autocast, choose_device, free_memory, resolve_amp, tune
 from utils.errors import UserError
@@ -38,6 +38,7 @@ from .references import (
     extract_prototypes,
     join_bank,
     joined_names,
+    people_of,
     presence_bias,
     rows_and_rivals,
     shrink_labels,
@@ -127,7 +128,7 @@ class OneShotParser:
         maps = labels if isinstance(labels, (list, tuple)) else [labels]
         notes = list[str]()
         classes, pairs = check_labels(images, maps, names or {}, self.depth, notes.append)
-        closer = [closer_pair(*pair, self._human) for pair in pairs] if self.closer else pairs
+        closer = [closer_pair(*pair, self._people) for pair in pairs] if self.closer else pairs
         references = [self._reference(rgb, slots) for rgb, slots in closer]
         own, known = [c.name for c in classes], self.class_names
         prototypes = average_prototypes(extract_prototypes(self.network, *photo, len(own)) for photo in references)
@@ -261,8 +262,8 @@ class OneShotParser:
             results.append(decoded.blank() if is_blank(rgb) else decoded)
         return results
 
-    def _human(self, rgb: np.ndarray) -> np.ndarray:
-        return human_mask(self.features(rgb).coarse, rgb.shape[:2])[0].cpu().numpy()
+    def _people(self, rgb: np.ndarray) -> np.ndarray:
+        return people_of(self.network, self.features(rgb), rgb.shape[:2])
 
     def _reference(self, rgb: np.ndarray, slots: np.ndarray) -> tuple[Features, Tensor]:
         """Features of a labelled photo (batch 1), and its slots (h, w) at their size."""

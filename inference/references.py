@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from networks.base import Features, OneShotNetwork
+from networks.decoding import human_mask
 from networks.layers import resize_labels
 from networks.prototypes import Prototypes
 from networks.rivals import choose_rivals
@@ -46,6 +47,13 @@ def extract_prototypes(network: OneShotNetwork, photo: Features, label: Tensor, 
     each = torch.arange(1, classes + 1, device=label.device)[:, None, None]
     binary = torch.where(label < 0, label, (label == each).to(label.dtype))
     return network.extract_prototypes(photo, binary, foreground)
+
+
+def people_of(network: OneShotNetwork, photo: Features, size: tuple[int, int]) -> np.ndarray:
+    """Where AOPNet sees people in a photo of `size` (H, W), bool, whatever the classes: from its features (batch 1)."""
+    nothing = Prototypes.of_classes(0 * photo.fine[0, :, :1, 0].T, photo.coarse[0, :, 0, 0], network.way)
+    people = human_mask(network.class_maps(photo, nothing)[0].coarse[None], size)[0]
+    return people.cpu().numpy()
 
 
 def check_seen(

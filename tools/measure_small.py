@@ -10,14 +10,13 @@ last column tells what is left: the photo is cut to the true person.
 
 from collections.abc import Sequence
 
-import cv2
 import numpy as np
 import torch
 from tqdm import tqdm
 
 from dataloaders.split import Split
 from engine.metrics import ConfusionMatrix
-from inference.closer import MARGIN
+from inference.closer import closer_window
 from inference.parser import OneShotParser
 from inference.references import Support
 from utils.config import whole
@@ -51,7 +50,7 @@ class Measure:
     def add(self, title: str, support: Support, image: np.ndarray, label: np.ndarray) -> None:
         """Parse a picture in every way."""
         truth = truth_under(label, [c.id for c in support.classes])
-        person = _around(label)
+        person = closer_window((label > 0) & (label != IGNORE)) or (slice(None), slice(None))
         cut = np.zeros_like(truth, dtype=np.uint16)
         cut[person] = self.parsers[0].parse(image[person], support).labels
         labels = [*(parser.parse(image, support).labels for parser in self.parsers), cut]
@@ -78,13 +77,6 @@ class Measure:
         """The table, in percent."""
         rows = [[title, *(percent(matrix.miou()) for matrix in own)] for title, own in self.matrices.items()]
         return table(["a person takes", *(f"mIoU %, {way}" for way in WAYS)], rows)
-
-
-def _around(label: np.ndarray) -> tuple[slice, slice]:
-    """The window around the labelled pixels, with the margin of a closer look."""
-    left, top, width, height = cv2.boundingRect(((label > 0) & (label != IGNORE)).astype(np.uint8))
-    margin = round(MARGIN * max(width, height))
-    return slice(max(0, top - margin), top + height + margin), slice(max(0, left - margin), left + width + margin)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
