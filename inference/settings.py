@@ -6,7 +6,7 @@ from typing import NamedTuple
 from utils.constants import LEAST_SIZE, MAX_SIDE, PRECISIONS, PROTOTYPES
 from utils.errors import UserError
 
-DEFAULT_CHECKPOINT = str(Path(__file__).resolve().parents[1] / "data/released/aopnet_lite2_3.1.safetensors")
+DEFAULT_CHECKPOINT = str(Path(__file__).resolve().parents[1] / "data/released/aopnet_lite2_3.2.safetensors")
 DEFAULT_SIZE = 512  # longest side that the network sees, for checkpoints whose evaluation took photos as they are
 PEOPLE = ("off", "auto")  # whether persons are looked for
 SEVERAL_BIAS = 0.53  # times log(references), added to the logit of the presence; chosen on CCP-OS's validation list

@@ -14,6 +14,7 @@ from predict import OneShotParser
 from tools import release
 from utils import __version__
 from utils.errors import UserError
+from utils.files import UMASK
 
 from .own_photos import network, picture, write_checkpoint
 
@@ -39,6 +40,23 @@ def test_a_released_network_is_the_same_at_half_the_size(files):
         assert found.dtype == tensor.dtype
         exact = tensor.numel() == max(tensor.shape, default=1)
         torch.testing.assert_close(found, tensor, **({"rtol": 0, "atol": 0} if exact else {"rtol": 1e-3, "atol": 1e-6}))
+
+
+def test_a_file_may_have_the_mean_of_two_weights(tmp_path):
+    first, second = (write_checkpoint(tmp_path / f"{name}.pt") for name in ("first", "second"))
+    content = torch.load(second, weights_only=True)
+    content["network"] = {n: t + 1 if t.is_floating_point() else t for n, t in content["network"].items()}
+    torch.save(content, second)
+    out = tmp_path / "mean.safetensors"
+    release.main(["--checkpoint", str(first), "--mean-with", str(second), "--out", str(out)])
+    own, mean = network().state_dict(), open_checkpoint(out).build().state_dict()
+    for name, tensor in own.items():
+        if tensor.is_floating_point():
+            torch.testing.assert_close(mean[name], tensor + 0.5, rtol=1e-3, atol=1e-3)
+    assert out.stat().st_mode & 0o044 == 0o044 & ~UMASK, "others may read it as the umask says"
+    other = write_checkpoint(tmp_path / "other.pt", "1way")
+    with pytest.raises(UserError, match=r"other\.pt: is of other classes or another network"):
+        release.main(["--checkpoint", str(first), "--mean-with", str(other), "--out", str(out)])
 
 
 def test_both_files_parse_alike(files):

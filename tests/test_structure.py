@@ -109,6 +109,7 @@ MAY_USE_SPLITS = {  # beside the class's own file
     "tools/measuring.py": "parses photos with others as the user's references, through the user's parser",
     "tools/simulate_labelling.py": "parses photos with others as the user's references, through the user's parser",
     "tools/measure_people.py": "composes pictures of photos, and parses them through the user's parser",
+    "tools/measure_small.py": "sets people small into pictures, and parses these through the user's parser",
     "tools/measure_smoothing.py": "moves photos as a camera would, and parses the frames through the user's parser",
     "tools/score_own.py": "parses photos as tools/measuring.py does",
     "tools/score_user.py": "parses photos as tools/measuring.py does",

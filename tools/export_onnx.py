@@ -1,6 +1,6 @@
 """Export a checkpoint as two ONNX graphs, reference.onnx and parser.onnx, and check them against PyTorch.
 
-    python -m tools.export_onnx --checkpoint data/released/aopnet_lite2_3.1.safetensors --out exported
+    python -m tools.export_onnx --checkpoint data/released/aopnet_lite2_3.2.safetensors --out exported
     python -m tools.run_onnx --graphs exported --reference ref.jpg --labels ref.png photo.jpg --out parsed
 
 Sizes of photos and labels and the number of classes are free. tools/run_onnx.py uses the graphs without

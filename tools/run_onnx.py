@@ -1,6 +1,6 @@
 """Parse photos with the exported graphs: onnxruntime and numpy, with Pillow and OpenCV for pictures. No PyTorch.
 
-    python -m tools.export_onnx --checkpoint data/released/aopnet_lite2_3.1.safetensors --out exported
+    python -m tools.export_onnx --checkpoint data/released/aopnet_lite2_3.2.safetensors --out exported
     python -m tools.run_onnx --graphs exported --reference ref.jpg --labels ref.png photo.jpg --out parsed
 
 Photos and labels are read as predict.py does, and results are written over nothing else either. Where it is needed

@@ -32,8 +32,8 @@ def replacing(path: str | Path) -> Iterator[Path]:
             handle, name = tempfile.mkstemp(prefix=_start(path), suffix=path.suffix, dir=path.parent)
             os.close(handle)
             temporary = Path(name)
-            temporary.chmod(0o666 & ~UMASK)
             yield temporary
+            temporary.chmod(0o666 & ~UMASK)  # afterwards: some writers make the file anew
             os.replace(temporary, path)
         finally:
             if temporary:

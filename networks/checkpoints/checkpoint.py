@@ -113,15 +113,20 @@ def own(path: Path, content: Mapping[str, Any]) -> Checkpoint:
         ) from error
 
 
-def export_released(source: str | Path, out: str | Path, min_score: float | None = None) -> int:
+def export_released(
+    source: str | Path, out: str | Path, min_score: float | None = None, mean_with: str | Path | None = None
+) -> int:
     """Write the network of our checkpoint `source` as a released file; returns its size in bytes.
 
     Convolution weights and the bank are stored in half precision; BatchNorm and all other vectors and scalars, whose
     range half precision does not cover, stay in single. `min_score` is the score below which a class counts as absent.
-    Raises `UserError` when `source` is no checkpoint of this project.
+    `mean_with` is another checkpoint of the same classes, from which this training went on or the other way: the file
+    has the mean of both weights. Raises `UserError` when one is no checkpoint of this project, or they do not fit.
     """
     checkpoint = open_checkpoint(source)
     network = checkpoint.build()  # complains about a checkpoint whose parts do not fit
+    if mean_with is not None:
+        _mean(network, checkpoint, open_checkpoint(mean_with))
     weights = {name: _compact(tensor) for name, tensor in network.state_dict().items()}
     kept = ("settings", "num_slots", "class_names", "novel", "trained_epoch")
     content = {"version": files.VERSION, "written_by": __version__}
@@ -134,6 +139,20 @@ def export_released(source: str | Path, out: str | Path, min_score: float | None
     with replacing(out) as temporary:
         save_file(weights, temporary, metadata)
     return Path(out).stat().st_size
+
+
+def _mean(network: nn.Module, checkpoint: Checkpoint, other: Checkpoint) -> None:
+    """Bring the network of `checkpoint` to the mean of its weights and those of `other`."""
+    theirs = other.build().state_dict()
+    own = network.state_dict()
+    alike = checkpoint.class_names == other.class_names
+    if not alike or any(name not in theirs or theirs[name].shape != tensor.shape for name, tensor in own.items()):
+        raise UserError(
+            f"{other.path}: is of other classes or another network than {checkpoint.path}; name one of its run"
+        )
+    for name, tensor in own.items():
+        if tensor.is_floating_point():
+            tensor.lerp_(theirs[name], 0.5)
 
 
 def check_weights(network: nn.Module, weights: Mapping[str, Tensor], needed: str = "") -> list[str]:
