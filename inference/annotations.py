@@ -1,7 +1,7 @@
 """Files that users label with: index and colour PNGs, folders of masks, labelme files; and names and colours."""
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from operator import index
 from pathlib import Path
@@ -32,6 +32,7 @@ from .mask_folder import read_folder
 from .project_labels import IGNORED, masks_of, read_coco, read_cvat
 
 MOST_INSTANCES = 100  # up to which a mask may number them; greys have larger values
+GIVEN, LEAVES_OUT = "names", ": has no name for the "  # of what is told of names that a program gives
 UNNAMED = "class {}"  # what a class without a name is called, by its id
 Labels = np.ndarray | Mapping[str, np.ndarray] | str | Path
 Names = Mapping[int, str]  # by class id
@@ -173,7 +174,7 @@ def names_by_id(content: object, source: str = "names") -> dict[int, str]:
 
 
 def tell_unfit(
-    labels: Sequence[np.ndarray | Mapping[str, np.ndarray]], names: Names, source: str = "names", tell: Tell = silent
+    labels: Sequence[np.ndarray | Mapping[str, np.ndarray]], names: Names, source: str = GIVEN, tell: Tell = silent
 ) -> None:
     """Tell of the ids and masks which the names leave out. Raises `UserError` about `source` where they fit none."""
     ids, masks = set[int](), set[str]()
@@ -191,7 +192,12 @@ def tell_unfit(
         if lacking := ", ".join(map(str, sorted(held - known))):
             if not fitting:
                 raise UserError(f"{source}: names none of the {kind} of the labels ({lacking}); give class names by id")
-            tell(f"{source}: has no name for the {kind} {lacking}")
+            tell(f"{source}{LEAVES_OUT}{kind} {lacking}")
+
+
+def untold(notes: Iterable[str]) -> list[str]:
+    """Notes on a reference but those of what its names leave out, which a command has told with the names' file."""
+    return [note for note in notes if not note.startswith(f"{GIVEN}{LEAVES_OUT}")]
 
 
 def marked(mask: np.ndarray) -> np.ndarray:

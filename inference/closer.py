@@ -11,7 +11,7 @@ import numpy as np
 
 Window = tuple[slice, slice]  # rows and columns of a photo
 
-# The next four were chosen on the validation list of CCP-OS.
+# MARGIN and NARROWEST were chosen on the validation list of CCP-OS.
 MARGIN = 0.08  # around people, of their own longer side
 NARROWEST = 0.5  # width of the window, at the least, of its height, or height of its width
 LARGEST = 0.92  # of the photo's longer side: a larger window would show the same

@@ -23,6 +23,7 @@ from .annotations import (
     read_labels,
     read_names,
     tell_unfit,
+    untold,
 )
 from .inputs import Source
 from .settings import DEFAULT_CHECKPOINT
@@ -170,7 +171,7 @@ def tell_reference(parser: OneShotParser, checkpoint: str) -> None:
     """Print what the user should know of the parser and of its reference."""
     assert parser.support is not None
     support = parser.support
-    for line in (*parser.notes, *support.notes):
+    for line in (*parser.notes, *untold(support.notes)):
         print(line)
     print(f"{checkpoint} on {parser.device}; classes: {', '.join(c.name for c in support.classes)}")
     if support.known:

@@ -59,7 +59,11 @@ def collect(paths: Sequence[str | Path], labels: Sequence[str | Path] = ()) -> t
             files[path] = None
         else:
             passed_over.append(path.name)  # `photos/*` names results and labels too
-    if not files:
+    others = [path for path in files if path.suffix.lower() not in SUFFIXES + VIDEOS]
+    if 0 < len(others) < len(files):  # and lists of names, notes and the like
+        passed_over += [path.name for path in others]
+        files = {path: None for path in files if path not in others}
+    if paths and not files:
         raise UserError(f"{paths[0]}: neither this nor what is named beside it is a photo to parse; name one")
     stems = Counter(one_file(file.stem) for file in files)
     names: set[str] = set()
@@ -80,8 +84,9 @@ def results_of(sources: Sequence[Source], ends: Sequence[str] = ()) -> list[str]
     Raises `UserError` where two results have one name, as the mask `b` of the photo `a` and the photo `a_b` have.
     """
     twice = [end for end, count in Counter(map(one_file, ends)).items() if count > 1]
-    if twice:
-        raise UserError(f"NAME{twice[0]}: two results of a photo or frame are called so; rename the mask")
+    if twice and sources:
+        name, path = sources[0].name, sources[0].path
+        raise UserError(f"{name}{twice[0]}: two results of {path.name} are called so; rename the mask")
     results, owners = list[str](), dict[str, Source]()
     for source in sources:
         for name in (*source.results, *([] if source.is_video else [f"{source.name}{end}" for end in ends])):
@@ -145,7 +150,7 @@ def _files_in(path: Path, labels: Collection[tuple[int, int] | str], passed_over
             sources += [file] if file.name not in results else []
         elif file.name not in results:
             passed_over.append(file.name)
-    if not sources and results and not alone:  # a folder of results
+    if not sources and not alone:  # of results, or of other things
         passed_over.append(f"{path.name}/")
     elif not sources:
         below = first_names([name for name in passed_over if name.endswith("/")])

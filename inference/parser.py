@@ -185,7 +185,7 @@ class OneShotParser:
     def parse_frames(self, frames: Sequence[np.ndarray], smoother: Smoother | None = None) -> list[Parsing]:
         """Parse some frames of a video, RGB uint8 (H, W, 3), in order; `smoother` goes on from those before.
 
-        Raises `UserError` without a reference, and for a smoother with `tile`.
+        Raises `UserError` without a reference, and for a smoother with `tile` or `people`.
         """
         if smoother is None:
             return self.parse(list(frames))

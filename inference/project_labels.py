@@ -86,10 +86,10 @@ def _one_of(path: Path, names: Sequence[str], photo: Photo | None) -> int:
     parts = [path_parts(unquote(of_link(name))) for name in names]
     stem = composed(Path(photo).stem).lower()
     places = [i for i, own in enumerate(parts) if own and Path(own[-1]).stem.lower() == stem]
-    # where several have its name: the one of its form, and of most of its folders
+    # where several have its name: the one of most of its folders, then of its form
     own, name = Path(photo).absolute().with_suffix(""), composed(Path(photo).name)
     folders = {i: shared_parts(own, [*parts[i][:-1], Path(parts[i][-1]).stem]) for i in places}
-    fits = {i: (folders[i], parts[i][-1] == name) for i in places}
+    fits = {i: (folders[i], parts[i][-1].lower() == name.lower()) for i in places}
     places = [i for i in places if fits[i] == max(fits.values())]
     if len(places) != 1:
         what = f"has {len(places) or 'no'} photos called {Path(photo).stem!r}"

@@ -90,9 +90,11 @@ def rows_and_rivals(
 
     Raises `UserError` where "bank" is asked for and no class is remembered.
     """
-    if mapping and kind == "support-only":
-        raise UserError("--bank-map: joins classes to the bank, which --prototypes support-only leaves out; drop one")
-    if not (kind == "bank" or (kind == "auto" and network.takes_rivals)):
+    in_use = kind == "bank" or (kind == "auto" and network.takes_rivals)
+    if mapping and not in_use:
+        what = "joins classes to the bank, which is not used"
+        raise UserError(f"base_ids (--bank-map): {what}; choose the prototypes 'bank', or leave it away")
+    if not in_use:
         return [0] * len(names), []
     rows, remembered = bank_rows(network, known, names, mapping), remembered_classes(network, known)
     if kind == "bank" and not any(rows):

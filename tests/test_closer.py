@@ -91,9 +91,7 @@ def test_a_small_person_is_parsed_as_in_the_photo_around_them(parsers):
 
 def test_what_a_closer_look_gives_is_measured(toy_root, capsys):
     measure_small.main(["--dataset", "toy", "--data-root", str(toy_root), "--split", "test", "--parses", "6"])
-    rows = [
-        line for line in capsys.readouterr().out.splitlines() if "of the longer side" in line or "as they are" in line
-    ]
+    rows = [line for line in capsys.readouterr().out.splitlines() if "of the height" in line or "as they are" in line]
     assert len(rows) == 1 + len(measure_small.SHARES)
     figures = [[float(cell) for cell in row.split("|")[2:5]] for row in rows]
     assert all(0 <= value <= 100 for row in figures for value in row) and figures[0][0] > figures[-1][0]

@@ -190,7 +190,7 @@ def test_features_lose_what_they_say_of_the_place_alone():
     assert (encoder.place.mT @ blocks[1]).abs().max() < 1e-3 * blocks[0].abs().max()
     torch.testing.assert_close(blocks[1], blocks[0] - encoder.place @ (encoder.place.mT @ blocks[0]))
     assert cleaned.std(dim=(2, 3)).mean() < 0.3 * bare.std(dim=(2, 3)).mean()
-    with pytest.raises(ValueError, match="192 directions"):
+    with pytest.raises(UserError, match="--ignore-place 192: must be below 192"):
         encoder.ignore_place(192)
 
 

@@ -42,6 +42,9 @@ def names_of(tmp_path, text: str):
         ("null\nhat\nskin", ("background", "hat", "skin")),
         ("# label:color_rgb:parts\nbackground:0,0,0::\nhat:128,0,0::\nskin:0,128,0::", ("background", "hat", "skin")),
         ("'hat',\n'skin',\n'coat'", ("background", "hat", "skin", "coat")),
+        ("0: 'background',\n1: 'hat',\n2: 'coat'", ("background", "hat", "coat")),
+        ("NAMES = [\n  'hat',\n  'coat',\n]", ("background", "hat", "coat")),
+        ('{\n"1": "hat",\n"2": "coat"\n}', ("background", "hat", "coat")),
         ("hat,\nskin,\ncoat", ("background", "hat", "skin", "coat")),
         ("hat\nskin, bare\ncoat", ("background", "hat", "skin, bare", "coat")),
     ],
@@ -53,6 +56,12 @@ def test_a_list_of_names_in_any_form(text, labels, tmp_path):
 def test_an_id_with_two_names_is_refused(tmp_path):
     with pytest.raises(UserError, match=r"names\.txt: names id 2 twice"):
         names_of(tmp_path, "1 hat\n2 hair\n2 skin")
+
+
+def test_a_doubled_zero_is_refused_and_large_ids_take_no_time(tmp_path):
+    with pytest.raises(UserError, match=r"names\.txt: names id 0 twice"):
+        names_of(tmp_path, "0 hat\n0 background\n1 coat")
+    assert names_of(tmp_path, "65535 hat").labels[65535] == "hat"
 
 
 def test_a_first_name_that_may_be_the_background_is_asked_about(tmp_path):

@@ -11,10 +11,8 @@ LEAST_MARGIN = 12  # columns beside a person of which a background can be made
 MOST_MARGIN = 0.05  # of the photo's height: in a narrow strip no bystander is whole
 LEAST_SCALE = 0.25  # of a person beside the tallest
 GAPS = (0.02, 0.3)  # between two people, of the height of the taller one
-ASPECTS, HEIGHTS = (
-    (0.7, 1.4),
-    (0.5, 0.9),
-)  # of a picture with a small person: its width, and what is above of what is free
+ASPECTS = (0.7, 1.4)  # of a picture with a small person: its width, of its height
+HEIGHTS = (0.5, 0.9)  # how much of what is free is above such a person
 FADE = 0.5  # share of a person's zone in which its background passes into the next one's
 
 
@@ -86,7 +84,7 @@ def compose(cutouts: Sequence[Cutout], rng: np.random.Generator) -> Composition:
 
 
 def set_small(one: Cutout, margin: np.ndarray, share: float, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
-    """A picture (H, W, 3) and its label map (H, W): a person who takes that share of the longer side, anywhere in a
+    """A picture (H, W, 3) and its label map (H, W): a person who takes that share of the height, anywhere in a
     background of another photo's margin (H', columns, 3)."""
     rows, columns = one.label.shape
     height = round(max(rows, columns) / share)

@@ -27,7 +27,7 @@ from utils.log import percent, table
 from .compositions import Cutout, cut_out, set_small
 from .measuring import draw, measuring_options, split_of, truth_under
 
-SHARES = (0.75, 0.6, 0.4, 0.25)  # of the picture's longer side that a person takes
+SHARES = (0.75, 0.6, 0.4, 0.25)  # of the picture's height that a person takes
 WAYS = ("at once (`--no-closer`)", "with a closer look (default)", "cut to the true person")
 AS_IT_IS = "the photos as they are"
 
@@ -38,7 +38,7 @@ class Measure:
     def __init__(self, split: Split, checkpoint: str) -> None:
         self.split = split
         self.parsers = [OneShotParser(checkpoint, closer=closer) for closer in (False, True)]
-        titles = [AS_IT_IS, *(f"{share:.0%} of the longer side" for share in SHARES)]
+        titles = [AS_IT_IS, *(f"{share:.0%} of the height" for share in SHARES)]
         self.matrices = {title: [ConfusionMatrix(split.spec.num_slots) for _ in WAYS] for title in titles}
 
     def cutout(self, index: int) -> Cutout | None:

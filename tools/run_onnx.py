@@ -17,7 +17,7 @@ import onnxruntime
 from onnxruntime.capi import onnxruntime_pybind11_state as fault
 from PIL import Image
 
-from inference.annotations import is_unnamed, read_index_map
+from inference.annotations import is_unnamed, read_index_map, untold
 from inference.closer import closer_pair, closer_window
 from inference.command import names_of, tell_passed_over
 from inference.inputs import check_results, collect, note_results
@@ -89,7 +89,10 @@ def support_of(
     """
     label = read_index_map(label_file, photo=photo_file)
     given = names_of(name_file, [label], [label_file])
-    classes, [(photo, slots)] = check_labels([photo_file], [label], given, depth, print)
+    notes: list[str] = []
+    classes, [(photo, slots)] = check_labels([photo_file], [label], given, depth, notes.append)
+    for note in untold(notes):
+        print(note)
     names, numbers = [c.name for c in classes], np.arange(1, len(classes) + 1)
     if facts["closer"]:
         photo, slots = closer_pair(photo, slots, lambda rgb: people_of(reference, parser, facts, rgb))

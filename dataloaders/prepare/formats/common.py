@@ -2,7 +2,7 @@
 
 import os
 import re
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -33,6 +33,8 @@ IGNORE_WORDS = ("ignore",)  # labelme's __ignore__: what must not count
 STORED_FORM = "labels fit only the form in which a turned photo is stored, so that form is used"
 NUMBERED = re.compile(r"(\d+)\s*[:;,=\s]\s*(\S.*)")
 OF_LABELMAP = re.compile(r"([^:]+):\d+,\d+,\d+:.*")  # a line of CVAT's labelmap.txt
+BRACKET = re.compile(r"[\w\s=]*[\[{(]|[\]})],?")  # a line that opens or closes such a list
+ENTRY = re.compile(r"""(['"]?)(\d+)\1\s*:\s*(['"])(.*)\3,?""")  # an id and its name in a dict
 OF_CODE = re.compile(r"""(['"]?)(.*?)\1,?""")  # a name as it stands in a list of Python or JSON
 Files = Mapping[Path, dict[str, Any]]
 """The JSON files of one form, with their content."""
@@ -179,11 +181,13 @@ def without_background(names: Sequence[str]) -> list[str]:
 
 def named_once(path: Path, names: Sequence[str]) -> tuple[str, ...]:
     """The names of the classes in a file. Raises `UserError` where one is empty or there twice."""
-    for i, name in enumerate(names):
+    seen: set[str] = set()
+    for name in names:
         if not name:
             raise UserError(f"{path}: a class has no name; give it one")
-        if name in names[:i]:
+        if name in seen:
             raise UserError(f"{path}: class {name!r} is there twice; rename one of them")
+        seen.add(name)
     return tuple(names)
 
 
@@ -206,8 +210,8 @@ def read_names_file(path: Path) -> Names:
     numbered = [match for match in map(NUMBERED.fullmatch, lines) if match]
     ids = [int(match[1]) for match in numbered]
     if lines and len(numbered) == len(lines) and max(ids) <= LARGEST_ID:
-        if twice := next((i for i in ids if ids.count(i) > 1), None):
-            raise UserError(f"{path}: names id {twice} twice; keep one of the lines")
+        if twice := [i for i, count in Counter(ids).items() if count > 1 and i != IGNORE]:
+            raise UserError(f"{path}: names id {twice[0]} twice; keep one of the lines")
         by_id = {int(match[1]): match[2] for match in numbered if int(match[1]) != IGNORE}
         if not is_background(by_id.get(0, "background")):
             raise UserError(f"{path}: names id 0 {by_id[0]!r}, but 0 is the background; number the classes from 1")
@@ -224,9 +228,10 @@ def read_names_file(path: Path) -> Names:
 
 def _plain(lines: Sequence[str]) -> list[str]:
     """Lines of names without what CVAT, or a list in Python or JSON, puts around each of them."""
-    lines = [line for line in lines if not line.startswith("#") or not line[1:].lstrip().startswith("label:")]
+    lines = [line for line in lines if not line.startswith("# label:") and not BRACKET.fullmatch(line)]
     if lines and all(map(OF_LABELMAP.fullmatch, lines)):
         return [line.split(":")[0] for line in lines]
+    lines = [ENTRY.sub(r"\2 \4", line) for line in lines]
     of_code = [match for line in lines if (match := OF_CODE.fullmatch(line))]
     around = [match[0] != match[2] for match in of_code]
     return [match[2] for match in of_code] if len(around) > 1 and all(around[:-1]) else lines
