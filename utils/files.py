@@ -33,7 +33,8 @@ def replacing(path: str | Path) -> Iterator[Path]:
             os.close(handle)
             temporary = Path(name)
             yield temporary
-            temporary.chmod(0o666 & ~UMASK)  # afterwards: some writers make the file anew
+            if not temporary.is_symlink():
+                temporary.chmod(0o666 & ~UMASK)  # afterwards: some writers make the file anew
             os.replace(temporary, path)
         finally:
             if temporary:
