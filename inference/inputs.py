@@ -59,10 +59,9 @@ def collect(paths: Sequence[str | Path], labels: Sequence[str | Path] = ()) -> t
             files[path] = None
         else:
             passed_over.append(path.name)  # `photos/*` names results and labels too
-    others = [path for path in files if path.suffix.lower() not in SUFFIXES + VIDEOS]
-    if 0 < len(others) < len(files):  # and lists of names, notes and the like
-        passed_over += [path.name for path in others]
-        files = {path: None for path in files if path not in others}
+    if any(map(can_be_parsed, files)):  # and lists of names, notes and the like
+        passed_over += [path.name for path in files if not can_be_parsed(path)]
+        files = {path: None for path in files if can_be_parsed(path)}
     if paths and not files:
         raise UserError(f"{paths[0]}: neither this nor what is named beside it is a photo to parse; name one")
     stems = Counter(one_file(file.stem) for file in files)
@@ -146,7 +145,7 @@ def _files_in(path: Path, labels: Collection[tuple[int, int] | str], passed_over
             passed_over.append(f"{file.name}/")
         if file.is_dir() or file.name.startswith((".", "~$")) or file.name.lower() in JUNK:
             continue
-        if file.suffix.lower() in SUFFIXES + VIDEOS and file.is_file() and _identity(file) not in labels:
+        if can_be_parsed(file) and file.is_file() and _identity(file) not in labels:
             sources += [file] if file.name not in results else []
         elif file.name not in results:
             passed_over.append(file.name)
@@ -165,7 +164,12 @@ def is_of_photos(folder: Path) -> bool:
         return False
     if any((folder / record).exists() for record in (RECORD, EXPORT_RECORD)):
         return False
-    return any(file.suffix.lower() in SUFFIXES + VIDEOS for file in folder.iterdir())
+    return any(map(can_be_parsed, folder.iterdir()))
+
+
+def can_be_parsed(path: Path) -> bool:
+    """Whether a file has the suffix of a photo or video."""
+    return path.suffix.lower() in SUFFIXES + VIDEOS
 
 
 def _noted(folder: Path) -> set[str]:

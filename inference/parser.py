@@ -255,11 +255,12 @@ class OneShotParser:
             if smoother is not None:
                 maps = [smoother(rgb, maps[0], network_size(rgb.shape[:2], self.max_size, self.enlarge))]
             decoded = join_tiles(own, maps, self.min_score)
+            if is_blank(rgb):  # black, of one colour, or noise: nobody is there
+                decoded = decoded.blank()
             window = closer_window(decoded.foreground) if self.closer and len(own) == 1 and smoother is None else None
             if window:
                 decoded = self._decode([rgb[window]], support)[0].placed(window, rgb.shape[:2])
-            # black, of one colour, or noise: nobody is there
-            results.append(decoded.blank() if is_blank(rgb) else decoded)
+            results.append(decoded)
         return results
 
     def _people(self, rgb: np.ndarray) -> np.ndarray:

@@ -105,9 +105,7 @@ def check_span(paths: Iterable[str | Path], start: float, end: float) -> None:
     if not 0 <= start < end:
         raise UserError(f"--start {start:g} --end {end:g}: seconds from 0 on; the start must lie before the end")
     for path in paths:
-        capture = _opened(path)
-        frames, rate = _stated(capture)
-        capture.release()
+        frames, rate = _stated_by(path)
         if frames > 0 and rate > 0 and start >= frames / rate:
             raise UserError(f"{path}: --start {start:g} lies behind its end at {frames / rate:.2f} seconds; lower it")
 
@@ -136,10 +134,16 @@ def write_video(path: str | Path, frames: Iterable[Frame], frame_rate: float) ->
                     written += 1
         finally:
             writer.release()
-        with _in_utf8(temporary) as name:  # OpenCV does not tell of a disk that is full
-            stated = _stated(cv2.VideoCapture(name))[0]
-        if stated < written:
+        if _stated_by(temporary)[0] < written:  # OpenCV does not tell of a disk that is full
             raise UserError(f"{path}: the video cannot be written whole; free some space, or choose another --out")
+
+
+def _stated_by(path: str | Path) -> tuple[float, float]:
+    """As `_stated`, of the file."""
+    capture = _opened(path)
+    stated = _stated(capture)
+    capture.release()
+    return stated
 
 
 def _stated(capture: cv2.VideoCapture) -> tuple[float, float]:

@@ -26,7 +26,7 @@ from utils.errors import run_cli
 from utils.log import percent, table
 
 from .compositions import Composition, Cutout, compose, cut_out
-from .measuring import measuring_options, split_of, truth_under
+from .measuring import measuring_options, person_of, split_of, truth_under
 
 ROWS = {
     "single": "the photos that the people are from, one by one",
@@ -49,16 +49,10 @@ class Measure:
         self.parser = OneShotParser(checkpoint)
         self.others = {"tile": OneShotParser(checkpoint, tile=True), "auto": OneShotParser(checkpoint, people="auto")}
 
-    def load(self, index: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """Photo (H, W, 3), labels and outline of the person (H, W)."""
-        sample = self.split.load(index)
-        outline = (sample.foreground > 0) & (sample.foreground != IGNORE)
-        return sample.rgb, sample.label.numpy().astype(np.uint8), outline.numpy()
-
     def take_reference(self, rng: np.random.Generator) -> None:
         """Draw the reference for what comes next."""
         while True:
-            image, label, _ = self.load(int(rng.integers(len(self.split) // 2)) * 2 + 1)
+            image, label, _ = person_of(self.split, int(rng.integers(len(self.split) // 2)) * 2 + 1)
             if ((label > 0) & (label != IGNORE)).any():
                 break
         support = self.parser.set_reference(image, label, self.names)
@@ -70,7 +64,7 @@ class Measure:
         """Photos with labels, and the people cut out of them."""
         people: list[tuple[np.ndarray, np.ndarray, Cutout]] = []
         while len(people) < count:
-            image, label, outline = self.load(int(rng.integers((len(self.split) + 1) // 2)) * 2)
+            image, label, outline = person_of(self.split, int(rng.integers((len(self.split) + 1) // 2)) * 2)
             cutout = cut_out(image, label, outline)
             if cutout is not None:
                 people.append((image, label, cutout))
@@ -107,7 +101,7 @@ class Measure:
 
     def alone(self, index: int) -> None:
         """Parse a photo of one person by `auto` and by `off`."""
-        image, label, _ = self.load(index)
+        image, label, _ = person_of(self.split, index)
         auto = self.others["auto"].parse(image)
         self.add("alone auto", auto.labels, label)
         self.add("alone off", self.parser.parse(image).labels, label)

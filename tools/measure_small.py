@@ -24,8 +24,8 @@ from utils.constants import IGNORE
 from utils.errors import run_cli
 from utils.log import percent, table
 
-from .compositions import Cutout, cut_out, set_small
-from .measuring import draw, measuring_options, split_of, truth_under
+from .compositions import cut_out, set_small
+from .measuring import draw, measuring_options, person_of, split_of, truth_under
 
 SHARES = (0.75, 0.6, 0.4, 0.25)  # of the picture's height that a person takes
 WAYS = ("at once (`--no-closer`)", "with a closer look (default)", "cut to the true person")
@@ -41,12 +41,6 @@ class Measure:
         titles = [AS_IT_IS, *(f"{share:.0%} of the height" for share in SHARES)]
         self.matrices = {title: [ConfusionMatrix(split.spec.num_slots) for _ in WAYS] for title in titles}
 
-    def cutout(self, index: int) -> Cutout | None:
-        """The person of a photo; None where its margin is too narrow for a background."""
-        sample = self.split.load(index)
-        outline = (sample.foreground == 1).numpy()
-        return cut_out(sample.rgb, sample.label.numpy().astype(np.uint8), outline)
-
     def add(self, title: str, support: Support, image: np.ndarray, label: np.ndarray) -> None:
         """Parse a picture in every way."""
         truth = truth_under(label, [c.id for c in support.classes])
@@ -59,15 +53,14 @@ class Measure:
 
     def meet(self, references: Sequence[int], queries: Sequence[int], rng: np.random.Generator) -> None:
         """Parse some people under a reference."""
-        sample = self.split.load(references[0])
-        names = self.split.spec.class_names
-        support = self.parsers[0].make_support(sample.rgb, sample.label.numpy(), names)
-        people = {index: self.cutout(index) for index in queries}
-        margins = [one.margin for one in people.values() if one is not None]
-        for index, person in people.items():
+        image, label, _ = person_of(self.split, references[0])
+        support = self.parsers[0].make_support(image, label, self.split.spec.class_names)
+        photos = [person_of(self.split, index) for index in queries]
+        people = [cut_out(*photo) for photo in photos]  # None where the margin is too narrow for a background
+        margins = [one.margin for one in people if one is not None]
+        for (image, label, _), person in zip(photos, people, strict=True):
             if person is not None and len(margins) > 1:
-                query = self.split.load(index)
-                self.add(AS_IT_IS, support, query.rgb, query.label.numpy().astype(np.uint8))
+                self.add(AS_IT_IS, support, image, label)
                 others = [margin for margin in margins if margin is not person.margin]
                 for share, title in zip(SHARES, list(self.matrices)[1:], strict=True):
                     background = others[int(rng.integers(len(others)))]

@@ -68,6 +68,13 @@ def meetings(
             yield support, split.load(number)
 
 
+def person_of(split: Split, index: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """A photo (H, W, 3), its labels and the outline of the person, bool (H, W)."""
+    sample = split.load(index)
+    outline = (sample.foreground > 0) & (sample.foreground != IGNORE)
+    return sample.rgb, sample.label.numpy().astype(np.uint8), outline.numpy()
+
+
 def truth_under(label: np.ndarray, ids: Sequence[int]) -> np.ndarray:
     """A true label map, uint8 (H, W), in which classes that are none of `ids` are background; 255 stays."""
     return np.where(np.isin(label, [*ids, IGNORE]), label, 0).astype(np.uint8)

@@ -95,7 +95,7 @@ def support_of(
         print(note)
     names, numbers = [c.name for c in classes], np.arange(1, len(classes) + 1)
     if facts["closer"]:
-        photo, slots = closer_pair(photo, slots, lambda rgb: people_of(reference, parser, facts, rgb))
+        photo, slots = closer_pair(photo, slots, lambda rgb: people_of(parser, facts, rgb))
     made = {"image": seen(photo, facts)}
     prototypes, foreground = reference.run(None, {**made, "labels": slots, "class_ids": numbers})
     unseen = ", ".join(name for name, prototype in zip(names, prototypes, strict=True) if not prototype.any())
@@ -112,17 +112,12 @@ def support_of(
     return support, np.array([c.id for c in classes])
 
 
-def people_of(
-    reference: onnxruntime.InferenceSession,
-    parser: onnxruntime.InferenceSession,
-    facts: dict[str, Any],
-    rgb: np.ndarray,
-) -> np.ndarray:
-    """Where people are in a photo, (H, W) bool, whatever the classes."""
-    made, everywhere = {"image": seen(rgb, facts)}, np.ones(rgb.shape[:2], dtype=np.int64)
-    prototypes, foreground = reference.run(None, {**made, "labels": everywhere, "class_ids": np.ones(1, np.int64)})
-    support = {"prototypes": prototypes, "foreground": foreground, "rivals": np.zeros_like(prototypes)}
-    return parse(parser, {**facts, "closer": False}, rgb, {**support, "min_score": np.zeros(1, np.float32)})[1]
+def people_of(parser: onnxruntime.InferenceSession, facts: dict[str, Any], rgb: np.ndarray) -> np.ndarray:
+    """Where people are in a photo, (H, W) bool, whatever the classes. As `inference.references.people_of` does it."""
+    lengths = {given.name: given.shape[-1] for given in parser.get_inputs()}
+    support = {name: np.zeros((1, lengths[name]), np.float32) for name in ("prototypes", "rivals")}
+    support |= {"foreground": np.zeros(lengths["foreground"], np.float32), "min_score": np.zeros(1, np.float32)}
+    return parse(parser, {**facts, "closer": False}, rgb, support)[1]
 
 
 def parse(

@@ -247,21 +247,6 @@ def check_names(names: Names, highest: int) -> None:
         )
 
 
-def splits_by_folder(source: Path, photos: Sequence[Path]) -> dict[str, list[Path]] | None:
-    """The photos of each of the source's lists by the folders that are named after splits; None where none is.
-
-    Where only some are in such folders, the others are for training.
-    """
-    splits: dict[str, list[Path]] = defaultdict(list)
-    for photo in photos:
-        folders = photo.relative_to(source).parts[:-1] if photo.is_relative_to(source) else ()
-        splits[next((SPLIT_WORDS[w] for w in map(str.lower, folders) if w in SPLIT_WORDS), "")].append(photo)
-    others = splits.pop("", [])
-    if splits and others:
-        splits["train"] += others
-    return dict(splits) or None
-
-
 def drawn_size(path: Path, photo: Path, height: Any, width: Any) -> Size:
     """The size (H, W) at which the regions in a photo's label file lie: the one that it states, else the photo's.
 

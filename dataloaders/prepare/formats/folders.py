@@ -1,7 +1,7 @@
 """Folders of photos and the folders of their label maps: one of each, or one for each split or part of a set."""
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -107,13 +107,23 @@ def splits_of(source: Path, files: Mapping[FolderPair, Sequence[SourceFiles]]) -
             splits[split] += photos
     if splits:
         return splits
-    words = {pair: [part.lower() for part in pair.photos.relative_to(source).parts] for pair in files}
-    named = {pair: next((SPLIT_WORDS[w] for w in own if w in SPLIT_WORDS), "") for pair, own in words.items()}
-    for pair, split in named.items() if any(named.values()) else ():
-        splits[split or "train"] += [file.image for file in files[pair]]
     if len(files) > 1:
         counts = [f"{len(group)} in {pair.photos.relative_to(source)}" for pair, group in files.items()]
         print(f"photos are read from {len(files)} folders: {first_names(counts, 10)}")
+    return splits_by_folder(source, [file.image for group in files.values() for file in group])
+
+
+def splits_by_folder(source: Path, photos: Iterable[Path]) -> dict[str, list[Path]]:
+    """The photos of each of the source's lists by the folders that are named after splits; empty where none is.
+
+    Where only some are in such folders, the others are for training.
+    """
+    folders = {p: p.relative_to(source).parts[:-1] if p.is_relative_to(source) else () for p in photos}
+    words = {photo: [part.lower() for part in own] for photo, own in folders.items()}
+    named = {photo: next((SPLIT_WORDS[w] for w in own if w in SPLIT_WORDS), "") for photo, own in words.items()}
+    splits: dict[str, list[Path]] = defaultdict(list)
+    for photo, split in named.items() if any(named.values()) else ():
+        splits[split or "train"].append(photo)
     return splits
 
 

@@ -23,9 +23,9 @@ from .common import (
     fitted_photo,
     id_of_label,
     names_file,
-    splits_by_folder,
     without_background,
 )
+from .folders import splits_by_folder
 from .shapes import Unusable, draw_shape
 
 

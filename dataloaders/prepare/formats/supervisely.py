@@ -19,9 +19,9 @@ from .common import (
     drawn_size,
     fitted_photo,
     id_of_label,
-    splits_by_folder,
     without_background,
 )
+from .folders import splits_by_folder
 from .shapes import BROKEN, Unusable, draw_bitmap, draw_polygon
 
 
